@@ -319,7 +319,7 @@ def report(done: Restored, places: Places, *, as_json: bool) -> None:
         lines.append(f"{done.erased} participants who had been erased since were erased again.")
     if done.unclear:
         lines.append(
-            f"{done.unclear} erased participants could not be told apart from others: look "
+            f"{done.unclear} erased participants could not be distinguished from others: look "
             "through `affect-edge participant list`, and erase them again."
         )
     if not done.erasures_known:

@@ -278,12 +278,12 @@ def _answers(
 
 
 def told(make: Make, studies: int, people: int) -> float:
-    """Return the share of the studies in which an association is told at the declared lag."""
+    """Return the share of the studies in which an association is reported at the declared lag."""
     return float(np.mean([one.shown for one in _answers(make, studies, people)]))
 
 
 def told_at_a_lag(make: Make, studies: int, people: int) -> float:
-    """Return the share in which one is told at any lag, judged by the largest of all."""
+    """Return the share in which one is reported at any lag, judged by the largest of all."""
     every = _answers(make, studies, people, AT_LAGS)
     return float(np.mean([min((lag.p or 1.0) for lag in one.lags) < ALPHA for one in every]))
 

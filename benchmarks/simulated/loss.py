@@ -1,4 +1,4 @@
-"""Readings lost more in one state than in another: what is told of it without a word.
+"""Readings lost more in one state than in another: what is reported of it without a word.
 
     python -m benchmarks loss      (python -m benchmarks.simulated.loss --json [--studies N])
 
@@ -133,7 +133,7 @@ def slow_and_low(rng: Rng, level: float, state: str) -> State:
 
 
 def results_of(rng: Rng, make: Make, people: int = PEOPLE) -> list[tuple[set[str], bool, bool]]:
-    """Return for each pair of states: which, whether a difference is told, and the caution."""
+    """Return for each pair of states: which, whether a difference is reported, and the caution."""
     groups: list[ReadingGroup] = []
     seconds: dict[tuple[int, str, Measure], float] = {}
     for person in range(people):
@@ -194,7 +194,7 @@ def _without(one: Series, kept: Marks) -> Series:
 
 
 def told_of_curves(material: Material) -> list[tuple[set[str], bool, bool]]:
-    """Return for each curve beside neutral: which, whether it is told, and the caution."""
+    """Return for each curve beside neutral: which, whether it is reported, and the caution."""
     tests = respond(material, RESPONSES, Sample.MEASURED).tests
     return [({one.first}, one.shown, Caution.UNEQUAL_LOSS in one.caution_codes) for one in tests]
 

@@ -1,4 +1,4 @@
-"""Order of the states and measures of skin and heart: what is told, in which words.
+"""Order of the states and measures of skin and heart: what is reported, in which words.
 
     python -m benchmarks measures   (python -m benchmarks.simulated.measures --json [--studies N])
 

@@ -325,7 +325,7 @@ def study_of(rng: np.random.Generator, design: Design) -> tuple[Values, Values]:
 
 
 def modelled(rng: np.random.Generator, studies: int) -> dict[str, float]:
-    """Simulate studies in which some people lack a state, so that the mixed model is told."""
+    """Simulate studies in which some people lack a state, so that the mixed model is reported."""
     claiming = []
     for _ in range(studies):
         times, values = study_of(rng, DESIGNS["steady_heart"])

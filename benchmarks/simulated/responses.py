@@ -25,7 +25,7 @@ measures and both conditions: any of the six is told to differ
     windows_false_mixed, windows_false_blocks, windows_false_uneven, windows_false_six_people
     windows_false_alone         18 people, anger against the baseline alone, three windows, without
                                 the fall
-    windows_drift_alone         the same with the fall, which is told as a drift's
+    windows_drift_alone         the same with the fall, which is reported as a drift's
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ Each simulated study has 24 people, who meet neutral, happiness and anger for tw
 order of their own, with 5 s of silence between. Responses come by chance, five a minute on average
 (people from one to ten), as high as 0.05 to 1 µS (median 0.15), on a level that wanders. The
 recordings go the way from samples to tests, of ``scr_count`` in three pairs, adjusted by Holm.
-Figures are shares of the studies in which a difference is told:
+Figures are shares of the studies in which a difference is reported:
 
     skin_false                nothing else: the rates are the same in each state
     skin_false_start          one start of 5 µS in anger, which is one response more there
@@ -156,7 +156,7 @@ def _silences(
 
 
 def study(rng: np.random.Generator, design: Design) -> dict[tuple[str, str], bool]:
-    """Simulate one study and return whether a difference is told of each pair of states."""
+    """Simulate one study and return whether a difference is reported of each pair of states."""
     recorded = [_recording(rng, design, f"P-{number}") for number in range(design.people)]
     values = measured_values(skin_times(recorded, QUERY), QUERY.skin_measure, {1: 0})
     tests = decide_measures(SkinTestModel, compare_measures(values, QUERY, {}), QUERY, None)
@@ -164,7 +164,7 @@ def study(rng: np.random.Generator, design: Design) -> dict[tuple[str, str], boo
 
 
 def _told(design: Design, studies: int) -> float:
-    """Return the share of studies in which any difference is told."""
+    """Return the share of studies in which any difference is reported."""
     rng = np.random.default_rng(20_261_129)
     differs = [any(study(rng, design).values()) for _ in range(studies)]
     return float(np.mean(differs))

@@ -117,7 +117,7 @@ class Concluded(Derived):
 
     @property
     def shows_difference(self) -> bool:
-        """True where a difference is told, or an association."""
+        """True where a difference is reported, or an association."""
         return self.conclusion not in (Conclusion.NOT_SHOWN, Conclusion.NO_TEST)
 
     @abstractmethod

@@ -41,7 +41,7 @@ from dashboard.statistics.samples import Interval
 from dashboard.statistics.t_tests import EffectSize, Equivalence, Method, TTest
 
 T = TypeVar("T", bound=MeasureTestModel)
-_MUCH = 0.25  # of a difference: what time makes of it is told from here on
+_MUCH = 0.25  # of a difference: what time makes of it is reported from here on
 _OTHER_SPREAD = 0.1  # of a standard error: from here on it is another one
 _LEFT = 0.5  # of a true difference; where less may be left, misread faces may have hidden it
 
@@ -93,7 +93,7 @@ class TwoStates:
 
 
 def decide(of: TwoStates, main: Main, correction: Correction) -> tuple[ResultModel, ...]:
-    """Return what each analysis makes of two states: the result that is told first, then those
+    """Return what each analysis makes of two states: the result that is reported first, then those
     beside it; a single one without numbers where there is no analysis.
 
     Args:
@@ -359,7 +359,7 @@ def _bayes_factor(
 
 
 def _with_differs(tested: ModelTestModel, results: tuple[ResultModel, ...]) -> ModelTestModel:
-    """Say of the mixed model whether what is told without it is another conclusion."""
+    """Say of the mixed model whether what is reported without it is another conclusion."""
     model = next(one for one in results if one.by is By.MIXED_MODEL)
     other = next((one for one in results if one.by not in (None, By.MIXED_MODEL)), None)
     differs = other is not None and model.conclusion is not other.conclusion

@@ -91,7 +91,7 @@ class IntervalModel(Model):
 
 
 class By(StrEnum):
-    """The analysis whose result is told of two states."""
+    """The analysis whose result is reported of two states."""
 
     PAIRED = "paired_t"
     WELCH = "welch_t"
@@ -137,7 +137,7 @@ class Notice(StrEnum):
 
 
 class ResultModel(Concluded):
-    """The result of two states of one vital, first minus second: what is told, and by which
+    """The result of two states of one vital, first minus second: what is reported, and by which
     analysis. Who was measured and when decides which one, never the values.
     """
 
@@ -178,7 +178,7 @@ class ResultModel(Concluded):
         description="What the sentence says with it. association: the states were observed. order: "
         "order and state hang together, and nothing could be adjusted. time: the same of observed "
         "states. disagrees: the estimate at equal times concludes otherwise. misread: of observed "
-        "states no difference is told, and misread faces may leave less than half of one. "
+        "states no difference is reported, and misread faces may leave less than half of one. "
         "unequal_loss: readings of the states are in no mean, more in one than in the other, or "
         "many (loss)"
     )

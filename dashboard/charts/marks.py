@@ -28,7 +28,7 @@ HATCHES = (
     "M0 3h6M3 0v6",
     "M3 0v6",
 )
-"""By the order of piled shares: they are told apart without their colours, too."""
+"""By the order of piled shares: they are distinguished without their colours, too."""
 _DASHES = {"dash": "7 4", "dot": "2 3", "dashdot": "7 3 2 3", "longdash": "12 4"}
 _PLACE = re.compile(r"%\{(x|y|customdata)(?::([^}]+))?\}")
 _CAP = 5.0

@@ -324,7 +324,7 @@ def trend_chart(
     of_panel: Counter[str] = Counter()
     for kind in data.drawn_kinds():
         axis = vertical_axis(panels.index(kind.spec.panel))
-        # Lines of one panel are told apart without their colours, too.
+        # Lines of one panel are distinguished without their colours, too.
         traces += _vital_traces(data.vitals[kind], axis, _DASHES[of_panel[axis] % len(_DASHES)])
         of_panel[axis] += 1
     return Chart(

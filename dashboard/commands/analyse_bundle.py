@@ -246,7 +246,7 @@ def _result(test: ComparisonModel | MeasureTestModel) -> dict[str, Any]:
 
 
 def _result_lines(tests: Iterable[ComparisonModel | MeasureTestModel]) -> list[str]:
-    """Lay out the results that are told."""
+    """Lay out the results that are reported."""
     writers: dict[str, Callable[[Any], str]] = {
         **dict.fromkeys(("difference", "low", "high"), number),
         **dict.fromkeys(("p", "adjusted_p"), p_text),

@@ -147,7 +147,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class MixedPiece:
-    """A part in which stretches overlap, so that their rows are told apart by ``boot``.
+    """A part in which stretches overlap, so that their rows are distinguished by ``boot``.
 
     Attributes:
         stream: stream of the rows.
@@ -275,7 +275,7 @@ def pieces(
         there = [one for one in of_stream if one.start_ms < end and one.end_ms > start]
         by = {one.boot: one.moved_by(step_ms) for one in there}
         if len(set(by.values())) > 1:
-            # No single shift is right for this piece, so its rows are told apart by their ``boot``.
+            # No single shift is right for this piece, so its rows differ by their ``boot``.
             mixed += _mixed_within(MixedPiece(stream, start, end, by), span)
         else:
             _add(whole, Piece(stream, start, end, next(iter(by.values()), 0)))

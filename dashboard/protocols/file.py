@@ -1,6 +1,6 @@
 """The protocol file.
 
-The file is TOML; each mistake is told with key, value, what is allowed, and the line. Pictures,
+The file is TOML; each mistake is reported with key, value, what is allowed, and the line. Pictures,
 sounds and videos lie in the folder of the file or below.
 """
 

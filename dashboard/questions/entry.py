@@ -205,7 +205,7 @@ class PageOf:
 
     Attributes:
         reader: of the study.
-        query: the question, or that of the form beside which a wrong one is told.
+        query: the question, or that of the form beside which a wrong one is reported.
         sheet: what the page shows; ``None``: nothing could be answered.
         address: the fields of the page's address.
     """

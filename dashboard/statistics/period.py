@@ -37,7 +37,7 @@ _AMONG = 2.0
 
 
 class OneWayError(StatisticsError):
-    """Everybody met the two states the same way round, so time and state cannot be told apart."""
+    """Everybody met the two states the same way round, so time and state cannot be separated."""
 
 
 class InseparableError(StatisticsError):

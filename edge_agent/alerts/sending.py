@@ -319,7 +319,7 @@ def _environment() -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class AlertOptions:
-    """The rules that are watched, and the addresses that are told.
+    """The rules that are watched, and the addresses that get messages.
 
     Attributes:
         table: the table ``[alerts]``.

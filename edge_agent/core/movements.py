@@ -110,7 +110,7 @@ class FaceMovements:
         return max(abs(pose["yaw"]), abs(pose["pitch"])) > TURNED_AWAY_DEGREES
 
     def as_dict(self) -> dict[str, float]:
-        """Return name → value of what is told, in the order of ``NAMES``."""
+        """Return name → value of what is reported, in the order of ``NAMES``."""
         return {**self.movements, **self.pose, **self.look}
 
 

@@ -86,7 +86,7 @@ class CsvFile(BroughtTable):
     Args:
         name: of the file, for messages and as source of its readings.
         opens: opens it.
-        columns: those that an empty file is told to name.
+        columns: those that an empty file should have.
 
     Raises:
         DataFileError: as ``BroughtTable``.
@@ -107,7 +107,7 @@ class CsvFile(BroughtTable):
 
     @classmethod
     def parse(cls, name: str, raw: bytes, columns: Sequence[str] = OURS) -> CsvFile:
-        """Return a file in memory; ``columns`` are those that an empty one is told to name.
+        """Return a file in memory; ``columns`` are those that an empty one should have.
 
         Raises:
             DataFileError: too large, or as ``CsvFile``.
@@ -391,7 +391,7 @@ def read_file(
 
     Args:
         path: the file.
-        columns: those that an empty file is told to name.
+        columns: those that an empty file should have.
         most_bytes: a larger one is refused, by who keeps all of its rows; ``None``: none is.
 
     Raises:

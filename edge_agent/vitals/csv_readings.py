@@ -28,7 +28,7 @@ from edge_agent.vitals.guesses import SOURCES, bare_name, doubt_of_devices
 from edge_agent.vitals.passed_over import LeftOut, NotAReading, NoValue, PassedOver, Remark, Rows
 
 _TIMES_KEPT = 10_000
-"""Times by which devices in a file are told apart; of more, only changes of the device are kept."""
+"""Times by which devices in a file differ; of more, only changes of the device are kept."""
 _DAY_TAKEN = N_(
     "{day} above the names of the columns is used as the day of the first row; a time of day "
     "that goes back by twelve hours or more is of the next day."

@@ -94,7 +94,7 @@ class VitalIngest:
         refusals: list[Refusal] = []
         answers = read_given(items, self._now(), self._origin, self._arrivals)
         for index, (item, answer) in enumerate(zip(items, answers, strict=True)):
-            # Judged after the reading itself, so that a faulty one is told of its fault.
+            # Judged after the reading itself, so that a faulty one is refused for its fault.
             judged = answer
             if retained and not has_time(item) and isinstance(answer, VitalReading):
                 judged = _RETAINED

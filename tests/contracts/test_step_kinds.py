@@ -71,7 +71,7 @@ def test_step_has_a_part_of_the_participants_page(kind: StepKind) -> None:
 
 
 @KINDS
-def test_step_is_said_in_every_language(kind: StepKind) -> None:
+def test_step_is_reported_in_every_language(kind: StepKind) -> None:
     words = (kind.title, kind.says, *(field.title for field in fields_of(kind)))
     for code in available():
         with speaking(code):

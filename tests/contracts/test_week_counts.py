@@ -171,7 +171,7 @@ def counted(weeks: list[Any]) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("end", ENDS, ids=str)
-def test_week_is_told_alike_by_every_reader(
+def test_week_is_reported_alike_by_every_reader(
     client: TestClient, folder: Path, end: date, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = instant(second(end, 18))

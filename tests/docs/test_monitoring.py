@@ -68,7 +68,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
 
 
 @pytest.mark.parametrize("file", [RULES, GRAFANA, DOCS / "monitoring.md"])
-def test_every_metric_that_a_file_names_is_told(file: Path, exported: set[str]) -> None:
+def test_every_metric_that_a_file_names_is_reported(file: Path, exported: set[str]) -> None:
     named = set(NAME.findall(file.read_text()))
     assert len(named) > 8
     assert named <= exported

@@ -39,7 +39,7 @@ def course(minutes: int, leak_mb: float = 0.0, lag_ms: float = 0.0) -> Course:
     return found
 
 
-def test_what_grows_from_the_sixth_minute_to_the_last_is_told() -> None:
+def test_what_grows_from_the_sixth_minute_to_the_last_is_reported() -> None:
     figures = figures_of(course(60, leak_mb=0.2, lag_ms=1.0), 3600)
     assert figures["soak_memory_growth_mb"] == pytest.approx(0.2 * 54)
     assert figures["soak_latency_growth_ms"] == pytest.approx(54)

@@ -128,7 +128,7 @@ def test_every_text_is_there_in_every_language() -> None:
     assert list(languages.misfits()) == []
 
 
-def test_movements_of_the_face_are_said_by_scripts_in_every_language() -> None:
+def test_movements_of_the_face_are_reported_by_scripts_in_every_language() -> None:
     for code in languages.languages():
         said = languages.for_scripts(languages.read(code)).decode()
         assert [name for name in MOVEMENT_NAMES.values() if f'"{name}": ' not in said] == []

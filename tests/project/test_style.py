@@ -37,7 +37,7 @@ def test_style_products_meet_the_bars() -> None:
     assert missed == []
 
 
-def test_style_constant_below_a_definition_is_told_with_what_it_is_made_of() -> None:
+def test_style_constant_below_a_definition_is_named_with_its_parts() -> None:
     late = late_constants(ast.parse(LATE))
     assert [(one.name, one.line, one.must_follow) for one in late] == [
         ("log", 5, False),

@@ -44,7 +44,7 @@ WIDTH = 640
 HEIGHT = 480
 SMALLEST = 32.0
 SIZES = (32, 48, 64, 96, 160, math.inf)
-"""Bounds of the sizes that are told apart: longer side, pixels of the frame."""
+"""Bounds of the sizes that are distinguished: longer side, pixels of the frame."""
 ALL = "all"
 QUARTERED = "light quartered"
 GREY = "grey, as infrared"

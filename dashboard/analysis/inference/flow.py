@@ -203,7 +203,7 @@ def _stateless(
     if query.state is not StateBy.OBSERVED:
         return (*_some(_loss(Lost.OUTSIDE_STATES, people, outside)), *settling)
     return (
-        # Readings matched to another emotion were matched, and are told apart.
+        # Readings matched to another emotion were matched, and are distinguished.
         *_some(_loss(Lost.NOT_MATCHED, people, outside - others)),
         *_some(_loss(Lost.OUTSIDE_STATES, 0, others)),
     )

@@ -32,16 +32,16 @@ from edge_agent.timeline.read.stimuli import Stimulus
 from edge_agent.timeline.study.exclusions import outside_stretches
 
 MANY = 0.1
-"""Where so much is lost on a side, a difference is told whatever its p: people lose so differently
-then that none is sure, and the mean of nine tenths of the readings can lie a fifth of their
-standard deviation from that of all.
+"""Where so much is lost on a side, a difference is reported whatever its p: people lose so
+differently then that none is sure, and the mean of nine tenths of the readings can lie a fifth of
+their standard deviation from that of all.
 """
 APART = 0.02
-"""The difference that is told there."""
+"""The difference that is reported there."""
 MOST = 0.2
-"""Where so much is lost on a side, any difference is told: what is lost need not be alike."""
+"""Where so much is lost on a side, any difference is reported: what is lost need not be alike."""
 SMALL = 0.01
-"""A smaller one is told never: rounding of the seconds of a state makes as much."""
+"""A smaller one is never reported: rounding of the seconds of a state makes as much."""
 ENOUGH = 10
 """Readings that a state must be long enough for, so that their number tells of a loss."""
 

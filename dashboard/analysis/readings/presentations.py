@@ -1,7 +1,7 @@
 """Series of measures in bins that begin with a stimulus, so that people can be laid on each other.
 
 A stimulus is known by its label and its number among those of that label in the session: films
-that stand under one label in one order for everybody are told apart. Where a person has several
+that stand under one label in one order for everybody are distinguished. Where a person has several
 sessions, their place among these is a third mark (``Presentations``).
 """
 

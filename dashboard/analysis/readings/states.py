@@ -74,7 +74,7 @@ class SummedPieces:
         counts = np.bincount(self._group, minlength=len(cells))
         self._ends = [0, *np.cumsum(counts).tolist()]
         starts_ms = np.array([sessions[one.session].start_ms for one, _ in stimuli], dtype=np.int64)
-        # Of made-up times no order and no course is told: all states were met at once.
+        # Of made-up times no order and no course is reported: all states were met at once.
         is_told = np.array([not sessions[one.session].has_made_up_times for one, _ in stimuli])
         since_start = (sums.mean_at_ms - starts_ms[sums.stimulus]) / _MINUTE_MS
         self._minutes = np.where(is_told[sums.stimulus], since_start, 0.0)
@@ -348,7 +348,7 @@ def find_observed(
     Raises:
         StoreError: the database cannot be read.
     """
-    # Of made-up times no course is told.
+    # Of made-up times no course is reported.
     by_id = {session.id: (session, not session.has_made_up_times) for session in sessions}
     matchings = [
         Matching(choice.window_s, lags_of(query, choice), query.share) for choice in choices

@@ -41,8 +41,8 @@ class Sheet:
         charts: of the means by state.
         spreads: of every participant's values.
         effects: the effect sizes.
-        variability: what is said of the variability of the heart rate.
-        skin: what is said of the responses of skin conductance.
+        variability: the answer about the variability of the heart rate.
+        skin: the answer about the responses of skin conductance.
     """
 
     response: AnalysisModel

@@ -14,7 +14,7 @@ from dashboard.statistics import MINIMUM
 
 UNWATCHED = (22, 51, 77)
 """Percent of simulated studies (``python -m benchmarks coupling``) of 6, 12 and 20 people in which
-an association is told that does not exist, where three in ten did not follow the stimuli.
+an association that does not exist is reported where three in ten did not follow the stimuli.
 """
 _MACROS = macros_of(Path(__file__).parent, MINIMUM=MINIMUM)
 _OF_PERSON = ("sessions", "pairs", "r", "others", "r_others", "difference")

@@ -33,7 +33,7 @@ def copy_database(
         connection: to the database.
         target: path of the copy.
         mode: its rights.
-        on_share: is told the share that is copied. Nobody may write meanwhile, else the copying
+        on_share: gets the share that is copied. Nobody may write meanwhile, else the copying
             begins anew.
     """
     unfinished = target.with_name(target.name + ".part")

@@ -46,7 +46,7 @@ def is_anothers_file(path: Path) -> bool:
     """Tell whether a file belongs to another user than the one who runs this program."""
     try:
         owner = path.stat().st_uid
-    except OSError:  # who opens it is told
+    except OSError:  # whoever opens it gets an error
         return False
     return owner != (0 if was_started_by_root() else os.geteuid())
 

@@ -147,7 +147,7 @@ def refuse_pipe(path: Path) -> None:
     """
     try:
         mode = path.stat().st_mode
-    except OSError:  # who opens it is told
+    except OSError:  # whoever opens it gets an error
         return
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise StoreError(

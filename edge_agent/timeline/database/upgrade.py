@@ -127,7 +127,7 @@ def upgrade(
         connection: to it, for writing; outside a transaction.
         form: what it has to become.
         views: statements that make its views.
-        report: is told how far it is.
+        report: gets how far it is.
 
     Raises:
         StoreError: no space, the copy or a step fails. The database is as it was then.
@@ -301,7 +301,7 @@ def lock_for_agent(path: Path, on_progress: OnProgress | None = None) -> Databas
 
     Args:
         path: the database.
-        on_progress: is told how far that is.
+        on_progress: gets how far that is.
 
     Raises:
         StoreError: as ``lock``.
@@ -338,7 +338,7 @@ def is_older(path: Path) -> bool:
     has_log = path.with_name(path.name + LOGS[0]).exists()
     for mode in ("ro",) if has_log else ("ro", "ro&immutable=1"):
         with (
-            suppress(StoreError),  # missing, or not readable: who opens it is told
+            suppress(StoreError),  # missing, or not readable: who opens it gets an error
             translate_errors(path),
             closing(open_connection(path, mode, BUSY_SECONDS)) as connection,
         ):

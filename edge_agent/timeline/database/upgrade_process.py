@@ -34,7 +34,7 @@ def migrate_apart(
     Args:
         path: the database.
         is_locked: whether the caller holds the agent's lock.
-        on_progress: is told how far an upgrade is, of this process or another, in another thread.
+        on_progress: gets how far an upgrade is, of this process or another, in another thread.
 
     Raises:
         StoreError: as ``migrate``; the process was killed.

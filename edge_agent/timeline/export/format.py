@@ -109,8 +109,8 @@ class ExportFormat(ABC):
             out: a new file; or a new or empty folder, or one with nothing but an unchanged earlier
                 export of the same format, which is replaced.
             choice: which part; ``None`` is everything.
-            appliance: what is told of the appliance, in formats that have a place for it.
-            on_progress: is told the share that is done; what it raises ends the export.
+            appliance: facts about the appliance, in formats that have a place for it.
+            on_progress: gets the share that is done; what it raises ends the export.
 
         Raises:
             StoreError: the database cannot be read, the export cannot be written there, or the

@@ -109,7 +109,7 @@ class Work:
         database: the database.
         format: of the export.
         choice: which part.
-        appliance: what is told of the appliance.
+        appliance: facts about the appliance.
     """
 
     database: Path
@@ -130,7 +130,7 @@ def export_sealed(
         work: what is exported.
         out: the new file, a zip.
         passphrase: that opens it.
-        on_progress: is told the share that is done.
+        on_progress: gets the share that is done.
 
     Raises:
         StoreError: the passphrase is weak, the name is taken, or it cannot be written.

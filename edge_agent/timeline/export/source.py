@@ -68,8 +68,8 @@ class ExportSource:
     Args:
         connection: to read from, within one transaction.
         choice: which part of the timeline.
-        appliance: what is told of the appliance.
-        on_progress: is told the share that is done; ``None`` where nobody wants to know.
+        appliance: facts about the appliance.
+        on_progress: gets the share that is done; ``None`` where nobody wants to know.
 
     Attributes:
         chosen: what the choice means in this database.

@@ -41,7 +41,7 @@ LARGEST = 4_000_000
 _MOST_PARTS = 100_000
 """Values of the arguments of one command; a portion of readings has 30,000 to 90,000."""
 _SHOWN = 20
-"""Wrong values that are told each."""
+"""Wrong values that an error names."""
 _CONNECT_S = 5.0
 _ANSWER_S = 900.0
 """Seconds until an answer; an erasure rewrites every copy."""

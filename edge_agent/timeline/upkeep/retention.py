@@ -88,7 +88,7 @@ class Deletions:
         self._told[table] += portion
         detail = self._detail(before_ms)
         if self._line is None or not amend_newest(self._connection, self._line, detail):
-            # lines of others followed, which are sealed: what is told there stays
+            # lines of others followed, which are sealed: what is reported there stays
             self._told = Counter({table: portion})
             detail = self._detail(before_ms)
             line = AuditLine(self._at_ms, "appliance", self._action, detail)

@@ -42,7 +42,7 @@ def has_stream(connection: sqlite3.Connection) -> bool:
 def unlogged_deletions(connection: sqlite3.Connection) -> Iterator[None]:
     """Delete rows in the block, inside the caller's transaction, without logging for the fleet.
 
-    For rows that only this device does not keep any more, and for those of which it is told in
+    For rows that only this device does not keep any more, and for those that are reported in
     another way.
     """
     if not has_stream(connection):

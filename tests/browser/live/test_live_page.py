@@ -463,7 +463,7 @@ def test_a_browser_whose_clock_is_wrong_shows_the_device_s_times(
         expect(page.locator("[data-tile=heart_rate] .tile-note")).to_have_text("now")
 
 
-def test_a_clock_of_the_device_that_jumps_is_said(
+def test_a_clock_of_the_device_that_jumps_is_reported(
     browser: Browser, dashboard: Served, login: StorageState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()

@@ -154,7 +154,7 @@ def test_a_camera_that_is_switched_off_says_so_and_by_whom(stand: Stand) -> None
         expect(page.locator("#capture-notice")).to_be_hidden()
 
 
-def test_an_agent_that_freezes_is_said_on_every_page(stand: Stand) -> None:
+def test_an_agent_that_freezes_is_reported_on_every_page(stand: Stand) -> None:
     with stand.live_page() as page:
         health = page.context.new_page()
         health.goto(f"{stand.dashboard.address}/health")
@@ -222,7 +222,7 @@ def test_a_marker_pressed_while_the_dashboard_hangs_keeps_its_time(stand: Stand)
         assert before - 2 < marker.at.wall_ms / 1000 < after + 2, "the time of the key"
 
 
-def test_a_camera_an_agent_and_a_dashboard_that_are_gone_are_said_to_be(stand: Stand) -> None:
+def test_missing_camera_agent_and_dashboard_are_reported(stand: Stand) -> None:
     def vanish() -> None:
         stand.camera.shutdown()
         stand.camera.server_close()

@@ -125,7 +125,7 @@ def test_a_page_that_is_closed_goes_on_where_it_was(page: Page, address: str, fo
     assert first not in rows(folder, "labels-Ada.csv")
 
 
-def test_a_label_that_cannot_be_kept_is_said_and_not_shown(page: Page, folder: Path) -> None:
+def test_a_label_that_cannot_be_kept_is_reported_and_not_shown(page: Page, folder: Path) -> None:
     begin(page, "Ada")
     (folder / "out").write_text("in the way")
     page.keyboard.press("3")

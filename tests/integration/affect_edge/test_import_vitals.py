@@ -143,7 +143,7 @@ def test_only_the_period_that_is_asked_for_is_taken(tmp_path: Path, data: Path) 
     assert wrong.exit_code == 2 and "'yesterday' is not a time" in wrong.stderr
 
 
-def test_two_values_of_one_moment_are_kept_and_told(tmp_path: Path, data: Path) -> None:
+def test_two_values_of_one_moment_are_kept_and_reported(tmp_path: Path, data: Path) -> None:
     done = run(phone(tmp_path, rate(0, 61), rate(0, 88), rate(0, 61)), data)
     assert "1 reading with the time of another and another value" in done.stdout
     assert [value for _, value, _ in stored(data)] == [61, 88]
@@ -209,7 +209,7 @@ def test_beats_that_fitbit_exports_twice_are_read_once(tmp_path: Path, data: Pat
         ),
     ],
 )
-def test_intervals_without_times_begin_when_it_is_said(
+def test_intervals_without_times_begin_when_it_is_reported(
     tmp_path: Path, data: Path, text: str, expected: list[tuple[int, float]]
 ) -> None:
     file = tmp_path / "beats.txt"
@@ -281,7 +281,7 @@ def test_columns_of_an_export_that_are_not_taken_are_named(tmp_path: Path, data:
     assert (said["imported"], said["format"]) == (1, "Shimmer")
 
 
-def test_readings_of_a_time_to_come_are_told_and_flagged(tmp_path: Path, data: Path) -> None:
+def test_readings_of_a_time_to_come_are_reported_and_flagged(tmp_path: Path, data: Path) -> None:
     file = tmp_path / "band.csv"
     file.write_text(
         "at,kind,value,device_time\n2026-01-05T08:00:00Z,heart_rate,61,2026-01-05T09:00:00\n"
@@ -314,7 +314,7 @@ def test_bad_rows_that_are_alike_are_one_line_with_their_number(tmp_path: Path, 
     assert ("export.xml", "value", 30, "give no reading") in not_taken
 
 
-def test_a_full_disk_while_readings_are_kept_aside_is_said(
+def test_a_full_disk_while_readings_are_kept_aside_is_reported(
     tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Full(StagedReadings):
@@ -332,7 +332,7 @@ def test_a_full_disk_while_readings_are_kept_aside_is_said(
     shutil.rmtree(data, ignore_errors=True)
 
 
-def test_a_full_database_is_said_with_the_file(
+def test_a_full_database_is_reported_with_the_file(
     tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     let_it_be_full(monkeypatch, lambda path: bool(path.stat().st_size))
@@ -482,7 +482,7 @@ def test_progress_goes_to_a_terminal_alone(
             assert ("Reading" in told.err, told.out) == (is_terminal, "")
 
 
-def test_columns_of_zones_and_of_flags_are_told_as_what_they_are(
+def test_columns_of_zones_and_of_flags_are_reported_as_what_they_are(
     tmp_path: Path, data: Path
 ) -> None:
     cuff, strap = tmp_path / "cuff.csv", tmp_path / "ppi.csv"

@@ -86,7 +86,7 @@ def test_a_picture_that_cannot_be_looked_at_is_a_line_and_the_rest_is_read(tmp_p
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-def test_output_onto_a_full_disk_is_said_in_a_sentence() -> None:
+def test_output_onto_a_full_disk_is_reported_in_a_sentence() -> None:
     with Path("/dev/full").open("w") as full:
         done = by_process("model", "list", stdout=full.fileno())
     assert done.returncode == 1

@@ -17,7 +17,7 @@ from tests.support.timeline import START_MS, query, timeline
 AT_ONCE = {"interval": 0.0, "batch_rows": 1}
 
 
-def test_how_copies_and_clock_stand_is_told(
+def test_how_copies_and_clock_stand_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "LIVE_HEALTH_S", 0.1)

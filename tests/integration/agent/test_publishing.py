@@ -87,7 +87,7 @@ def send(mosquitto: Mosquitto) -> Callable[..., None]:
 SIMULATED = {"simulated": {"enabled": True, "heart_rate_seconds": 0.1}}
 
 
-def test_what_happens_is_said_on_the_topics_of_the_appliance(
+def test_what_happens_is_reported_on_the_topics_of_the_appliance(
     tmp_path: Path, reader: Subscriber, tables: Callable[..., Tables]
 ) -> None:
     with running_agent(tmp_path / "data", tables({}, vitals=SIMULATED)) as run:
@@ -109,7 +109,7 @@ def test_what_happens_is_said_on_the_topics_of_the_appliance(
     assert not reader.on("movements")  # off by default
 
 
-def test_movements_are_said_once_a_second_where_asked_for(
+def test_movements_are_reported_once_a_second_where_asked_for(
     tmp_path: Path, reader: Subscriber, tables: Callable[..., Tables], send: Callable[..., None]
 ) -> None:
     home = {"home_assistant": True, "home_assistant_prefix": HOME}
@@ -139,7 +139,7 @@ def at_ms(message: dict[str, Any]) -> int:
     return round(1000 * datetime.fromisoformat(message["at"]).timestamp())
 
 
-def test_a_camera_that_is_not_there_is_said_once_and_leaves_a_gap(
+def test_a_camera_that_is_not_there_is_reported_once_and_leaves_a_gap(
     tmp_path: Path,
     reader: Subscriber,
     tables: Callable[..., Tables],

@@ -155,7 +155,7 @@ def make_zero(path: Path) -> None:
         (Path.unlink, "", "is missing, but its copies are there"),
     ],
 )
-def test_three_nights_after_loss_all_good_copies_are_there_and_it_is_said(
+def test_three_nights_after_loss_all_good_copies_remain_with_an_alarm(
     nights: Nights, harm: Callable[[Path], None], alarm: str, said: str
 ) -> None:
     before = nights.copies
@@ -170,7 +170,7 @@ def test_three_nights_after_loss_all_good_copies_are_there_and_it_is_said(
 
 @pytest.mark.parametrize("wrong_days", [365, -2.5, -365, -20_000])
 @pytest.mark.parametrize("synchronised", [True, False])
-def test_three_nights_with_a_wrong_clock_delete_nothing_and_it_is_said(
+def test_three_nights_with_a_wrong_clock_delete_nothing_and_it_is_reported(
     nights: Nights, monkeypatch: pytest.MonkeyPatch, wrong_days: float, synchronised: bool
 ) -> None:
     monkeypatch.setattr(clock, "is_synchronised", lambda: synchronised)

@@ -160,7 +160,7 @@ def test_a_clock_that_nobody_has_set_is_a_warning(
     assert examine(tmp_path)["clock"].verdict is Verdict.WARNING
 
 
-def test_the_age_of_the_last_verified_copy_is_told(tmp_path: Path) -> None:
+def test_the_age_of_the_last_verified_copy_is_reported(tmp_path: Path) -> None:
     assert "none yet" in examine(tmp_path)["copies"].found
     migrate(tmp_path / DATABASE_NAME)
     assert examine(tmp_path)["copies"].verdict is Verdict.OK, "the first night is to come"

@@ -70,7 +70,7 @@ def test_a_machine_where_all_is_well_passes(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_would_fail_later_is_said_before_the_plan(
+def test_what_would_fail_later_is_reported_before_the_plan(
     tmp_path: Path, line: str, said: str
 ) -> None:
     done = check(tmp_path, line, options="--unpinned")

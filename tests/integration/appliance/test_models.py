@@ -94,7 +94,7 @@ def test_a_model_that_is_here_is_installed_again_by_its_name(
     assert install_model(place, ["tiny"]).copy is None  # and there is nothing to do twice
 
 
-def test_two_models_of_one_name_are_told_apart_by_their_folders(
+def test_two_models_of_one_name_are_distinguished_by_their_folders(
     place: ModelPlace, tmp_path: Path
 ) -> None:
     old = install_model(place, [str(own_model(tmp_path / "run"))]).path

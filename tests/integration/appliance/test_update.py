@@ -273,7 +273,7 @@ def test_going_back_to_what_does_not_start_any_more_keeps_the_present_one(
     assert schema(appliance.place.database) == schema(accounts) == 999
 
 
-def test_without_an_installation_or_a_release_of_before_that_is_said(
+def test_without_an_installation_or_a_release_of_before_that_is_reported(
     appliance: Appliance, tmp_path: Path
 ) -> None:
     with pytest.raises(UpdateError, match="no earlier release"):

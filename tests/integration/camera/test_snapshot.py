@@ -240,7 +240,7 @@ def test_closing_ends_a_read_that_waits() -> None:
         closer.join()
 
 
-def test_nobody_at_the_address_or_a_server_that_is_not_trusted_is_told() -> None:
+def test_nobody_at_the_address_or_a_server_that_is_not_trusted_is_reported() -> None:
     with AnsweringServer(content(jpeg())) as server:
         address = server.address
         untrusted = refusal(address.replace("http:", "https:"))

@@ -49,7 +49,7 @@ def test_a_stream_gives_frames_until_it_is_closed(server: VideoServer) -> None:
 @pytest.mark.parametrize(
     ("path", "problem", "seconds"), [("stalls", "no frame for", 1), ("ends", "the stream ended", 0)]
 )
-def test_a_stream_that_stalls_or_ends_is_told_within_its_time(
+def test_a_stream_that_stalls_or_ends_is_reported_within_its_time(
     server: VideoServer, path: str, problem: str, seconds: float, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with opened(f"{server.address}/{path}") as camera:
@@ -114,7 +114,7 @@ def test_a_web_server_without_a_video_names_the_cause_and_the_way_out(
     assert "secret" not in str(error)
 
 
-def test_nobody_there_is_told_at_once() -> None:
+def test_nobody_there_is_reported_at_once() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # bound but not listening: connections are refused
         error = refusal(f"rtsp://127.0.0.1:{closed.getsockname()[1]}/stream")

@@ -98,13 +98,15 @@ def test_what_a_task_refuses_is_refused_here_in_its_own_words(computing: Computi
     assert computing.pids  # which harms nobody
 
 
-def test_a_fault_is_told_as_one_and_the_process_goes_on(computing: Computing) -> None:
+def test_a_fault_is_reported_as_one_and_the_process_goes_on(computing: Computing) -> None:
     with pytest.raises(ComputationFailedError, match="stumble: ZeroDivisionError: by nothing"):
         computing.call(stumble)
     assert computing.call(where)[0] in computing.pids
 
 
-def test_a_process_that_is_killed_over_a_task_is_told(computing: Computing, tmp_path: Path) -> None:
+def test_a_process_that_is_killed_over_a_task_is_reported(
+    computing: Computing, tmp_path: Path
+) -> None:
     text = end_of(computing, tmp_path, lambda: os.kill(computing.pids[0], signal.SIGKILL))
     assert "Choose fewer sessions" in text
     assert computing.call(where)[0] > 0

@@ -87,7 +87,7 @@ def test_a_process_that_hangs_is_ended() -> None:
         assert hanging.pid is None
 
 
-def test_a_model_that_is_missing_is_told(tmp_path: Path) -> None:
+def test_a_model_that_is_missing_is_reported(tmp_path: Path) -> None:
     options = VisionSettings(expression_model=str(tmp_path / "none.json"))
     with (
         closing(PictureReader(options)) as reader,

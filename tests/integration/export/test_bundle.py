@@ -94,7 +94,7 @@ def test_every_file_is_valid_and_described_with_size_and_hash(path: Path) -> Non
     assert cards and all(card["sha256"] in told and card["limits"] for card in cards)
 
 
-def test_the_protocol_its_order_and_the_question_are_told(path: Path) -> None:
+def test_the_protocol_its_order_and_the_question_are_reported(path: Path) -> None:
     question = {"state": "observed", "window": 20.0}
     flow = "step,people\nconsented,3\n"
     figure = "<svg><title>Heart &amp; face</title></svg>\n"

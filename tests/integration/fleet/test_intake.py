@@ -300,7 +300,7 @@ def test_nothing_of_an_erased_participant_is_left_to_a_minute_that_is_open(
     assert rollups_there(there, "room") == rollups_here(here)
 
 
-def test_a_gap_of_the_device_is_told_and_the_stream_goes_on(there: Any, here: Path) -> None:
+def test_a_gap_of_the_device_is_reported_and_the_stream_goes_on(there: Any, here: Path) -> None:
     intake = Intake(there)
     done = send(intake, here)
     record(here, 300, 900)

@@ -244,7 +244,7 @@ def test_a_collector_that_is_silent_is_named_until_it_answers(
         wait_until(lambda: device.sender.standing.waiting == 0, "nothing waits")
 
 
-def test_what_was_given_up_is_told_until_the_collector_knows(
+def test_what_was_given_up_is_reported_until_the_collector_knows(
     tmp_path: Path, broker: Mosquitto
 ) -> None:
     small = FleetSettings.model_construct(backlog_mb=0.004)  # type: ignore[arg-type]

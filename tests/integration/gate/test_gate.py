@@ -165,7 +165,7 @@ def test_readings_come_and_are_corrected_and_removed(gate: Gate) -> None:
     assert rows(gate.database, "SELECT count(*) FROM vital") == [(0,)]
 
 
-def test_a_large_file_is_imported_and_told_in_the_trail(gate: Gate) -> None:
+def test_a_large_file_is_imported_and_reported_in_the_trail(gate: Gate) -> None:
     imported = frozenset({VitalFlag.IMPORTED})
     times = (Instant(0, 1_700_000_000_000 + 1000 * n) for n in range(30_000))
     table = ReadingTable.of(

@@ -126,7 +126,7 @@ def test_expressions_and_vitals_arrive_with_their_time(offered: str, feed: LiveS
     assert set(values) <= {71.5, 72.5}
 
 
-def test_without_the_library_the_cure_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_library_the_cure_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pylsl", None)
     with pytest.raises(ServerError, match="install.sh --with lsl"):
         Streams(StreamOptions("pi", LslSettings()))

@@ -114,7 +114,7 @@ def test_a_thread_that_stands_still_holds_nobody_up(
     assert caplog.text.count("samples are lost") == 1
 
 
-def test_a_database_that_is_away_is_told_once(
+def test_a_database_that_is_away_is_reported_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = timeline(tmp_path)

@@ -122,7 +122,7 @@ def test_a_browser_that_leaves_and_a_dashboard_that_ends_end_it(stand: Stand) ->
     ] == [Ended.LEFT, Ended.DASHBOARD]
 
 
-def test_an_agent_that_is_away_or_freezes_is_said(
+def test_an_agent_that_is_away_or_freezes_is_reported(
     stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     account = Account()

@@ -139,7 +139,7 @@ def told(stand: Stand, wanted: Callable[[dict[str, Any]], bool]) -> None:
     wait_until(lambda: any(map(wanted, stand.told)), "what every page is told", PATIENCE_S)
 
 
-def test_it_is_told_who_looks_before_the_first_picture_is_sent(stand: Stand) -> None:
+def test_it_is_reported_who_looks_before_the_first_picture_is_sent(stand: Stand) -> None:
     assert stat.S_IMODE(stand.path.stat().st_mode) == 0o660
     reader = stand.read()
     data = reader.picture()

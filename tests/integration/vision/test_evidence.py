@@ -152,7 +152,7 @@ def test_a_drawing_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == [occupied]
 
 
-def test_wrong_use_is_said_before_anything_is_read(tmp_path: Path) -> None:
+def test_wrong_use_is_reported_before_anything_is_read(tmp_path: Path) -> None:
     two = affect_edge("classify", SERIOUS_FILE, SERIOUS_FILE, "--explain", tmp_path / "out.png")
     assert (two.code, two.out) == (2, "")
     assert "--explain draws one picture, and these are 2. Draw them one by one" in two.err

@@ -59,14 +59,14 @@ def one_after_another(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return held(tmp_path_factory.mktemp("after"), 19, shown)
 
 
-def test_another_person_after_a_pause_is_said_first(one_after_another: Path) -> None:
+def test_another_person_after_a_pause_is_reported_first(one_after_another: Path) -> None:
     report = session_quality(Reader(one_after_another), 1)
 
     assert report.measures.faces == FacesInView(1, 0.0, 0, None)
     assert report.faces_sentence == CAME_BACK
 
 
-def test_another_person_is_told_in_the_letter(one_after_another: Path) -> None:
+def test_another_person_is_reported_in_the_letter(one_after_another: Path) -> None:
     last = utc_at(START_MS).astimezone().date() + timedelta(days=1)
 
     letter = write_letter(one_after_another, "P01", last, 1, "pi")
@@ -76,7 +76,7 @@ def test_another_person_is_told_in_the_letter(one_after_another: Path) -> None:
     assert faces == CAME_BACK
 
 
-def test_another_person_is_told_in_exported_sessions(
+def test_another_person_is_reported_in_exported_sessions(
     one_after_another: Path, tmp_path: Path
 ) -> None:
     CSV.export(one_after_another, tmp_path / "out")

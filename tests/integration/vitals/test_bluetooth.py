@@ -288,7 +288,7 @@ def reason_of(adapter: str | None = None) -> VitalsReason:
     return caught.value.reason
 
 
-def test_what_is_missing_for_bluetooth_is_told_apart(
+def test_what_is_missing_for_bluetooth_is_distinguished(
     bus: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert reason_of() is VitalsReason.BLUEZ_MISSING

@@ -35,7 +35,7 @@ def test_a_wrong_configuration_ends_with_2_and_a_sentence(tmp_path: Path, words:
     assert "Traceback" not in done.err
 
 
-def test_files_that_a_configuration_names_and_that_are_missing_are_said(tmp_path: Path) -> None:
+def test_missing_files_of_a_configuration_are_reported(tmp_path: Path) -> None:
     file = tmp_path / "right.toml"
     file.write_text(
         "[vision]\nexpression_model = 'expression-x'\n[mqtt]\npassword_file = '/nowhere/word'\n"

@@ -123,7 +123,7 @@ def test_nothing_is_left_of_a_table_without_consent_or_beyond_its_session(data: 
     assert query(data, "SELECT count(*) FROM expression") == [(0,)]
 
 
-def test_a_course_shows_only_movements_that_were_told(data: Path, tmp_path: Path) -> None:
+def test_a_course_shows_only_movements_that_were_reported(data: Path, tmp_path: Path) -> None:
     marks = tmp_path / "marks.csv"
     marks.write_text(f"at,kind,label\n{START},stimulus_start,joy\n", encoding="utf-8")
     assert take(data, OPENFACE, *NEW, "--markers", marks).exit_code == 0

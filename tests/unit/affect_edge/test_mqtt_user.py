@@ -53,7 +53,7 @@ def test_an_account_is_made_listed_changed_and_removed(folder: Path) -> None:
     assert run(folder, "list").output == "affect-edge: the agent's own account\n"
 
 
-def test_rules_that_no_right_has_are_told(folder: Path) -> None:
+def test_rules_that_no_right_has_are_reported(folder: Path) -> None:
     with (folder / "acl").open("a") as rules:
         rules.write("user old\ntopic read affect-edge/#\n")
     with (folder / "passwd").open("a") as passwords:

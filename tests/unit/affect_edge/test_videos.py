@@ -270,7 +270,7 @@ def test_a_file_that_names_no_time_has_none(tmp_path: Path, content: bytes) -> N
     assert creation_ms(tmp_path / "none.mp4") is None
 
 
-def test_a_video_that_ends_early_is_read_and_its_missing_rest_told(
+def test_a_video_that_ends_early_is_read_and_its_missing_rest_reported(
     tmp_path: Path, clip: Path
 ) -> None:
     content = clip.read_bytes()

@@ -82,7 +82,7 @@ def test_a_reading_is_known_until_it_is_old(
     assert home.now(GOOD, START.shift(limit_s + 0.1)).vitals[kind] is None
 
 
-def test_a_reading_with_decimals_is_told_as_it_is_stored(home: HomeState) -> None:
+def test_a_reading_with_decimals_is_reported_as_it_is_stored(home: HomeState) -> None:
     home.add_vital(reading(0, 16.1 * 7.500617, VitalKind.SYSTOLIC))  # a cuff's 16.1 kPa
     known = home.now(GOOD, START).vitals[VitalKind.SYSTOLIC]
     assert known is not None and known.value == 120.75993370000002
@@ -109,7 +109,7 @@ def test_a_reading_in_doubt_ends_what_was_known(home: HomeState, flag: VitalFlag
         (observation(primary=False, movements=movements(yaw=50.0)), None),
     ],
 )
-def test_a_head_turned_away_is_told_only_where_movements_are(
+def test_a_head_turned_away_is_reported_only_where_movements_are(
     seen: Observation, turned: bool | None
 ) -> None:
     for is_told, expected in ((True, turned), (False, None)):
@@ -139,7 +139,7 @@ def test_it_is_due_once_a_window_and_when_something_changes(home: HomeState) -> 
     assert gone is not None and gone.emotion is None
 
 
-def test_an_alert_is_told_at_once(home: HomeState) -> None:
+def test_an_alert_is_reported_at_once(home: HomeState) -> None:
     report = {"camera": {"fps": 14.0}, "temperature_celsius": 51.0, "alarms": []}
     home.set_health(report)
     first = home.due(GOOD, START)

@@ -83,7 +83,7 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     return house
 
 
-def test_hours_begin_and_end_a_session_which_is_told_as_any_session_is(house: House) -> None:
+def test_hours_begin_and_end_a_session_which_is_reported_as_any_session_is(house: House) -> None:
     query_messages = "SELECT payload FROM outbox WHERE topic = 'session' ORDER BY id"
     assert house.at("27T07:59") == []
     assert house.present() == "P01 waits 27T08:00 27T21:00"

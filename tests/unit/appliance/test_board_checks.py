@@ -182,7 +182,7 @@ def test_usb_power_of_a_weak_supply_names_the_line_to_write(
         ("error", Verdict.OK, "tells nothing"),
     ],
 )
-def test_power_is_told_by_the_bits_of_the_firmware(
+def test_power_is_reported_by_the_bits_of_the_firmware(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bits: str, verdict: Verdict, said: str
 ) -> None:
     firmware(tmp_path, f"[ $1 = get_throttled ] && echo throttled={bits}")

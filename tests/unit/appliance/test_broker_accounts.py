@@ -185,7 +185,7 @@ def test_two_at_once_wait_for_each_other(files: BrokerFiles) -> None:
     ("script", "outcome"),
     [("exit 3", False), ("exit 0", True), ('[ "$1" = is-active ]', "did not read its files")],
 )
-def test_the_broker_is_told_by_systemd(
+def test_the_broker_is_reloaded_by_systemd(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, outcome: bool | str
 ) -> None:
     program = tmp_path / "systemctl"

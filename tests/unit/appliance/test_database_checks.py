@@ -67,7 +67,7 @@ def test_the_deep_look_finds_every_damage_that_sqlite_finds(whole: bytes, tmp_pa
     assert quickly >= 0.5 * damaged, "the quick look compares no index with its table"
 
 
-def test_a_sound_database_is_said_to_be_sound(whole: bytes, tmp_path: Path) -> None:
+def test_a_sound_database_is_reported_to_be_sound(whole: bytes, tmp_path: Path) -> None:
     (tmp_path / DATABASE_NAME).write_bytes(whole)
     for deep in (False, True):
         finding = look(tmp_path, deep=deep)["database"]

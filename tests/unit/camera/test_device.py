@@ -119,7 +119,7 @@ EVERY = VIDEO_CAPTURE | STREAMING | DEVICE_CAPS
     ],
     ids=["webcam", "its metadata", "codec of the Pi", "raw node of the Pi", "before device_caps"],
 )
-def test_a_usb_camera_is_told_from_other_nodes(
+def test_a_usb_camera_differs_from_other_nodes(
     driver: bytes, capabilities: int, device_caps: int, captures: bool, is_camera: bool
 ) -> None:
     """The bytes are what the kernel fills in for VIDIOC_QUERYCAP."""

@@ -222,7 +222,7 @@ def test_a_slow_camera_is_given_two_frames_of_time() -> None:
 @pytest.mark.parametrize(
     ("call", "patience"), [("at_open", "OPEN_S"), ("at_wait", "GRACE_S"), ("at_close", "CLOSE_S")]
 )
-def test_a_driver_that_hangs_is_told_from_a_camera_that_stalls(
+def test_a_driver_that_hangs_differs_from_a_camera_that_stalls(
     call: str, patience: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(picamera, patience, 0.05)
@@ -369,7 +369,7 @@ def test_a_camera_that_says_nothing_of_its_modes_is_left_alone(modes: list[Mode]
     assert widest_view(modes, SMALL, 15) is None
 
 
-def test_the_mode_is_asked_of_the_camera_and_what_is_seen_is_told(
+def test_the_mode_is_asked_of_the_camera_and_what_is_seen_is_reported(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)

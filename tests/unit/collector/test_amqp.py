@@ -124,7 +124,7 @@ def test_one_quorum_queue_takes_the_timelines_of_all_devices(rabbit: PlayedRabbi
     ]
 
 
-def test_the_newest_that_each_device_says_of_itself_is_told_once(rabbit: PlayedRabbit) -> None:
+def test_the_newest_that_each_device_says_of_itself_is_reported_once(rabbit: PlayedRabbit) -> None:
     transport = opened(rabbit)
     said = (("room", "health", b"1"), ("room", "status", b"2"), ("room", "health", b"3"))
     for device, suffix, payload in said:
@@ -191,7 +191,7 @@ def test_what_came_over_earlier_connection_is_not_acknowledged_over_next(
         ),
     ],
 )
-def test_why_a_connection_cannot_be_had_is_said_with_all_nodes(
+def test_why_a_connection_cannot_be_had_is_reported_with_all_nodes(
     rabbit: PlayedRabbit, error: Exception, said: str
 ) -> None:
     rabbit.fails = error
@@ -225,7 +225,7 @@ def server(answer: bytes | None) -> Iterator[int]:
     ],
     ids=["hangs up", "MQTT", "silent"],
 )
-def test_a_server_that_speaks_otherwise_is_said_to_with_what_to_look_at(
+def test_server_of_another_protocol_is_reported_with_what_to_check(
     answer: bytes | None, cause: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if answer is None:
@@ -236,7 +236,7 @@ def test_a_server_that_speaks_otherwise_is_said_to_with_what_to_look_at(
             transport.open()
 
 
-def test_a_connection_that_ends_is_told_whatever_was_asked(rabbit: PlayedRabbit) -> None:
+def test_a_connection_that_ends_is_reported_whatever_was_asked(rabbit: PlayedRabbit) -> None:
     transport = opened(rabbit)
     rabbit.coming = [ConnectionClosedByBroker(320, "node goes down")]
     with pytest.raises(TransportError, match="node goes down"):

@@ -83,7 +83,7 @@ def test_a_queue_that_is_emptied_agrees_with_nothing() -> None:
     assert row is not None and row.doubt_ms is None
 
 
-def test_a_way_that_varies_is_told_as_doubt() -> None:
+def test_a_way_that_varies_is_reported_as_doubt() -> None:
     row = heard(live(0, way_ms=100), live(90, way_ms=12_100))
     assert row is not None
     assert (row.ahead_ms, row.doubt_ms) == (-100, 12_000)

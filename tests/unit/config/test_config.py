@@ -185,7 +185,7 @@ def test_a_bluetooth_device_is_named_once(tmp_path: Path) -> None:
     assert "devices name A0:9E:1A:00:00:01 more than once" in problem(devices(tmp_path, *twice))
 
 
-def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
+def test_every_problem_is_reported_at_once(tmp_path: Path) -> None:
     said = problem(write(tmp_path, "[mqtt]\nport = 0\n[dashboard]\nport = 70000\n"))
     assert len(said.splitlines()) == 2
 
@@ -232,7 +232,7 @@ def test_what_a_command_says_wins_over_environment_and_file(
     assert (loaded.dashboard.port, loaded.dashboard.session_hours) == (8083, 3)
 
 
-def test_a_wrong_value_of_a_command_is_said_to_come_from_there() -> None:
+def test_a_wrong_value_of_a_command_is_reported_to_come_from_there() -> None:
     with pytest.raises(ConfigError, match="command line: dashboard.port = 0"):
         load_settings(None, {"dashboard": {"port": 0}})
 

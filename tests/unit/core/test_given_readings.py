@@ -372,7 +372,7 @@ def test_arrivals_differ_on_the_wall_where_its_clock_is_rounded_down() -> None:
     assert at == [NOW.wall_ms, NOW.wall_ms + 1]
 
 
-def test_arrivals_are_told_apart_by_kind_and_source_and_only_within_burst() -> None:
+def test_arrivals_of_a_burst_differ_by_kind_and_source() -> None:
     arrivals = ArrivalTimes()
     rate = VitalKind.HEART_RATE
     beat = VitalKind.RR_INTERVAL

@@ -46,7 +46,7 @@ def test_only_so_many_senders_are_remembered() -> None:
     assert clocks.instant("first", 1_000.0, late)[0] == late
 
 
-def test_the_offset_is_told_once_and_again_when_it_moved() -> None:
+def test_the_offset_is_reported_once_and_again_when_it_moved() -> None:
     clocks = SenderClocks()
 
     def told(ahead_ms: int) -> list[float]:

@@ -98,7 +98,7 @@ def test_what_the_collector_asks_for_again_is_sent_at_once_and_only_once() -> No
     assert not flight.resend_overdue(60.0)
 
 
-def test_the_first_cause_is_told_and_the_next_one_when_it_is_over(
+def test_the_first_cause_is_reported_and_the_next_one_when_it_is_over(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)

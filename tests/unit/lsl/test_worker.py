@@ -40,7 +40,7 @@ def texts(watch: StudyWatch) -> list[str]:
     return [event.text for event in watch.new_events()]
 
 
-def test_a_session_and_its_markers_are_told_once_in_order(tmp_path: Path, study: Study) -> None:
+def test_a_session_and_its_markers_are_reported_once_in_order(tmp_path: Path, study: Study) -> None:
     watch = StudyWatch(tmp_path / "affect-edge.db")
     assert texts(watch) == []
     session = study.start_session(NewSession("P01", Purpose.RESEARCH), ago(30))
@@ -52,7 +52,7 @@ def test_a_session_and_its_markers_are_told_once_in_order(tmp_path: Path, study:
     assert texts(watch) == [f"session_end/{session.id}"]
 
 
-def test_what_happened_while_the_agent_was_away_is_told_afterwards(
+def test_what_happened_while_the_agent_was_away_is_reported_afterwards(
     tmp_path: Path, study: Study
 ) -> None:
     watch = StudyWatch(tmp_path / "affect-edge.db")

@@ -116,7 +116,7 @@ def state_of(component: Component, state: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("key", sorted(READERS))
-def test_what_is_not_known_is_said_as_none(key: str) -> None:
+def test_what_is_not_known_is_reported_as_none(key: str) -> None:
     assert state_of(READERS[key], empty_state()) == "None"
 
 

@@ -26,7 +26,7 @@ AT = instant(0.25)
 ISO = "2026-09-21T14:20:00.250Z"
 
 
-def test_the_emotion_of_the_primary_face_is_said_with_its_probability() -> None:
+def test_the_emotion_of_the_primary_face_is_reported_with_its_probability() -> None:
     seen = recognition(0.25, observation(track=4))
     assert json.loads(emotion_payload(seen, simulated=True).encode()) == {
         "schema": 1,
@@ -73,7 +73,7 @@ def test_movements_pose_and_look_of_the_primary_face_are_published() -> None:
         assert movements_payload(recognition(0, *faces), simulated=True) is None
 
 
-def test_a_reading_is_said_with_unit_source_and_flags() -> None:
+def test_a_reading_is_reported_with_unit_source_and_flags() -> None:
     flags = (VitalFlag.SIMULATED, VitalFlag.OUT_OF_RANGE)
     assert json.loads(vital_payload(reading(0.25, 300, flags=flags)).encode()) == {
         "schema": 1,

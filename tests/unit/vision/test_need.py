@@ -173,7 +173,7 @@ def test_sparingly_only_the_first_reading_is_careful(reader: NeedReader) -> None
     assert (reader.careful_readings, reader.quick_readings) == (1, 3)
 
 
-def test_in_every_frame_is_said_what_is_said_without_need() -> None:
+def test_in_every_frame_is_reported_what_is_reported_without_need() -> None:
     images = [
         np.asarray(cv2.convertScaleAbs(smiling(), alpha=1 - number / 40), np.uint8)
         for number in range(12)
@@ -221,7 +221,7 @@ def brighter(picture: Picture, by: float) -> Picture:
     return np.asarray(np.clip(picture * by, 0, 255), dtype=np.uint8)
 
 
-def test_a_cut_is_told_once_in_the_dark_too_and_not_after_a_pause() -> None:
+def test_a_cut_is_reported_once_in_the_dark_too_and_not_after_a_pause() -> None:
     one = view(smiling(), 0.2)
     other = view(serious(), 0.8)
     assert changes([one] * 3 + [other] * 3) == [3]

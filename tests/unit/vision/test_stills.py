@@ -308,7 +308,7 @@ def test_a_broken_picture_gives_a_line_with_its_error_and_the_rest_is_read(
     assert len(lines[1]["faces"]) == len(lines[3]["faces"]) == 1
 
 
-def test_a_face_that_the_edge_cuts_off_is_told_with_its_flaw_and_not_named(
+def test_a_face_that_the_edge_cuts_off_is_shown_with_its_flaw_and_no_label(
     tmp_path: Path, recognizer: Recognizer
 ) -> None:
     (whole,) = recognizer.read_picture(smiling())

@@ -61,7 +61,7 @@ def test_each_failure_has_a_reason_and_a_cure(error: Exception, reason: str, sai
     assert caught.value.cure.endswith(".")
 
 
-def test_without_bleak_it_is_said_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_bleak_it_is_reported_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "bleak", None)
     monkeypatch.delitem(sys.modules, "edge_agent.vitals.ble")
     for call in (

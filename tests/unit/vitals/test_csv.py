@@ -167,7 +167,7 @@ def test_ten_bad_rows_are_named_and_the_others_counted_up_to_a_thousand(tmp_path
     assert last == "Nothing was imported."
 
 
-def test_unit_that_is_not_known_is_said_once_for_all_its_rows(tmp_path: Path) -> None:
+def test_unit_that_is_not_known_is_reported_once_for_all_its_rows(tmp_path: Path) -> None:
     header, row = "at,kind,value,unit\n", "1790000400,skin_conductance,5,furlong\n"
     with pytest.raises(DataFileError) as caught:
         read_readings(written(tmp_path, header + 3 * row))
@@ -295,7 +295,7 @@ def test_the_unit_in_the_name_of_a_column_holds(text: str, columns: dict[str, st
     assert reading.value == pytest.approx(120.01, abs=0.01)  # 16 / 0.133322387415
 
 
-def test_a_unit_that_is_said_counts_and_empty_cells_are_passed_over() -> None:
+def test_a_unit_that_is_reported_counts_and_empty_cells_are_passed_over() -> None:
     columns = {"at": "t", "systolic": "SYS (cmH2O)", "diastolic": "d"}
     units = {"systolic": "mmHg", "diastolic": "kPa"}
     text = "t,SYS (cmH2O),d\n1790000400,163,\n1790000401,-,10.5\n"
@@ -772,7 +772,7 @@ def test_a_file_of_our_own_with_a_date_alone_is_refused(tmp_path: Path) -> None:
         ('"a; b"\n', 1),
     ],
 )
-def test_lines_above_the_names_of_the_columns_are_passed_over_and_told(
+def test_lines_above_the_names_of_the_columns_are_passed_over_and_reported(
     above: str, told: int
 ) -> None:
     text = f"{above}Datum;Uhrzeit;Systole;Diastole;Puls\n21.09.2026;16:20;121;79;62\n"
@@ -790,7 +790,7 @@ def test_empty_cells_behind_the_last_column_are_left_out() -> None:
     assert "row 2: has 3 values, but there are 2 columns. Put values with the separator" in said
 
 
-def test_another_table_below_a_blank_row_is_not_read_and_told() -> None:
+def test_another_table_below_a_blank_row_is_not_read_and_reported() -> None:
     text = "Date,SYS,DIA\n2026-09-21T14:20:00Z,121,79\n\nDate,Weight\n2026-09-21,80\n"
     table = file(text)
     assert len(list(all_readings(table, guess_map(table), BERLIN, NOW))) == 2

@@ -289,7 +289,7 @@ def test_rates_of_a_strap_that_kept_them_have_the_times_of_its_events() -> None:
     assert times == pytest.approx([0.5, 1.5, 0.5 + 1946 / 1024, 0.5 + 3993 / 1024], abs=0.001)
 
 
-def test_values_of_a_fit_file_that_have_no_wall_clock_are_told() -> None:
+def test_values_of_a_fit_file_that_have_no_wall_clock_are_reported() -> None:
     day = fit_file(
         (20, {3: (UINT8, 70)}),
         (55, {26: (UINT16, 5), 27: (UINT8, 61)}),

@@ -93,7 +93,7 @@ def remarks(text: str, columns: ColumnMap | None = None, zone: str = "Europe/Ber
     return str(passed_over.remarks)
 
 
-def test_a_day_that_is_given_is_told_beside_that_above_the_names() -> None:
+def test_a_day_that_is_given_is_reported_beside_that_above_the_names() -> None:
     text = NIGHT.format(day="Date,2026/09/28")
     columns = guess_map(CsvFile.parse("t.csv", text.encode()))
     told = remarks(text, replace(columns, day="2026-10-01"))
@@ -107,7 +107,9 @@ def test_a_day_that_is_given_is_told_beside_that_above_the_names() -> None:
 @pytest.mark.parametrize(
     ("zone", "is_told"), [("Asia/Tokyo", True), ("Europe/Paris", False), ("Europe/Berlin", False)]
 )
-def test_a_column_with_another_zone_than_the_given_one_is_said(zone: str, is_told: bool) -> None:
+def test_a_column_with_another_zone_than_the_given_one_is_reported(
+    zone: str, is_told: bool
+) -> None:
     row = "2026/10/02 06:05,Europe/Paris,119,78"
     told = remarks(f"Measurement Date,Time Zone,SYS(mmHg),DIA(mmHg)\n{row}\n", None, zone)
     sentence = (
@@ -138,7 +140,7 @@ def test_a_time_that_cannot_count_from_a_start_says_what_is_wrong(time: str, why
         list(all_readings(file, columns, berlin(), NOW))
 
 
-def test_day_that_was_taken_from_above_is_said() -> None:
+def test_day_that_was_taken_from_above_is_reported() -> None:
     file = CsvFile.parse("night.csv", NIGHT.format(day="Date,2026/10/01").encode())
     passed_over = PassedOver()
     assert len(list(passed_over.readings_of(rows_of(file, guess_map(file), berlin(), NOW)))) == 6

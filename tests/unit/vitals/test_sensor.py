@@ -150,7 +150,7 @@ def test_a_connection_is_made_anew_at_once_after_a_reading() -> None:
     assert heard.gaps_s() == [(0, 30, "disconnected"), (30, 130, "disconnected")]
 
 
-def test_a_silence_while_connected_is_told_apart_and_ten_seconds_are_none() -> None:
+def test_silence_while_connected_is_distinguished_ten_seconds_are_none() -> None:
     radio = ScriptedRadio()
 
     async def script(_: Heard) -> None:

@@ -276,7 +276,7 @@ def test_one_reading_or_a_list_of_them_is_taken(sender: Sender) -> None:
     ]
 
 
-def test_a_bad_reading_is_told_by_its_place_and_the_others_are_taken(sender: Sender) -> None:
+def test_a_bad_reading_is_reported_by_its_place_and_the_others_are_taken(sender: Sender) -> None:
     good = {"kind": "heart_rate", "value": 72}
     bad = {"kind": "pulse", "value": 1, "id": "a-17"}
     verdict = sender.send([good, bad, {**good, "source": "b"}])
@@ -288,7 +288,7 @@ def test_a_bad_reading_is_told_by_its_place_and_the_others_are_taken(sender: Sen
     assert answer["readings"] == [{"index": 1, "id": "a-17", "field": "kind", "reason": reason}]
 
 
-def test_a_message_as_a_whole_is_refused_and_told_by_its_digest(sender: Sender) -> None:
+def test_a_message_as_a_whole_is_refused_and_reported_by_its_digest(sender: Sender) -> None:
     verdict = sender.send(b"test")
     assert verdict.digest == "9f86d081884c7d65"  # of `test`, FIPS 180-4
     assert [(r.index, r.id, r.error.field) for r in verdict.refusals] == [(None, None, "payload")]

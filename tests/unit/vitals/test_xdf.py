@@ -168,7 +168,7 @@ def test_clock_that_nobody_set_counts_less_than_the_head(tmp_path: Path) -> None
     assert "The network had not set it, as far as is known" in told(passed_over)
 
 
-def test_time_of_day_is_told_or_asked_for_and_never_guessed(tmp_path: Path) -> None:
+def test_time_of_day_is_reported_or_asked_for_and_never_guessed(tmp_path: Path) -> None:
     with pytest.raises(DataFileError, match=r"tells no time of day.*--start TIME"):
         read(tmp_path, strap(Xdf("")))
     with pytest.raises(DataFileError, match=r"written at 2026-11-20T09:00:00, of which the time z"):
@@ -198,7 +198,7 @@ def test_start_that_is_given_is_that_of_the_first_sample_as_it_is_stored(tmp_pat
     assert readings[0].at.wall_ms == NINE
 
 
-def test_pause_and_new_clock_of_a_stream_are_said(tmp_path: Path) -> None:
+def test_pause_and_new_clock_of_a_stream_are_reported(tmp_path: Path) -> None:
     xdf = Xdf().stream(1, "Strap", "HeartRate", [("HR", "bpm")], rate=1.0)
     xdf.samples(1, [(1000.0 + n, [60.0]) for n in range(20)])
     xdf.clock(1, 1000.0, 0.0).clock(1, 1010.0, 0.0).clock(1, 1020.0, 0.0)

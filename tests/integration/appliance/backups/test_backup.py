@@ -71,7 +71,7 @@ def test_what_lies_in_the_log_is_in_it(appliance: WholeAppliance, tmp_path: Path
         assert b"IN-THE-LOG" in opened.read("data/affect-edge.db")
 
 
-def test_older_archive_is_replaced_when_that_is_said_and_nothing_else_is(
+def test_older_archive_is_replaced_on_demand_and_nothing_else_is(
     appliance: WholeAppliance, archive: Path, tmp_path: Path
 ) -> None:
     before = archive.read_bytes()

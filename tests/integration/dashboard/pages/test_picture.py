@@ -82,7 +82,7 @@ def test_a_picture_changes_no_file_and_leaves_no_line(
     ],
     ids=["empty", "heic", "cut short"],
 )
-def test_what_cannot_be_read_is_told_with_what_to_do(
+def test_what_cannot_be_read_is_reported_with_what_to_do(
     ada: TestClient, content: bytes, why: str
 ) -> None:
     answer = send(ada, content)
@@ -91,7 +91,7 @@ def test_what_cannot_be_read_is_told_with_what_to_do(
     assert why in answer.json()["detail"]
 
 
-def test_what_cannot_be_read_is_told_in_the_language_of_the_reader(ada: TestClient) -> None:
+def test_what_cannot_be_read_is_reported_in_the_language_of_the_reader(ada: TestClient) -> None:
     ada.headers["Accept-Language"] = "de"
     assert (
         send(ada, HEIC).json()["detail"].startswith("Bild: ist HEIC, was nicht unterstützt wird.")

@@ -114,7 +114,7 @@ def test_who_is_refused_stands_in_the_log_once(
     assert "P-SECRET" not in lines[0]
 
 
-def test_a_refusal_is_told_again_after_a_while(
+def test_a_refusal_is_reported_again_after_a_while(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0

@@ -51,7 +51,7 @@ def asked(*words: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def test_a_broker_or_database_that_ends_is_told_and_that_it_is_back(
+def test_a_broker_or_database_that_ends_is_reported_and_that_it_is_back(
     tmp_path: Path, postgres: Postgres, broker: Mosquitto
 ) -> None:
     with watched(tmp_path, postgres, broker.port) as (collector, file):
@@ -75,7 +75,7 @@ def test_a_broker_or_database_that_ends_is_told_and_that_it_is_back(
 
 
 @pytest.mark.deep
-def test_who_hangs_is_told_and_that_it_goes_on(
+def test_who_hangs_is_reported_and_that_it_goes_on(
     tmp_path: Path, postgres: Postgres, broker: Mosquitto
 ) -> None:
     with watched(tmp_path, postgres, broker.port) as (collector, file):

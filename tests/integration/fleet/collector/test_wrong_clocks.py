@@ -181,7 +181,7 @@ def test_a_clock_that_is_set_meanwhile_moves_only_what_it_dated(
 
 
 @pytest.mark.parametrize("name", ["minutes", "days"])
-def test_a_machine_that_starts_with_the_same_time_again_is_told_apart(
+def test_a_machine_that_starts_with_the_same_time_again_is_distinguished(
     right: ClockedDevice, there: Any, fleet: FleetDatabase, tmp_path: Path, name: str
 ) -> None:
     """Without a clock module and a network the rows of two starts have the same times."""

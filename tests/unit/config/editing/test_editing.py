@@ -109,7 +109,7 @@ def test_a_file_is_replaced_whole_with_its_mode_and_a_copy_of_before(file: Confi
     assert "5.0" in file.path.read_text(encoding="utf-8")
 
 
-def test_a_file_that_somebody_keeps_locked_is_told_and_stays(
+def test_a_file_that_somebody_keeps_locked_is_reported_and_stays(
     file: ConfigFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(files, "LOCK_S", 0.1)

@@ -113,7 +113,7 @@ def test_helper_with_limits_takes_no_more_memory_and_gives_way(helper: HelperPro
 
 
 @pytest.mark.parametrize(("question", "code"), [(b"exit 3", 3), (b"nonsense", 1)])
-def test_helper_that_ends_over_a_question_its_exit_code_is_told(
+def test_helper_that_ends_over_a_question_its_exit_code_is_reported(
     helper: HelperProcess, question: bytes, code: int
 ) -> None:
     with pytest.raises(HelperEndedError) as caught:

@@ -154,7 +154,7 @@ def test_a_reset_takes_the_password_away(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [NAME, "nobody", "vic", "demo"])
-def test_no_name_is_told_apart_by_how_long_a_wrong_password_takes(
+def test_no_name_is_distinguished_by_how_long_a_wrong_password_takes(
     path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each is compared with a hash: vic has a link and no password yet, demo never has one."""

@@ -60,7 +60,7 @@ def test_each_source_is_compared_with_each() -> None:
     assert reports.labels == ("neutral", "happiness", "anger", "fear")
 
 
-def test_agreement_is_said_in_words() -> None:
+def test_agreement_is_reported_in_words() -> None:
     faces = compare_sources(STIMULI, SHOWN)[0]
     # p_o = 20/24, p_e = (12 · 16 + 12 · 8) / 24² = 0.5, kappa = 2/3
     assert [faces.observed, faces.expected] == pytest.approx([20 / 24, 0.5])

@@ -185,7 +185,7 @@ def test_analysis_flagged_readings_count_only_where_flag_is_asked_for(tmp_path: 
     assert every.answer.comparisons[0].with_all is None
 
 
-def test_doubled_heart_rates_are_told_by_state(tmp_path: Path) -> None:
+def test_doubled_heart_rates_are_reported_by_state(tmp_path: Path) -> None:
     path = make_study(tmp_path, {})
     without: list[float] = []
     with_all: list[float] = []

@@ -156,7 +156,7 @@ def fallen(folder: Path, orders: Sequence[Sequence[str]]) -> Analysis:
     return analysed(make_study(folder, people), vital=("heart_rate",))
 
 
-def test_fall_that_is_no_line_is_told_at_equal_places(tmp_path: Path) -> None:
+def test_fall_that_is_no_line_is_reported_at_equal_places(tmp_path: Path) -> None:
     found = fallen(tmp_path, [THREE] * 11 + OTHERS * 2 + [REVERSED])
     for test, period in zip(found.answer.comparisons, found.answer.periods, strict=True):
         assert (period.uneven, period.places, period.slope) == (True, 3, None)

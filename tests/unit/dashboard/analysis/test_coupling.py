@@ -95,7 +95,7 @@ def answer(path: Path, **question: object) -> CouplingModel:
     return answer_to(Inquiry((("", path),), CouplingQuery.model_validate(question)))
 
 
-def test_coupling_that_is_there_is_told_with_one_value_a_person(tmp_path: Path) -> None:
+def test_coupling_that_is_there_is_reported_with_one_value_a_person(tmp_path: Path) -> None:
     path = study(tmp_path, 8)
     found = answer(path, measure="happiness", lag=FOLLOWS_S, lags=10)
     assert (len(found.people), found.step_s, found.lag_s, found.df) == (8, 1.0, 4.0, 7)
@@ -122,7 +122,7 @@ def test_coupling_that_is_there_is_told_with_one_value_a_person(tmp_path: Path) 
     assert "No movement of the head was recorded" in found.notes[2]
 
 
-def test_coupling_that_everybody_has_with_a_film_is_not_told(tmp_path: Path) -> None:
+def test_coupling_that_everybody_has_with_a_film_is_not_reported(tmp_path: Path) -> None:
     found = answer(
         study(tmp_path, 8, 0.0, film=waves(SECONDS)), measure="happiness", lag=FOLLOWS_S, lags=6
     )

@@ -126,7 +126,7 @@ def test_groups_are_compared_and_who_is_not_in_them_is_counted(study: Path) -> N
     )
 
 
-def test_the_size_of_an_interaction_is_told_by_pairs_of_states(study: Path) -> None:
+def test_the_size_of_an_interaction_is_reported_by_pairs_of_states(study: Path) -> None:
     [own] = answered(study, states=FILMS, group="sex").groups
     contrasts = {(c.first_state, c.second_state): c for c in own.contrasts}
     assert len(contrasts) == 4
@@ -170,7 +170,7 @@ def test_who_withdraws_is_in_no_group_any_more(study: Path, tmp_path: Path) -> N
     assert (own.sizes["female"], own.no_attribute) == (5, 2)
 
 
-def test_groups_five_wide_beside_thirty_are_told_by_welch_alone(tmp_path: Path) -> None:
+def test_groups_five_wide_beside_thirty_are_reported_by_welch_alone(tmp_path: Path) -> None:
     rng = random.Random(1)
     path = make_study(tmp_path, {})
     people: dict[str, list[list[float]]] = {"beta blocker": [], "none": []}

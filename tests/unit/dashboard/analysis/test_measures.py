@@ -60,14 +60,14 @@ def said(test: SkinTestModel, query: AnalysisQuery = QUERY) -> str:
     return say("beside", "measure", test, Beside(query, None, test.period))
 
 
-def test_measure_in_one_order_is_told_with_the_order() -> None:
+def test_measure_in_one_order_is_reported_with_the_order() -> None:
     test = decided([True] * 12)
     assert (test.result.by, test.result.conclusion) == (By.PAIRED, Conclusion.LOWER)
     assert test.result.caution_codes == (Caution.ORDER,)
     assert "but the order may explain it: 12 of 12 people had anger after neutral." in said(test)
 
 
-def test_measure_in_mostly_one_order_is_told_at_equal_times() -> None:
+def test_measure_in_mostly_one_order_is_reported_at_equal_times() -> None:
     test = decided([True] * 9 + [False] * 3)
     assert test.adjusted_p is not None and test.adjusted_p < 0.05, "the fall makes a difference"
     assert (test.result.by, test.result.conclusion) == (By.EQUAL_TIMES, Conclusion.NOT_SHOWN)

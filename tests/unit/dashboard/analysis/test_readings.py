@@ -45,7 +45,7 @@ def means(path: Path, query: AnalysisQuery, prefer: tuple[str, ...] = ()) -> set
     return {(str(one.state), one.mean) for one in found.means}
 
 
-def test_the_sensor_with_more_readings_counts_and_the_other_is_told_of(tmp_path: Path) -> None:
+def test_the_sensor_with_more_readings_counts_and_the_other_is_reported_of(tmp_path: Path) -> None:
     path = two_sensors(tmp_path)
     query = AnalysisQuery(vital=(HEART,))
     assert means(path, query) == {("anger", 81.0), ("neutral", 71.0)}

@@ -79,7 +79,7 @@ def declare(path: Path, *lines: str, at: float = -60.0) -> None:
     timeline(path, preregistration=[{"at": at, "document": document, "sha256": sha256}])
 
 
-def test_responses_of_a_study_are_told_with_their_test(tmp_path: Path) -> None:
+def test_responses_of_a_study_are_reported_with_their_test(tmp_path: Path) -> None:
     found = answer(study(tmp_path, BALANCED * 3))
     anger, neutral = found.curves
     assert (anger.event, neutral.event, anger.events) == ("anger", "neutral", 6)

@@ -80,7 +80,7 @@ def test_skin_responses_outside_one_to_four_seconds_belong_to_none(tmp_path: Pat
     assert found.non_responders == ("P-0",)
 
 
-def test_skin_responses_are_told_on_the_scale_that_is_declared(tmp_path: Path) -> None:
+def test_skin_responses_are_reported_on_the_scale_that_is_declared(tmp_path: Path) -> None:
     path = study(tmp_path, [TWO, []])
     log = skin(path, scr_scale="log")
     sizes = [one.amplitude_us for one in log.events if one.event == "anger"]

@@ -120,7 +120,7 @@ def test_where_the_two_conclude_otherwise_the_sentence_says_why(tmp_path: Path) 
     assert "uses 30 people whom the t-test leaves out" in test.by_model.sentence
 
 
-def test_groups_leave_the_t_tests_alone_and_the_reason_is_said(tmp_path: Path) -> None:
+def test_groups_leave_the_t_tests_alone_and_the_reason_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "affect-edge.db"
     groups(path)
     found = answered(path)

@@ -23,7 +23,7 @@ def test_each_category_has_what_it_is_read_as() -> None:
         assert row.cells[place].n / row.n == pytest.approx(row.recall, abs=5e-5)
 
 
-def test_robustness_is_told_in_points() -> None:
+def test_robustness_is_reported_in_points() -> None:
     rows = {row.name: row for row in robustness_rows(CARD)}
     assert rows["lower half covered"].loss == 39.45
     assert rows["blurred"].accuracy == 0.8562

@@ -218,7 +218,7 @@ def test_two_sessions_can_begin_at_a_condition() -> None:
     assert before == zero
 
 
-def test_a_condition_named_like_an_emotion_is_said_and_keeps_its_colour() -> None:
+def test_a_condition_named_like_an_emotion_is_named_and_keeps_its_colour() -> None:
     with speaking("de"):
         (band,) = session_timeline([("", recording())], 900).strips[0].bands
     assert (band.name, band.text) == ("anger", "Reiz: Ärger")

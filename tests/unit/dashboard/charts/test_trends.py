@@ -139,7 +139,7 @@ def test_the_chart_is_described_in_words() -> None:
     )
 
 
-def test_the_chart_is_told_in_four_figures() -> None:
+def test_the_chart_is_reported_in_four_figures() -> None:
     chart = draw(
         trend((0.25, 0.75, None), (60, 60, 0)),
         vital(VitalKind.HEART_RATE, (70.0, 80.0, None)),

@@ -68,7 +68,7 @@ def test_a_password_in_the_address_is_refused_and_not_repeated(
     ("content", "reason"),
     [(None, "cannot be read"), (b"", "its first line is empty"), (b"\xff", "not UTF-8 text")],
 )
-def test_a_file_that_holds_no_password_is_told_at_the_start(
+def test_a_file_that_holds_no_password_is_reported_at_the_start(
     content: bytes | None, reason: str, tmp_path: Path
 ) -> None:
     secret = tmp_path / "secret"

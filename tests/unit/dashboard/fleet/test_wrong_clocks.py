@@ -97,7 +97,7 @@ def test_clock_of_unmeasured_starts_goes_on_or_is_unknown() -> None:
     assert stretches([old, back])[0].end_ms == FOREVER_MS
 
 
-def test_the_newest_figure_of_each_device_is_told() -> None:
+def test_the_newest_figure_of_each_device_is_reported() -> None:
     rows = [
         measured(1, ahead_ms=3 * HOUR_MS),
         measured(2, start_ms=T0 + DAY_MS, ahead_ms=2 * HOUR_MS, doubt_ms=4_000),

@@ -54,7 +54,7 @@ def test_session_name_of_the_demonstration_is_in_the_readers_language() -> None:
         assert session_name("", 3) == "Sitzung 3"
 
 
-def test_a_message_is_said_with_its_parts() -> None:
+def test_a_message_is_reported_with_its_parts() -> None:
     found = Message(
         "{vital} was recorded in {share:.1%} of the condition time; at least {wanted:.0%} is "
         "needed.",
@@ -75,7 +75,7 @@ def test_a_message_is_said_with_its_parts() -> None:
         assert list_with_or(["a", "b"]) == "a oder b"
 
 
-def test_what_a_camera_lacks_and_what_helps_are_said_in_the_language() -> None:
+def test_what_a_camera_lacks_and_what_helps_are_reported_in_the_language() -> None:
     missing = no_camera(Path("/dev/video9"))
     assert str(missing) == (
         "/dev/video9: there is no such camera. Plug it in; `v4l2-ctl --list-devices` lists what is "
@@ -94,7 +94,7 @@ def refused(**fields: str) -> str:
     return " ".join(describe(caught.value))
 
 
-def test_what_pydantic_refuses_is_said_in_the_language() -> None:
+def test_what_pydantic_refuses_is_reported_in_the_language() -> None:
     assert "input should be less than or equal to 600" in refused(window="900")
     with speaking("de"):
         assert refused(window="900").endswith("die Angabe darf höchstens 600 sein.")
@@ -134,7 +134,7 @@ def test_each_language_has_its_marks_and_dates(
         assert [at_ms for _, at_ms in moments_in(said)] == [None, SECOND_MS, None, MINUTE_MS, None]
 
 
-def test_names_of_the_data_and_lists_are_said_in_the_language() -> None:
+def test_names_of_the_data_and_lists_are_reported_in_the_language() -> None:
     assert (words("heart_rate"), with_and(["a"]), with_and(["a", "b"])) == (
         "heart rate",
         "a",

@@ -1,4 +1,4 @@
-"""Protocol files: what they may say, and how each mistake is told."""
+"""Protocol files: what they may say, and how each mistake is reported."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_protocol_says_whether_its_baseline_calibrates(
         ),
     ],
 )
-def test_a_mistake_is_told_with_step_key_value_and_line(
+def test_a_mistake_is_reported_with_step_key_value_and_line(
     tmp_path: Path, lines: str, said: str
 ) -> None:
     path = written(tmp_path, stimulus(lines))
@@ -190,7 +190,7 @@ def test_no_name_leads_out_of_the_folder(
     assert home.resolve() in found.parents
 
 
-def test_a_file_that_nobody_may_read_is_told(tmp_path: Path) -> None:
+def test_a_file_that_nobody_may_read_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(PNG)
     path.chmod(0)

@@ -180,7 +180,7 @@ def test_change_of_a_file_that_somebody_changed_is_refused(library: Library) -> 
         library.save(name, REST, was)
 
 
-def test_change_that_is_wrong_is_told_with_its_line_and_not_kept(library: Library) -> None:
+def test_change_that_is_wrong_is_reported_with_its_line_and_not_kept(library: Library) -> None:
     name = _upload(library, "c.toml", REST.encode())
     path = library.own_file(name)
     with pytest.raises(ProtocolError, match=r"^c\.toml, line 4: step 1, seconds = 0"):

@@ -103,7 +103,7 @@ def test_signs_that_shape_words_are_no_control_characters(tmp_path: Path) -> Non
         ),
     ],
 )
-def test_a_mistake_in_the_texts_is_told_with_key_value_and_line(
+def test_a_mistake_in_the_texts_is_reported_with_key_value_and_line(
     tmp_path: Path, line: str, said: str
 ) -> None:
     path = protocol_file(tmp_path, f"[texts]\n{line}")

@@ -81,7 +81,7 @@ def described(
 USUAL = [150, 140, 160, 150, 170, 130, 150, 150]
 
 
-def test_week_below_its_last_eight_is_said_to_be_calmer() -> None:
+def test_week_below_its_last_eight_is_reported_to_be_calmer() -> None:
     week = described(110, USUAL)
     distress, rate, pressure = week.figures
     assert week.sentence == (
@@ -97,7 +97,7 @@ def test_week_below_its_last_eight_is_said_to_be_calmer() -> None:
         assert described(110, USUAL).sentence.startswith("Ruhiger als sonst: 1 h 50 min")
 
 
-def test_week_above_its_last_eight_is_said_to_have_more() -> None:
+def test_week_above_its_last_eight_is_reported_to_have_more() -> None:
     week = described(200, USUAL, rate=83)
     assert week.sentence.startswith(
         "More distress than usual: 3 h 20 min, 50 min more than in the median week; heart rate 83, "
@@ -136,7 +136,7 @@ def test_number_has_an_arrow_only_where_its_difference_matters(
     assert [one.change for one in week.figures[1:]] == changes
 
 
-def test_weeks_fewer_than_eight_are_said_and_have_no_arrow() -> None:
+def test_weeks_fewer_than_eight_are_reported_and_have_no_arrow() -> None:
     week = described(10, USUAL[:7])
     assert [one.change for one in week.figures] == [None] * 3
     assert {one.note for one in week.figures} == {"not compared yet: 7 of 8 weeks"}
@@ -174,7 +174,7 @@ def test_short_recording_is_not_taken_for_a_calm_week() -> None:
     assert described(125, USUAL, face_h=36).figures[0].change == "usual"
 
 
-def test_days_without_a_face_are_said_apart_from_days_without_recording() -> None:
+def test_days_without_a_face_differ_from_days_without_recording() -> None:
     days = [period(FIRST + timedelta(days=n), 1, 0, None, face_h=n % 2) for n in range(DAYS)]
     days[2] = days[2].model_copy(update={"session_ms": HOUR_MS, "recorded_days": 1})
     week = put_into_words(summarise("P-01", "", days, [], Reading()))

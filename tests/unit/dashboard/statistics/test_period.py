@@ -125,7 +125,7 @@ def test_any_change_that_is_the_same_for_all_drops_out_of_equal_places() -> None
     assert (found.difference, found.p) == pytest.approx((before.difference, before.p))
 
 
-def test_places_that_two_orders_give_are_not_told_from_the_states() -> None:
+def test_places_that_two_orders_give_are_not_distinguished_from_the_states() -> None:
     # first, second, third or the reverse: the middle one cannot be compared, the others can
     first, middle = (1, 3, 1, 3, 1, 3, 1, 3), (2,) * 8
     with pytest.raises(InseparableError):
@@ -152,7 +152,7 @@ def test_imbalance_is_the_most_that_a_steady_change_can_make(
     assert imbalance(columns_of(first, second)) == share
 
 
-def test_places_of_states_are_told_apart_unless_the_states_give_them() -> None:
+def test_places_of_states_are_distinguished_unless_the_states_give_them() -> None:
     def told(orders: Sequence[Sequence[int]]) -> bool:
         people = [person for person in range(len(orders)) for _ in range(3)]
         places = np.array(orders).ravel()

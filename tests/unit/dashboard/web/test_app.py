@@ -198,7 +198,7 @@ def test_an_unknown_address_is_a_page_for_people_and_json_for_programs(ada: Test
     }
 
 
-def test_the_methods_of_an_address_are_told_all_of_them(ada: TestClient) -> None:
+def test_the_methods_of_an_address_are_reported_all_of_them(ada: TestClient) -> None:
     for path, methods in (
         ("/api/v1/session", {"GET", "POST"}),
         ("/api/v1/exports/1", {"GET", "DELETE"}),

@@ -90,7 +90,7 @@ def test_no_link_can_lead_elsewhere_after_the_login(target: str | None) -> None:
 @pytest.mark.parametrize(
     ("host", "answer"), [("127.9.9.9", True), ("::1", True), ("localhost", True), ("pi", False)]
 )
-def test_loopback_addresses_are_told_from_others(host: str, answer: bool) -> None:
+def test_loopback_addresses_differ_from_others(host: str, answer: bool) -> None:
     assert is_loopback(host) is answer
 
 

@@ -514,7 +514,7 @@ def test_reader_before_the_upgrade_is_told_to_start_the_agent(path: Path) -> Non
     assert rows_in(path) == before
 
 
-def test_upgrade_under_way_is_told_with_how_far_it_is(path: Path) -> None:
+def test_upgrade_under_way_is_reported_with_how_far_it_is(path: Path) -> None:
     said = r"is being upgraded to this release just now, 41 % is done\. Wait .*Do not stop agent"
     with reported_upgrade(path) as report:
         report.show(0.41)

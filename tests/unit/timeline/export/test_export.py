@@ -187,7 +187,7 @@ def test_an_export_deletes_nothing_that_somebody_else_put_there(
         ),
     ],
 )
-def test_what_cannot_be_exported_is_said_and_nothing_is_written(
+def test_what_cannot_be_exported_is_reported_and_nothing_is_written(
     path: Path, tmp_path: Path, source: str, out: str, choice: Choice | None, said: str
 ) -> None:
     assert path.is_file()

@@ -228,7 +228,7 @@ def test_times_are_kept_and_those_that_were_moved_are_not(here: Here, tmp_path: 
         here.take(told, *STATED, *STARTING)
 
 
-def test_runs_follow_one_another_and_events_that_overlap_are_said(
+def test_runs_follow_one_another_and_events_that_overlap_are_reported(
     here: Here, tmp_path: Path
 ) -> None:
     head = "onset\tduration\ttrial_type\n"

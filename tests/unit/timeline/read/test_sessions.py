@@ -146,7 +146,7 @@ def test_the_baseline_is_of_the_twenty_seconds_after_its_marker_or_fewer(calibra
     assert span(baseline()) == (40_000, 48_500, 8)
 
 
-def test_what_has_no_baseline_is_told_from_what_is_not_there(calibrated: Path) -> None:
+def test_what_has_no_baseline_differs_from_what_is_not_there(calibrated: Path) -> None:
     study = Study(calibrated)
     reader = Reader(calibrated)
     study.add_marker(MarkerKind.BASELINE, "", at=instant(136))
@@ -206,7 +206,7 @@ def record(path: Path) -> None:
     timeline(path, expression=sad, vital=[*strap, *lost, cuff])
 
 
-def test_a_session_is_told_as_recorded_or_relative_to_rest(path: Path) -> None:
+def test_a_session_is_reported_as_recorded_or_relative_to_rest(path: Path) -> None:
     session = hold(path)
     record(path)
     before = query(path, "SELECT * FROM expression"), query(path, "SELECT * FROM vital")

@@ -265,7 +265,7 @@ def test_sums_of_several_people_from_rollups_are_those_of_their_rows(tmp_path: P
         ([(-90, "a"), (-80, "b"), (1_100, "c")], None),
     ],
 )
-def test_change_of_reading_is_told_of_the_sessions_alone(
+def test_change_of_reading_is_reported_of_the_sessions_alone(
     tmp_path: Path, uses: list[tuple[int, str]], change: tuple[int, int] | None
 ) -> None:
     path = timeline(

@@ -30,7 +30,7 @@ def session(number: int, start_s: float, end_s: float | None) -> Session:
         (5_000.0, ""),
     ],
 )
-def test_a_time_outside_sessions_is_told_with_the_nearest(second: float, words: str) -> None:
+def test_a_time_outside_sessions_is_reported_with_the_nearest(second: float, words: str) -> None:
     sessions = [session(2, 300, 400), session(1, 100, 200), session(3, 4_000, None)]
     placement = Placement(sessions)
     placement.look(START_MS + round(1000 * second))

@@ -149,7 +149,7 @@ def in_session(study: Study) -> Study:
         (lambda s: in_session(s).end_session(at=instant(-1)), "lies before the start of session 1"),
     ],
 )
-def test_a_broken_rule_is_said_and_nothing_is_written(
+def test_a_broken_rule_is_reported_and_nothing_is_written(
     path: Path, study: Study, call: Callable[[Study], object], said: str
 ) -> None:
     with pytest.raises(StudyError, match=said):

@@ -125,7 +125,7 @@ def test_a_minute_whose_rows_are_too_old_to_be_there_is_removed_whole(path: Path
     )
 
 
-def test_a_day_of_which_only_the_sum_is_left_is_removed_whole_and_told(path: Path) -> None:
+def test_a_day_of_which_only_the_sum_is_left_is_removed_whole_and_reported(path: Path) -> None:
     days = 24 * 3600
     hold(path, CODE, 0)
     record(path, 100, 180)
@@ -148,7 +148,7 @@ def test_a_day_of_which_only_the_sum_is_left_is_removed_whole_and_told(path: Pat
         assert hour == left, "what others left in the two minutes that were touched"
 
 
-def test_a_reader_that_does_not_end_is_said_with_the_cure(path: Path) -> None:
+def test_a_reader_that_does_not_end_is_reported_with_the_cure(path: Path) -> None:
     hold(path, CODE, 0)
     with opened(path) as connection:
         connection.execute("BEGIN")

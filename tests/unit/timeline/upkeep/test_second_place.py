@@ -53,7 +53,7 @@ def test_the_last_three_nights_lie_there_verified(path: Path, stick: Path) -> No
     assert not list(path.parent.glob("*.backup-*"))
 
 
-def test_a_stick_that_is_not_there_is_said(path: Path, stick: Path) -> None:
+def test_a_stick_that_is_not_there_is_reported(path: Path, stick: Path) -> None:
     away = stick.rename(stick.with_name("pulled out"))
     with pytest.raises(StoreError, match=r"is not there, so no copy was made.*Plug the stick in"):
         night(path, stick, 0)

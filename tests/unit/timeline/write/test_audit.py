@@ -153,7 +153,7 @@ def test_only_the_newest_line_can_be_amended(path: Path) -> None:
     assert checked(path).faults == ()
 
 
-def test_deletions_that_somebody_interrupts_are_told_in_two_lines(path: Path) -> None:
+def test_deletions_that_somebody_interrupts_are_reported_in_two_lines(path: Path) -> None:
     tamper(
         path,
         "INSERT INTO vital (at, kind, source, value) VALUES (1, 'heart_rate', 'strap', 60)",

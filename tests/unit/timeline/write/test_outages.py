@@ -45,7 +45,7 @@ def test_an_agent_that_begins_anew_tells_its_outage_once(path: Path, machine: Ma
     ]
 
 
-def test_an_outage_is_told_before_the_salvage_is_done(path: Path, machine: Machine) -> None:
+def test_an_outage_is_reported_before_the_salvage_is_done(path: Path, machine: Machine) -> None:
     first = machine.agent(path)
     machine.seconds = 110.0
     first.write(VitalReading(machine.now(), VitalKind.HEART_RATE, 60.0, "strap"))

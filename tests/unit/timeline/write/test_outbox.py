@@ -67,7 +67,7 @@ def test_messages_come_out_in_order_until_they_are_deleted(path: Path, outbox: O
     assert [row.seq for row in outbox.pending(10)] == [3], "numbers go on after the rows are gone"
 
 
-def test_a_change_by_another_connection_is_told_once(path: Path, outbox: Outbox) -> None:
+def test_a_change_by_another_connection_is_reported_once(path: Path, outbox: Outbox) -> None:
     outbox.has_changed()
     assert not outbox.has_changed()
     put(path, OutboxMessage("session", {"event": "marker"}))

@@ -427,7 +427,7 @@ def test_what_finds_no_room_in_memory_leaves_a_gap(
     ]
 
 
-def test_what_cannot_be_written_before_the_end_is_said(
+def test_what_cannot_be_written_before_the_end_is_reported(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     recorded(path, *(reading(s) for s in range(1000)), max_bytes=fill(path))

@@ -45,7 +45,7 @@ def test_coding_counts_where_both_times_agree(tmp_path: Path) -> None:
         ("a.jpg,man,man,light,light", "row 3, column file: 'a.jpg' has a row further up"),
     ],
 )
-def test_coding_fault_is_told_with_row_and_column(tmp_path: Path, row: str, said: str) -> None:
+def test_coding_fault_is_reported_with_row_and_column(tmp_path: Path, row: str, said: str) -> None:
     path = table(tmp_path, f"a.jpg,man,man,light,light\n{row}\n")
     with pytest.raises(DataError, match=f"{path}: {said}"):
         read_coding(path)

@@ -64,7 +64,9 @@ def unpacked(path: Path, files: Mapping[str, bytes]) -> Path:
         ),
     ],
 )
-def test_a_fault_in_a_table_is_told_with_the_cure(tmp_path: Path, table: str, said: str) -> None:
+def test_a_fault_in_a_table_is_reported_with_the_cure(
+    tmp_path: Path, table: str, said: str
+) -> None:
     for source in (
         packed(tmp_path / "p.zip", contents(table)),
         unpacked(tmp_path / "p", contents(table)),
@@ -87,7 +89,7 @@ def test_photographs_without_a_table_are_told_how_to_get_one(tmp_path: Path) -> 
             LabelledPhotographs(source, tmp_path / "absent.csv")
 
 
-def test_what_is_no_archive_is_told(tmp_path: Path) -> None:
+def test_what_is_no_archive_is_reported(tmp_path: Path) -> None:
     (tmp_path / "p.zip").write_bytes(b"PK, but no archive")
     with pytest.raises(
         DataError, match=r"p.zip: is not a zip archive that can be read .*; pack it again"

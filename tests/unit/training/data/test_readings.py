@@ -72,7 +72,7 @@ def test_halves_frames_of_one_film_lie_in_one_half(tmp_path: Path) -> None:
         ("a.jpg,anger\n", "row 10: holds 2 columns where the header names 5"),
     ],
 )
-def test_readings_fault_is_told_with_file_row_and_column(
+def test_readings_fault_is_reported_with_file_row_and_column(
     tmp_path: Path, readings: str, said: str
 ) -> None:
     paths = tables(tmp_path, readings)

@@ -143,7 +143,7 @@ def test_own_classes_become_a_model_that_the_appliance_refuses(tmp_path: Path) -
         ),
     ],
 )
-def test_a_difference_is_claimed_only_where_it_can_be_told(
+def test_a_difference_is_claimed_only_where_it_can_be_reported(
     right: tuple[float, float], p: float, said: str
 ) -> None:
     assert own_model(right, p).verdict == said

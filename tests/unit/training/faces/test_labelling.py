@@ -180,7 +180,7 @@ def test_heads_that_people_saw_take_the_place_of_doubts_but_not_of_faces() -> No
     assert with_heads([face, doubt], [alone]) == [face, doubt, alone]
 
 
-def test_mirrored_answers_are_told_in_the_picture_with_sides_swapped() -> None:
+def test_mirrored_answers_are_reported_in_the_picture_with_sides_swapped() -> None:
     (row,) = mirror_back(answer(0.9), 100)
     assert row[:4].tolist() == [70, 10, 20, 30]
     assert row[4:14].tolist() == [74, 18, 86, 18, 80, 25, 75, 32, 85, 32]

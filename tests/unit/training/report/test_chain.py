@@ -113,7 +113,7 @@ def test_a_crop_that_is_too_large_turned_and_shifted_shows_as_such() -> None:
     assert found.roll_followed == pytest.approx(0)
 
 
-def test_the_figures_are_told_as_text_as_json_and_as_tables(tmp_path: Path) -> None:
+def test_the_figures_are_reported_as_text_as_json_and_as_tables(tmp_path: Path) -> None:
     report = measure_chain(
         MODEL, photographs(tmp_path, smiling="happiness", wall="fear"), label=labelled
     )

@@ -179,7 +179,9 @@ def picture(width: int = 640, height: int = 480) -> NDArray[np.uint8]:
     return np.full((height, width, 3), 90, dtype=np.uint8)
 
 
-def test_faces_are_told_in_pixels_of_the_picture_surest_first(network: Network, file: Path) -> None:
+def test_faces_are_reported_in_pixels_of_the_picture_surest_first(
+    network: Network, file: Path
+) -> None:
     large, small = YuNet(file).detect(picture())
     assert (large.box.x, large.box.width, small.box.height) == (200, 160, 80)
     assert large.landmarks[0] == (240, 180)

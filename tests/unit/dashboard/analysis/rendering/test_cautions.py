@@ -351,7 +351,7 @@ def test_misread_faces_hide_neither_what_is_shown_nor_what_is_not_tested(tmp_pat
 
 
 @pytest.mark.parametrize("faster", [0.0, 10.0], ids=["told with the result", "not told"])
-def test_an_unknown_share_is_told_once(tmp_path: Path, faster: float) -> None:
+def test_an_unknown_share_is_reported_once(tmp_path: Path, faster: float) -> None:
     said = response_of(analyse(Reader(angry_faces(tmp_path, faster)), OBSERVED)).cautions
     stands = any(text.startswith("Anger and neutral: no model card") for text in said)
     assert stands == bool(faster)

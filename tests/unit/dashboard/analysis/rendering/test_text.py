@@ -73,7 +73,7 @@ def test_p_is_never_rounded_across_5_percent_and_small_ones_are_told_alike(
     assert p_equals(p) == (text if "<" in text else f"= {text}")
 
 
-def test_a_difference_is_said_with_its_size_and_its_numbers(tmp_path: Path) -> None:
+def test_a_difference_is_reported_with_its_size_and_its_numbers(tmp_path: Path) -> None:
     text = first_sentence(
         tmp_path, persons([75, 84, 71, 90, 82, 79], [70, 78, 65.5, 83, 77, 74.25])
     )
@@ -185,7 +185,7 @@ def test_too_few_people_with_one_state_each_are_told_what_welch_needs(tmp_path: 
     assert text.endswith("there is 1 for anger and 2 for neutral.")
 
 
-def test_equal_differences_are_said_instead_of_an_endless_t(tmp_path: Path) -> None:
+def test_equal_differences_are_reported_instead_of_an_endless_t(tmp_path: Path) -> None:
     text = first_sentence(tmp_path, persons([72, 82, 92], [70, 80, 90]))
     assert text == (
         "Heart rate, anger and neutral: no test. The difference is exactly 2.0 /min for all 3 "
@@ -211,7 +211,7 @@ def test_made_up_readings_are_named_first(tmp_path: Path) -> None:
     assert text.startswith("Simulated and measured readings are mixed: 6 of 7 are simulated.")
 
 
-def test_nothing_to_compare_is_said(tmp_path: Path) -> None:
+def test_nothing_to_compare_is_reported(tmp_path: Path) -> None:
     path = make_study(tmp_path, {})
     assert ("There is no measured session, so there is nothing to compare.") in response_of(
         analysed(path)
@@ -234,7 +234,7 @@ def test_flagged_readings_are_counted_in_words(tmp_path: Path) -> None:
     assert "1 reading in doubt is counted in the means, as chosen." in counted
 
 
-def test_people_left_out_and_other_states_are_said(tmp_path: Path) -> None:
+def test_people_left_out_and_other_states_are_reported(tmp_path: Path) -> None:
     made = persons([72, 82, 91], [70, 80, 90]) | {"Q": heart(anger=70.0)}
     made["R"] = {"fear": {HEART: [99.0]}}
     found = analysed(make_study(tmp_path, made))
@@ -307,7 +307,7 @@ def test_the_picture_has_a_line_for_each_person_and_a_mean_beside(tmp_path: Path
     assert heart_chart.rows[0] == ("P-0", "70.0", "", "72.0", "2")
 
 
-def test_whole_degrees_of_freedom_with_a_last_bit_are_told_whole() -> None:
+def test_whole_degrees_of_freedom_with_a_last_bit_are_reported_whole() -> None:
     assert [exact_df(df) for df in (1.0000000000000002, 10.999999999999998, 10.62)] == [
         *("1", "11", "10.62")
     ]

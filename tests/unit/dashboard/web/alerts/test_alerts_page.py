@@ -94,7 +94,7 @@ def test_alerts_page_without_address_says_that_nobody_gets_a_message(
     assert "alerts.notify_file" in page
 
 
-def test_alerts_page_unreadable_file_of_addresses_is_said(tmp_path: Path) -> None:
+def test_alerts_page_unreadable_file_of_addresses_is_reported(tmp_path: Path) -> None:
     options = AlertOptions(AlertSettings(notify_file=tmp_path / "gone"))
     page = set_up(client_of(tmp_path, alerts=options), tmp_path).get("/alerts").text
     assert "cannot be read: nothing is sent" in page

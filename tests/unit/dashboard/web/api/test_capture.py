@@ -17,7 +17,7 @@ def test_what_is_neither_true_nor_false_switches_nothing(ada: TestClient, on: An
     assert ada.get(PATH).json()["on"] is True
 
 
-def test_the_camera_is_switched_off_and_on_and_it_is_told_by_whom(ada: TestClient) -> None:
+def test_the_camera_is_switched_off_and_on_and_the_trail_says_by_whom(ada: TestClient) -> None:
     off = ada.put(PATH, json={"on": False}).json()
     assert off["on"] is False and off["by"] == "ada" and off["since"] > 0
     assert ada.get(PATH).json() == off

@@ -63,7 +63,7 @@ def collect(client: TestClient, secret: str) -> Samples:
     }
 
 
-def test_what_the_agent_says_is_told_with_its_ages(
+def test_what_the_agent_says_is_reported_with_its_ages(
     stranger: TestClient,
     secret: str,
     database: Path,

@@ -221,7 +221,7 @@ def test_who_does_not_read_the_answer_is_cut_off(place: Place) -> None:
     asyncio.run(scene())
 
 
-def test_all_who_had_to_go_are_told_in_one_line(
+def test_all_who_had_to_go_are_reported_in_one_line(
     place: Place, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(20):

@@ -87,7 +87,7 @@ def days(client: TestClient, code: str = "P-01", **words: Any) -> Any:
     return answer.json()
 
 
-def test_a_week_is_told_in_numbers_and_words_beside_the_week_before(carer: TestClient) -> None:
+def test_a_week_is_reported_in_numbers_and_words_beside_the_week_before(carer: TestClient) -> None:
     found = days(carer, "p-01")
     (week,) = found["weeks"]
     assert (found["participant"], week["first"], week["last"]) == (
@@ -258,7 +258,7 @@ def test_days_are_those_of_the_zone(carer: TestClient) -> None:
     assert week["end"] - week["start"] == (7 * 24 + 1) * 3_600_000
 
 
-def test_no_data_are_said_plainly(carer: TestClient) -> None:
+def test_no_data_are_reported_plainly(carer: TestClient) -> None:
     empty = days(carer, to="2026-08-01")
     assert empty["weeks"][0]["sentence"] == "Nothing was recorded."
     assert empty["distress"] == "The face showed no sadness, anger or fear."

@@ -138,7 +138,7 @@ def test_person_of_many_pages_is_in_no_file_after_the_button(
     assert words_left(tmp_path, words) == {}
 
 
-def test_copies_that_could_not_be_reached_are_said(ada: TestClient, database: Path) -> None:
+def test_copies_that_could_not_be_reached_are_reported(ada: TestClient, database: Path) -> None:
     stick = database.parent / "stick"
     stick.mkdir()
     (stick / PLACE_MARK).touch()
@@ -150,7 +150,7 @@ def test_copies_that_could_not_be_reached_are_said(ada: TestClient, database: Pa
     assert "its log or the copies beside it" in answer.text
 
 
-def test_what_could_not_be_done_is_said_and_not_that_all_is_erased(
+def test_what_could_not_be_done_is_reported_and_not_that_all_is_erased(
     ada: TestClient, database: Path
 ) -> None:
     exports = database.parent / "exports"

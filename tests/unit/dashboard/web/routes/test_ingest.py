@@ -52,7 +52,7 @@ def stored(folder: Path) -> list[tuple[Any, ...]]:
     )
 
 
-def test_readings_are_taken_and_each_is_told_what_became_of_it(
+def test_readings_are_taken_and_each_is_reported_what_became_of_it(
     client: TestClient, secret: str, tmp_path: Path
 ) -> None:
     recent = now().wall_ms - 5000

@@ -52,7 +52,7 @@ def recorded(path: Path) -> None:
         (Every.MONTH, "2026-06-01T06:00", "2026-05-03"),
     ],
 )
-def test_period_of_letters_ends_on_sunday_and_is_told_from_monday_at_seven(
+def test_period_of_letters_ends_on_sunday_and_differs_from_monday_at_seven(
     every: Every, now: str, until: str
 ) -> None:
     assert every.until(datetime.fromisoformat(now)) == date.fromisoformat(until)
@@ -79,7 +79,7 @@ def test_letter_is_sent_once_to_each_address_and_to_nobody_else(
     assert query(database, SENT) == [("letter_send", "P-01 until 2026-09-27 to 2 addresses")]
 
 
-def test_letter_that_is_not_taken_is_told_in_health_and_sent_later(
+def test_letter_that_is_not_taken_is_reported_in_health_and_sent_later(
     ada: TestClient, database: Path
 ) -> None:
     recorded(database)
@@ -134,7 +134,7 @@ def test_letters_that_wait_for_the_disk_are_shown_in_health(
     assert "full" in shown["error"]
 
 
-def test_letter_failure_is_told_in_the_language_of_the_reader(
+def test_letter_failure_is_reported_in_the_language_of_the_reader(
     ada: TestClient, database: Path
 ) -> None:
     recorded(database)

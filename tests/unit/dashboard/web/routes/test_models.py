@@ -53,7 +53,7 @@ def test_a_card_of_other_weights_or_version_is_not_shown(
     assert "badge-good" not in page, "the card beside other weights is not that of the model in use"
 
 
-def test_every_model_of_the_device_is_told_and_which_one_runs(tmp_path: Path) -> None:
+def test_every_model_of_the_device_is_reported_and_which_one_runs(tmp_path: Path) -> None:
     fast = read_card(find_model("expression-fast"))
     ada = set_up(client_of(tmp_path, models=("expression-accurate", "face-detector")), tmp_path)
     use_model(tmp_path, fast.name, fast.sha256, fast.version)
@@ -72,7 +72,7 @@ def test_every_model_of_the_device_is_told_and_which_one_runs(tmp_path: Path) ->
     assert page.count("configured, not used yet") == 4
 
 
-def test_a_model_of_ones_own_is_told_and_one_that_is_missing_is_named(tmp_path: Path) -> None:
+def test_a_model_of_ones_own_is_reported_and_one_that_is_missing_is_named(tmp_path: Path) -> None:
     card = read_card(find_model("expression-fast")).model_copy(
         update={"name": "own", "version": "2.0.0", "file": "own.tflite"}
     )

@@ -127,7 +127,7 @@ def test_step_that_is_wrong_is_shown_again_with_what_was_typed(ada: TestClient) 
     assert "Somebody has changed this protocol" in stale.text
 
 
-def test_upload_that_is_wrong_is_told_with_its_line(ada: TestClient, tmp_path: Path) -> None:
+def test_upload_that_is_wrong_is_reported_with_its_line(ada: TestClient, tmp_path: Path) -> None:
     answer = ada.post("/api/v1/protocols/upload?file=a.toml", content=b"title = 3")
     assert answer.status_code == 400
     assert answer.json()["detail"].startswith("a.toml, line 1: title = 3")

@@ -89,7 +89,7 @@ def test_two_sensors_of_one_session_are_compared_over_all_sessions(
     assert "Sensors that measured" not in ada.get(f"/study/sessions/{alone}/quality").text
 
 
-def test_camera_pulse_beside_a_strap_is_told_by_page_program_and_command(
+def test_camera_pulse_beside_a_strap_is_shown_by_page_and_command(
     ada: TestClient, tmp_path: Path
 ) -> None:
     database = tmp_path / "affect-edge.db"

@@ -132,7 +132,7 @@ def test_setup_keeps_code_and_name_and_no_password(stranger: TestClient) -> None
     assert is_kept(page, "code", typed["code"]) and is_kept(page, "name", "ada")
 
 
-def test_a_wrong_setting_is_told_at_its_key_and_others_are_kept(tmp_path: Path) -> None:
+def test_a_wrong_setting_is_reported_at_its_key_and_others_are_kept(tmp_path: Path) -> None:
     file = tmp_path / "affect-edge.toml"
     file.write_text("[camera]\nfps = 5.0\n", encoding="utf-8")
     with client_of(tmp_path / "data", config=file) as client:

@@ -115,7 +115,7 @@ def test_programs_do_the_same_and_a_stale_change_is_refused(ada: TestClient, fil
     assert rules_of(file.read_text(encoding="utf-8")) == [RULE]
 
 
-def test_what_the_environment_decides_is_said_and_not_changed(
+def test_what_the_environment_decides_is_reported_and_not_changed(
     ada: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AFFECT_EDGE_CAMERA__FPS", "7")
@@ -126,7 +126,7 @@ def test_what_the_environment_decides_is_said_and_not_changed(
     assert "AFFECT_EDGE_CAMERA__FPS" in ada.patch("/api/v1/settings", json=wanted).json()["detail"]
 
 
-def test_where_the_file_belongs_to_the_system_the_command_is_said(
+def test_where_the_file_belongs_to_the_system_the_command_is_reported(
     ada: TestClient, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dashboard.web.configuration.editing.can_be_written", lambda _: False)
@@ -143,7 +143,7 @@ def test_where_the_file_belongs_to_the_system_the_command_is_said(
     assert file.read_text(encoding="utf-8") == before
 
 
-def test_a_file_that_is_wrong_or_missing_is_said(ada: TestClient, file: Path) -> None:
+def test_a_file_that_is_wrong_or_missing_is_reported(ada: TestClient, file: Path) -> None:
     file.write_text("[camera]\nfps = 1000\n", encoding="utf-8")
     page = ada.get("/settings").text
     assert "less than or equal to 120" in page
