@@ -31,7 +31,11 @@ LATE_S = 1.0
 """An interval that ends later than the one before and itself say, by more than a packet of a strap
 may be late, follows a break."""
 _MOST_BEATS = 1500  # of five minutes at the shortest plausible interval
-_MOST_SOURCES = 16
+_MOST_OF_SENDER = 4
+"""Sources of one sender over MQTT, or of one token, that are followed: nobody who sends readings
+under ever other names keeps a sensor out. Sensors that this machine listens to are configured."""
+_SENDERS = {"mqtt": 1, "http": 2}
+"""First part of a source → parts that name its sender."""
 _Z = 1.959964  # of 95 %
 _SD_OF_MEAN_ABSOLUTE = math.sqrt(math.pi / 2)  # of a normal distribution
 # Covariances of the errors of differences d(i) = x(i+1) - x(i), in variances of one interval, each
@@ -196,7 +200,7 @@ class LiveVariability:
         )
         with self._lock:
             self._forget(beat.ended_ms)
-            if reading.source not in self._beats and len(self._beats) >= _MOST_SOURCES:
+            if reading.source not in self._beats and self._is_full(reading.source):
                 return
             beats = self._beats.setdefault(reading.source, deque(maxlen=_MOST_BEATS))
             if not beats or beats[-1].ended_ms < beat.ended_ms:
@@ -209,6 +213,12 @@ class LiveVariability:
             of_sources = {source: list(beats) for source, beats in self._beats.items()}
         variability = [_variability(source, beats) for source, beats in sorted(of_sources.items())]
         return max(variability, key=lambda one: one.share, default=None)
+
+    def _is_full(self, source: str) -> bool:
+        """Tell whether as many sources of the same sender are followed as may be."""
+        sender = _sender(source)
+        same = sum(_sender(one) == sender for one in self._beats)
+        return bool(sender) and same >= _MOST_OF_SENDER
 
     def _forget(self, at_ms: int) -> None:
         """Forget what ended five minutes before a moment, or is of another clock."""
@@ -240,6 +250,12 @@ def _variability(source: str, beats: Sequence[_Beat]) -> Variability:
         errors = [[_error_ms(a, b) for a, b in pairwise(run)] for run in runs]
         low, high = limits_of_rmssd(differences, errors)
     return replace(variability, rmssd_ms=math.sqrt(square), low_ms=low, high_ms=high)
+
+
+def _sender(source: str) -> tuple[str, ...]:
+    """Return who sends readings of a source; empty: this machine listens to it itself."""
+    parts = source.split(":")
+    return tuple(parts[: _SENDERS.get(parts[0], 0)])
 
 
 def _error_ms(first: _Beat, second: _Beat) -> float:

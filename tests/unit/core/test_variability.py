@@ -76,6 +76,21 @@ def test_value_whose_square_overflows_is_no_good_beat() -> None:
     assert after(worst).rmssd_ms is None
 
 
+def test_sources_of_one_sender_keep_no_sensor_and_no_other_sender_out() -> None:
+    live = LiveVariability()
+    for number in range(40):
+        for one in beats_of([0.8] * 3):
+            live.add(replace(one, source=f"http:evil:{number}"))
+            live.add(replace(one, source=f"mqtt:{number}"))
+    for one in beats_of([0.8, 0.84] * 200):
+        live.add(replace(one, source="ble:strap"))
+        live.add(replace(one, source="http:good:watch"))
+    now = live.now(START_MS + 328_000)
+    assert now is not None
+    assert now.source == "ble:strap"
+    assert now.rmssd_ms == pytest.approx(40.0)
+
+
 def test_break_in_the_intervals_is_no_difference() -> None:
     readings = beats_of([0.8] * 200 + [0.9] * 200)
     later = [
