@@ -170,6 +170,17 @@ class ResponseModel(Model):
     sentence: str = ""
 
 
+class EffectModel(Model):
+    """The mean difference of two sides within people, with 95 % intervals that nothing adjusts."""
+
+    difference: float = Field(description="First minus second, in the unit of the vital")
+    low: float
+    high: float
+    g: float = Field(description="Hedges' g, standardised by the average of both variances")
+    g_low: float = Field(description="Lower end of its 95 % interval")
+    g_high: float
+
+
 class ResponseTestModel(Told):
     """The test whether curves around two kinds of event differ, within people.
 
@@ -187,6 +198,11 @@ class ResponseTestModel(Told):
         description="How much later the first came in the session on average"
     )
     p: float | None = Field(description="Adjusted for all curves of the family; null: not tested")
+    effect: EffectModel | None = Field(
+        None,
+        description="How large the difference is over all points after the events, not only where "
+        "it is largest; described, not tested. null: not tested, or everybody has the same",
+    )
     refused: Refusal | None = Field(description="Why it is not tested")
     loss: LostModel | None = Field(
         None,
@@ -242,6 +258,8 @@ class WindowTestModel(Told):
         description="By Holm's method over the declared windows that are tested"
     )
     g: float | None = Field(description="Hedges' g; null against the baseline")
+    g_low: float | None = Field(None, description="Lower end of its 95 % interval, not adjusted")
+    g_high: float | None = Field(None, description="Upper end")
     shapiro_p: float | None = Field(description="Shapiro-Wilk of the differences")
     rank_p: float | None = Field(description="Signed-rank test of the same people, unadjusted")
     refused: Refusal | None = Field(description="Why it is not tested")

@@ -24,6 +24,7 @@ from dashboard.analysis.readings.states import find_skin_courses
 from dashboard.analysis.windows import ResponseWindow
 from dashboard.questions.responses.answer import (
     DeclaredModel,
+    EffectModel,
     PersonModel,
     Refusal,
     ResponseModel,
@@ -51,6 +52,8 @@ from dashboard.statistics.responses import (
     mean_curve,
     step_for,
 )
+from dashboard.statistics.samples import NoVariationError
+from dashboard.statistics.t_tests import Method, hedges_g, paired_t
 from edge_agent.core.measures import Measure
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
@@ -483,13 +486,39 @@ def _tests(
     for (place, _), test in zip(tested, results, strict=True):
         if test is not None:
             codes_of = with_caution((), drafts[place].loss)
+            effect = _effect(*pairs[place])
             drafts[place] = drafts[place].model_copy(
-                update={"p": test.p, "caution_codes": codes_of}
+                update={"p": test.p, "caution_codes": codes_of, "effect": effect}
             )
     done: CurveTest | None = next((one for one in results if one is not None), None)
     if done is None:
         return tuple(drafts), None, False
     return tuple(drafts), done.flips, done.is_exact
+
+
+def _effect(first: _Curves, second: _Curves | None) -> EffectModel | None:
+    """Return how large the mean difference after the events is, of the people who are tested."""
+    of_second = second.people if second else {}
+    after = first.window.bins_before
+    rows = [
+        (own.curve[after:], of_second[code].curve[after:])
+        for code, own in first.people.items()
+        if code in of_second
+    ]
+    means = [(float(a.mean()), float(b.mean())) for a, b in rows if not np.isnan(a - b).any()]
+    sides = [a for a, _ in means], [b for _, b in means]
+    try:
+        test, effect = paired_t(*sides), hedges_g(*sides, Method.PAIRED)
+    except NoVariationError:
+        return None
+    return EffectModel(
+        difference=test.difference,
+        low=test.interval.low,
+        high=test.interval.high,
+        g=effect.g,
+        g_low=effect.interval.low,
+        g_high=effect.interval.high,
+    )
 
 
 def _lost_after(first: _Curves, second: _Curves | None) -> tuple[Losses, Losses]:
@@ -695,6 +724,8 @@ def _numbers(sides: _Sides, comparison: Comparison) -> dict[str, object]:
         "adjusted_p": tests.holm_p,
         # Its standardiser is the spread of both sides; the baseline has none.
         "g": tests.effect.g if is_paired else None,
+        "g_low": tests.effect.interval.low if is_paired else None,
+        "g_high": tests.effect.interval.high if is_paired else None,
         "shapiro_p": normality and normality.p,
         "rank_p": tests.rank.p,
     }

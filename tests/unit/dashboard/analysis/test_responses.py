@@ -92,6 +92,12 @@ def test_responses_of_a_study_are_reported_with_their_test(tmp_path: Path) -> No
     assert " s " not in test.sentence
     assert found.flips == 64
     assert found.is_exact
+    assert test.effect is not None
+    # 30 s of 30 after anger it is higher by RISE; the noise of the made readings is 0.4 /min.
+    assert test.effect.difference == pytest.approx(RISE, abs=0.3)
+    assert test.effect.low < test.effect.difference < test.effect.high
+    assert test.effect.g_low < test.effect.g < test.effect.g_high
+    assert "The mean difference over all points after the events is " in test.sentence
 
 
 def test_responses_with_events_near_each_other_leave_both_out(tmp_path: Path) -> None:
