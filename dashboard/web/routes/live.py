@@ -95,6 +95,7 @@ def live_page(
         start=start,
         choices=choices,
         preview=services.options.preview,
+        seat=services.options.vision.seat if services.options.vision.whose == "seat" else None,
         first_tiles=[kind.spec.tile for kind in FIRST_KINDS],
         first_steps=services.first_steps.is_open(),
     )

@@ -186,6 +186,8 @@ def standing_page(request: Request, services: ServicesDep, code: CodeDep) -> Res
         purposes=services.options.purposes,
         settings=list(SessionSetting),
         text_version=TEXT_VERSION,
+        whose=services.options.vision.whose,
+        seat=services.options.vision.seat,
     )
 
 

@@ -61,11 +61,22 @@ export function showFraming(list, badge, face, frame) {
   badge.classList.toggle("badge-good", isReady);
 }
 
+function outline(zone, { width, height }, name) {
+  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  const right = zone.width * width;
+  path.setAttribute("d", `M${zone.x * width} ${zone.y * height}h${right}v${zone.height * height}h${-right}z`);
+  path.setAttribute("class", name);
+  return path;
+}
+
 /** The zone in which a face should stand, for a picture of this size. */
-export function zoneOf({ width, height }) {
-  const zone = document.createElementNS("http://www.w3.org/2000/svg", "path");
-  const right = ZONE.width * width;
-  zone.setAttribute("d", `M${ZONE.x * width} ${ZONE.y * height}h${right}v${ZONE.height * height}h${-right}z`);
-  zone.setAttribute("class", "face-zone");
-  return zone;
+export function zoneOf(frame) {
+  return outline(ZONE, frame, "face-zone");
+}
+
+/** Where the participant sits, as `vision.seat` says: left, top, width and height; nothing where it is not asked for. */
+export function seatOf(seat, frame) {
+  if (!seat) return [];
+  const [x, y, width, height] = seat.split(" ").map(Number);
+  return [outline({ x, y, width, height }, frame, "face-seat")];
 }

@@ -4,7 +4,7 @@ import { Band } from "./band.js";
 import { showCapture } from "./capture.js";
 import { showChecklist } from "./checklist.js";
 import { followFeed } from "./feed.js";
-import { showFraming, zoneOf } from "./framing.js";
+import { seatOf, showFraming, zoneOf } from "./framing.js";
 import { _, figure, ngettext, said } from "./messages.js";
 import { MovementBars, poseText } from "./movements.js";
 import { ago, deviceNow, showWithCode, span } from "./page.js";
@@ -91,6 +91,7 @@ function showPlace(message) {
   place.setAttribute("viewBox", `0 0 ${width} ${height}`);
   place.replaceChildren(
     zoneOf(message.frame),
+    ...seatOf(place.dataset.seat, message.frame),
     ...message.faces.map((face) => {
       const box = document.createElementNS("http://www.w3.org/2000/svg", "rect");
       const [x, y, w, h] = face.box;

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from starlette.testclient import TestClient
 
 from dashboard.web.routes.study import CONSENT_VERSION
+from edge_agent.config.vision import VisionSettings
 from edge_agent.core import clock
+from edge_agent.core.expression import Whose
 from edge_agent.timeline.study.sessions import Study
+from tests.support.dashboard import client_of, set_up
 from tests.support.timeline import query
 
 PERSON = "/study/participants/P-01"
@@ -80,3 +84,20 @@ def test_standing_session_is_named_and_interrupted_by_one_started_by_hand(
     Study(database).keep_standing(clock.now(), camera_on=True)
     assert ada.delete(API).status_code == 204
     assert ada.get("/api/v1/session").json()["session"] is None
+
+
+@pytest.mark.parametrize(
+    ("whose", "proposed", "drawn"), [("leading", True, False), ("seat", False, True)]
+)
+def test_seat_is_proposed_for_a_standing_session_and_drawn_on_live(
+    tmp_path: Path, whose: Whose, proposed: bool, drawn: bool
+) -> None:
+    seat = (0.3, 0.2, 0.4, 0.6)
+    client = client_of(tmp_path, vision=VisionSettings(whose=whose, seat=seat))
+    consented(set_up(client, tmp_path))
+
+    page = client.get(PAGE).text
+
+    assert ("Proposed: only a face in the seat counts." in page) is proposed
+    assert '<rect class="face-seat" x="192.0" y="96.0" width="256.0" height="288.0"/>' in page
+    assert ('data-seat="0.3 0.2 0.4 0.6"' in client.get("/live").text) is drawn
