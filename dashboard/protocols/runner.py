@@ -35,6 +35,8 @@ from edge_agent.timeline.study.protocol_runs import (
 
 log = logging.getLogger(__name__)
 HEARTBEAT_S = 1.0
+LAST_FRAME_S = 3.0
+"""Longest wait for the page's report of the last screen; reports lag behind quick answers."""
 PATIENCE_S = 5.0  # a change is answered after this long, written down or not
 _SEEDS = 2**31
 RESTARTED = N_("interrupted, the dashboard was restarted")
@@ -442,7 +444,12 @@ class ProtocolRunner:
                     # The end of the session closes the record: the page may still say until when
                     # it showed the last screen.
                     self._changed.wait_for(
-                        lambda: not running.state.awaits_last_frame or self._closed, HEARTBEAT_S
+                        lambda: (
+                            self._closed
+                            or running.open_pages <= 0
+                            or not running.state.awaits_last_frame
+                        ),
+                        LAST_FRAME_S,
                     )
                 at = clock.now()
                 version = running.version

@@ -253,7 +253,7 @@ class ProtocolState:
     @property
     def awaits_last_frame(self) -> bool:
         """Tell whether the page has yet to say until when it showed the last screen."""
-        return self.is_over and self._on_page is not None and self._on_page.turn == self.step_seq
+        return self.is_over and self._on_page is not None and self.step_seq in self._due
 
     @property
     def is_over(self) -> bool:

@@ -138,6 +138,8 @@ def test_own_questions_by_keyboard_are_kept_with_the_times_of_their_frames(
     answers = [(kind, value) for kind, value, *_ in trials if kind in kinds]
     assert answers == [("likert", 3), ("slider", 51), ("choice", "no"), ("free_text", "of a hat")]
     _compare(trials, seen)
+    # The page says of each screen when it was shown, also of the last one.
+    assert [kind for kind, *_, shown_ms, _ in trials if shown_ms is None] == []
 
 
 def _compare(trials: list[tuple[Any, ...]], seen: list[tuple[str, float]]) -> None:

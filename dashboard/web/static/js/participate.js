@@ -275,7 +275,8 @@ function ask(scale) {
   byId(`${name}-title`).focus(); // on no choice yet: the one with the focus would be chosen more often
 }
 
-function show(shown) {
+/** Show a screen; return a promise that is kept once its first frame is reported, except of a picture. */
+async function show(shown) {
   silence();
   if (shown.media !== "experiment") byId("experiment")?.remove();
   speak("");
@@ -316,8 +317,9 @@ function show(shown) {
         play(byId(shown.media), shown);
       } else showText(shown.text);
   }
-  if (shown.media !== "picture") reportFrame(shown.turn ?? null, shown.media === "video" ? byId("video") : null);
+  const reported = shown.media === "picture" ? null : reportFrame(shown.turn ?? null, shown.media === "video" ? byId("video") : null);
   if (shown.next_picture !== null && shown.next_picture !== undefined) new Image().src = `${address}/media/${shown.next_picture}`;
+  await reported;
 }
 
 function arm() {
@@ -404,8 +406,13 @@ function follow() {
   const source = new EventSource(`${address}/events${window.location.search}`);
   source.addEventListener("screen", (event) => {
     const shown = JSON.parse(event.data);
-    show(shown);
-    if (shown.screen === "end") source.close();
+    if (shown.screen !== "end") {
+      show(shown);
+      return;
+    }
+    // This page counts as open until it has said how long the last screen was shown.
+    source.onerror = () => source.close();
+    show(shown).finally(() => source.close());
   });
   source.onerror = () => {
     silence();
