@@ -834,5 +834,7 @@ def describe(error: ValidationError) -> list[str]:
             sentences.append(f"{text[:1].upper()}{text[1:]}.")
             continue
         shown = ", ".join(map(str, given)) if isinstance(given, list | tuple) else repr(given)
-        sentences.append(f"{name} = {shown[:80]}: {text[:1].lower()}{text[1:]}.")
+        is_quoted = text.startswith(str(given))  # a value keeps its letters
+        reason = text if is_quoted else text[:1].lower() + text[1:]
+        sentences.append(f"{name} = {shown[:80]}: {reason}.")
     return sentences

@@ -120,11 +120,11 @@ class Question:
     What loads SciPy does so in its functions, which the process that computes calls.
 
     Attributes:
-        name: last part of its paths ``/NAME`` and ``/api/v1/NAME``, and its template.
+        name: last part of its paths ``/NAME`` and ``/api/v1/NAME``, its template and its table.
         command: name of its command; empty: that of the question.
         own: ways that it does not have from here, with the reason.
         title: of its link in the menu; empty: another page leads to it.
-        position: of that link.
+        position: of that link, 50 to 59: the second row of *Analysis*.
         query: what is asked.
         model: what the API answers.
         about: what the API says of it.

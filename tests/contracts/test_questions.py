@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import sqlite3
@@ -139,10 +140,26 @@ def test_question_has_its_link_command_and_table(folder: Path, question: Questio
         return
     sites = (("", folder / DATABASE_NAME),)
     tables = analysis_files(sites, {"states": ["neutral", "anger"]}, Choice(), ())
-    heads = tables[f"{question.name}.csv"].splitlines()[0].split(",")
+    table = f"{question.name}.csv"
+    assert table in tables, f"no {table}: what does `part` of {question.name} return?"
+    lines = tables[table].splitlines()
+    heads = lines[0].split(",")
     assert len(heads) > 3
+    assert len(lines) > 1, f"{table} has no row: what does `part` of {question.name} write?"
     # What the bundle says of the columns: it knows no dashboard.
     assert [column.name for column in COMPUTED[question.name]] == heads
+
+
+def test_refusals_of_questions_are_texts_that_can_be_translated() -> None:
+    plain = [
+        f"{path.parent.name}/{path.name}:{node.lineno}"
+        for path in Path("dashboard/questions").glob("*/answer.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) == "ValueError"
+        and not ast.unparse(node.args[0]).startswith("Message(")
+    ]
+    assert not plain, "raise ValueError(Message(N_(...), ...))"
 
 
 def test_files_that_follow_from_the_questions_are_as_they_are_written() -> None:

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from dashboard.analysis.conclusions import Conclusion, Told, conclude_without_direction, shows
 from dashboard.analysis.question import Model, Sample, SampleQuery
 from edge_agent.core.measures import MEASURES, ExpressionKind, Measure, MovementKind, is_of_face
+from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import VitalKind
 
 OF_FACE: tuple[Measure, ...] = tuple(kind for kind in MEASURES if is_of_face(kind))
@@ -56,7 +57,8 @@ class CouplingQuery(SampleQuery):
     @classmethod
     def _is_of_face(cls, measure: Measure) -> Measure:
         if not is_of_face(measure):
-            raise ValueError(f"{measure.value} is no measure of the face, such as valence")
+            refused = N_("{measure} is no measure of the face, such as valence")
+            raise ValueError(Message(refused, measure=measure.value))
         return measure
 
     @field_validator("vital")
@@ -64,13 +66,16 @@ class CouplingQuery(SampleQuery):
     def _is_streamed(cls, vital: VitalKind) -> VitalKind:
         if vital not in STREAMED:
             names = ", ".join(kind.value for kind in STREAMED)
-            raise ValueError(f"{vital.value} does not come all the time; these do: {names}")
+            refused = N_("{vital} does not come all the time; these do: {names}")
+            raise ValueError(Message(refused, vital=vital.value, names=names))
         return vital
 
     @model_validator(mode="after")
     def _names_its_sessions(self) -> CouplingQuery:
         if (self.sample is Sample.SELECTED) != bool(self.session):
-            raise ValueError("sample=selected and session go together")
+            raise ValueError(
+                Message(N_("choose sessions (session) with sample=selected, and only then"))
+            )
         return self
 
     @property

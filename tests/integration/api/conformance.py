@@ -148,12 +148,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--examples", type=int, default=40, help="most requests for an operation")
     parser.add_argument("--role", type=Role, choices=TOKEN_ROLES, help="this role alone")
+    parser.add_argument("--operation", action="append", default=[], help="this operation alone")
     given = parser.parse_args()
     deviates = False
     for role in [given.role] if given.role else TOKEN_ROLES:
         start = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
-            outcome = examine(role, given.examples, Path(folder))
+            outcome = examine(role, given.examples, Path(folder), given.operation)
         deviates = deviates or bool(outcome.deviations)
         seconds = time.monotonic() - start
         found = f"{outcome.cases} requests, {len(outcome.deviations)} deviations"

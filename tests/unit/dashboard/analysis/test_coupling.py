@@ -249,7 +249,7 @@ def test_coupling_passes_over_what_was_left_out(tmp_path: Path) -> None:
         ({"measure": "heart_rate"}, "is no measure of the face"),
         ({"measure": "sam_arousal"}, "is no measure of the face"),
         ({"lag": 90}, "less than or equal to 60"),
-        ({"session": [1]}, "go together"),
+        ({"session": [1]}, "only then"),
     ],
 )
 def test_coupling_refuses_what_cannot_be_asked(question: dict[str, object], reason: str) -> None:
