@@ -31,7 +31,7 @@ from dashboard.picture.reader import PictureReader
 from dashboard.protocols.runner import ProtocolRunner
 from dashboard.web import routes
 from dashboard.web.agent_feed import LiveFanOut, Previews
-from dashboard.web.alerts import DashboardAlerts
+from dashboard.web.alert_watching import DashboardAlerts
 from dashboard.web.authentication import current_account, is_public, key_of, require_login
 from dashboard.web.delivery import STATIC, KeptFiles, PageCompression
 from dashboard.web.erased import ErasedPeople
@@ -50,7 +50,7 @@ from dashboard.web.guards.permissions import (
 )
 from dashboard.web.guards.security import BodyLimit, SecurityHeaders, require_same_origin
 from dashboard.web.guards.shares import FairShare
-from dashboard.web.letters import LetterSender
+from dashboard.web.letter_sending import LetterSender
 from dashboard.web.rendering import Languages, find_pages, make_templates, navigation_of
 from dashboard.web.services import (
     ASKED_S,

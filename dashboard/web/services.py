@@ -29,14 +29,14 @@ from dashboard.export_jobs import ExportJobs
 from dashboard.picture.reader import PictureReader
 from dashboard.protocols.runner import ProtocolRunner
 from dashboard.web.agent_feed import LiveFanOut, Previews
-from dashboard.web.alerts import DashboardAlerts
+from dashboard.web.alert_watching import DashboardAlerts
 from dashboard.web.erased import ErasedPeople
 from dashboard.web.first_steps import Progress
 from dashboard.web.guards.connections import ConnectionGuard
 from dashboard.web.guards.login_gate import LoginGate
 from dashboard.web.guards.permissions import TokenGate, ViewLog
 from dashboard.web.guards.shares import KnownSecrets
-from dashboard.web.letters import LetterSender
+from dashboard.web.letter_sending import LetterSender
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.clock import SenderClocks
 from edge_agent.core.given_readings import ArrivalTimes

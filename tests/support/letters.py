@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from dashboard.accounts.letters import Addressed, Every, LetterPlan, Letters
-from dashboard.web.letters import LetterSender
+from dashboard.web.letter_sending import LetterSender
 from dashboard.web.settings import DashboardOptions
 from edge_agent.alerts.sending import AlertOptions
 from edge_agent.config.alerts import AlertSettings

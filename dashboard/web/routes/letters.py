@@ -24,7 +24,7 @@ from dashboard.web.authentication import AccountDep
 from dashboard.web.errors import may_refuse
 from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs
-from dashboard.web.letters import mail_server
+from dashboard.web.letter_sending import mail_server
 from dashboard.web.rendering import render
 from dashboard.web.routes.participants import CodeDep
 from dashboard.web.schemas import ApiModel, ShownMs

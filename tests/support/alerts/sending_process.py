@@ -23,7 +23,7 @@ from types import MappingProxyType
 from typing import IO, Any
 
 from dashboard.accounts.letters import Letters
-from dashboard.web.letters import LetterSender
+from dashboard.web.letter_sending import LetterSender
 from edge_agent.alerts.sending import AlertOptions, AlertSender, Courier
 from edge_agent.config.alerts import AlertKind, AlertSettings, RuleSettings
 from edge_agent.timeline.write.alert_log import AlertLog

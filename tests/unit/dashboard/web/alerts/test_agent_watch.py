@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.web import alerts
-from dashboard.web.alerts import AgentWatch
+from dashboard.web import alert_watching
+from dashboard.web.alert_watching import AgentWatch
 from edge_agent.alerts.sending import AlertOptions
 from edge_agent.config.alerts import AlertKind, AlertSettings, RuleSettings
 from edge_agent.core import clock
@@ -24,7 +24,7 @@ MODEL = {"kind": "face", "name": "yunet", "version": "1", "sha256": "0" * 64, "s
 def test_agent_is_missed_only_where_one_has_recorded(
     model: dict[str, object] | None, missed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(alerts, "START_S", -1.0)
+    monkeypatch.setattr(alert_watching, "START_S", -1.0)
     database = timeline(tmp_path)
     if model is not None:
         with write_transaction(database) as connection:

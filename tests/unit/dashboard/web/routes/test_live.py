@@ -15,7 +15,7 @@ from dashboard.accounts.accounts import create_login_link
 from dashboard.accounts.roles import Permission, Role, Scope
 from dashboard.accounts.tokens import NewToken
 from dashboard.web.agent_feed import agent_messages
-from dashboard.web.alerts import DashboardAlerts
+from dashboard.web.alert_watching import DashboardAlerts
 from dashboard.web.app import create_app
 from dashboard.web.authentication import Pass, still_holds
 from dashboard.web.routes import live, protocol
