@@ -45,6 +45,7 @@ CLOSED = {
     "location / {": "of nginx; test_proxy_login serves it",
     "LABEL=data": "of fstab, on a disk that is not here",
     "affect-edge-data /var/lib/affect-edge.luks": "of crypttab and fstab",
+    "import neurokit2 as nk": "for a bundle, and for a package that is not here",
     "[Unit]": "of systemd, which is not here",
     "[Interface]": "of WireGuard, which is not here",
     "rule_files: [affect-edge.rules.yml]": "of Prometheus; test_monitoring reads its rules",

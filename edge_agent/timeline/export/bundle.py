@@ -14,7 +14,8 @@ import json
 import re
 import sys
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
@@ -22,6 +23,7 @@ from typing import IO
 
 from edge_agent import __version__
 from edge_agent.core import clock
+from edge_agent.core.instruments import method_of
 from edge_agent.core.measures import MEASURES, table_of
 from edge_agent.core.texts import N_
 from edge_agent.timeline.export import columns
@@ -126,8 +128,9 @@ class _Bundle:
             if text := self._source.appliance.tables.get(f"{name}.csv"):
                 lines = sum(1 for _ in csv.reader(io.StringIO(text, newline="")))
                 self._text(f"{name}.csv", title, text, rows=lines - 1)
-        if text := self._source.appliance.tables.get(METHOD_OF_ANALYSIS):
-            self._text(METHOD_OF_ANALYSIS, "How the analysis computed its numbers, as text", text)
+        if text := self._method():
+            title = "The instruments, and how the analysis computed its numbers, as text"
+            self._text(METHOD_OF_ANALYSIS, title, text)
         for path, title, text in self._figures():
             self._text(path, title, text)
         for path, title, plan in self._plans():
@@ -144,6 +147,14 @@ class _Bundle:
         self._text("README.md", "Read this first", self._readme())
         with self._open(DESCRIPTION) as member:
             member.write(description(self._files, self._source.chosen.participant).encode())
+
+    def _method(self) -> str:
+        """Return what was stated of the instruments, and the method of the analysis."""
+        rows = self._source.rows("session")
+        stated = Counter(str(row["instruments"]) for row in rows if row["instruments"])
+        analysis = self._source.appliance.tables.get(METHOD_OF_ANALYSIS, "").rstrip()
+        paragraphs = [*instruments_in_words(stated), *([analysis] if analysis else [])]
+        return "\n\n".join(paragraphs) + "\n" if paragraphs else ""
 
     def _text(self, path: str, title: str, text: str, rows: int | None = None) -> None:
         data = text.encode()
@@ -238,6 +249,13 @@ def kinds_csv() -> str:
 def _files(files: Sequence[WrittenFile]) -> Iterator[str]:
     for file in files:
         yield f"| `{file.path}` | {file.title} | {'' if file.rows is None else f'{file.rows:,}'} |"
+
+
+def instruments_in_words(stated: Mapping[str, int]) -> Iterator[str]:
+    """Yield a paragraph for each text about instruments; ``stated``: of how many sessions it is."""
+    for text, sessions in stated.items():
+        whose = f"Stated of {count_text(sessions, 'session')} when it began or was added:"
+        yield " ".join([whose, *method_of(text)])
 
 
 def count_text(count: int, what: str) -> str:

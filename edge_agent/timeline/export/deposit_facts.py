@@ -15,11 +15,10 @@ from itertools import pairwise
 
 from edge_agent import __version__
 from edge_agent.core.clock import iso_utc
-from edge_agent.core.instruments import method_of
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.schema import SPANS
 from edge_agent.timeline.export.appliance import Appliance
-from edge_agent.timeline.export.bundle import METHOD_OF_ANALYSIS, count_text
+from edge_agent.timeline.export.bundle import METHOD_OF_ANALYSIS, count_text, instruments_in_words
 from edge_agent.timeline.export.preregistration_files import frozen_in
 from edge_agent.timeline.export.rows import Row, Span, whole
 from edge_agent.timeline.export.source import ExportSource
@@ -256,9 +255,7 @@ def _recording(facts: Facts, appliance: Appliance) -> Iterator[str]:
     )
     for sensor in facts.sensors:
         yield f"The source {sensor.source} measured: {sensor.described}."
-    for text, sessions in facts.instruments.items():
-        whose = f"Stated of {count_text(sessions, 'session')} when it began or was added:"
-        yield " ".join([whose, *method_of(text)])
+    yield from instruments_in_words(facts.instruments)
     for model in facts.models:
         yield (
             f"{model.described}: {model.name} {model.version}, SHA-256 of its file {model.sha256}."

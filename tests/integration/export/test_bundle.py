@@ -21,7 +21,7 @@ from edge_agent.timeline.study.preregistrations import freeze
 from edge_agent.timeline.upkeep.erasure import erase_participant
 from edge_agent.vision.models.card import known_cards
 from tests.support.exports.full_study import PLAN, full_study
-from tests.support.timeline import START_MS, query
+from tests.support.timeline import START_MS, query, session_row, timeline
 
 
 @pytest.fixture
@@ -121,6 +121,20 @@ def test_the_protocol_its_order_and_the_question_are_reported(path: Path) -> Non
     told = (folder / "README.md").read_text()
     assert "| `figures/heart-narrow.svg` | Figure, 8.5 cm: Heart & face |" in told
     assert "*uncertain* among the labels is none" in (folder / "README.md").read_text()
+
+
+def test_method_of_a_bundle_has_the_instruments_and_the_analysis(tmp_path: Path) -> None:
+    stated = "skin_sensor: Shimmer3; skin_site: left hand; skin_gel: 0.5 % NaCl"
+    made = timeline(
+        tmp_path / "affect-edge.db",
+        session=[{**session_row(start, start + 9), "instruments": stated} for start in (0, 100)],
+        vital=[1.0, 101.0],
+    )
+    method = unpacked(made, tables={"method.txt": "The unit is one participant.\n"}) / "method.txt"
+    assert method.read_text() == (
+        "Stated of 2 sessions when it began or was added: Skin conductance by Shimmer3: site of "
+        "the electrodes left hand; gel or paste 0.5 % NaCl.\n\nThe unit is one participant.\n"
+    )
 
 
 def test_a_plan_that_is_damaged_ends_no_export(path: Path) -> None:
