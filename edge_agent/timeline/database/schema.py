@@ -43,7 +43,8 @@ ATTRIBUTED = ("expression", "movement", "unfit")
 """Tables with a column of attribution."""
 DECLARED_STRETCHES = f"""
     SELECT opened.id, closed.id AS until, opened.session, opened.at AS first, closed.at AS last,
-        substr(opened.label, {len(DECLARED_FROM) + 1}) AS reason
+        substr(opened.label, {len(DECLARED_FROM) + 1}) AS reason,
+        opened.import IS NOT NULL AS imported
     FROM marker AS opened JOIN marker AS closed ON closed.id = (
         SELECT id FROM marker AS after WHERE after.session = opened.session
             AND after.kind = '{MarkerKind.DECLARED}' AND after.label = '{DECLARED_UNTIL}'

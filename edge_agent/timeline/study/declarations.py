@@ -52,6 +52,7 @@ class Declaration:
         start_ms: start of the stretch, UTC milliseconds; a row at this moment is outside.
         end_ms: its end.
         reason: why, never empty.
+        imported: whether an import brought it, with rows that say already whose face they are.
     """
 
     id: int
@@ -59,6 +60,7 @@ class Declaration:
     start_ms: int
     end_ms: int
     reason: str
+    imported: bool = False
 
 
 def last_declaration(path: Path) -> Marker | None:
@@ -132,7 +134,7 @@ def take_declaration_back(path: Path, session: int, declaration: int, *, actor: 
     """Count faces of a stretch as unknown again; both markers are kept as corrected ones are.
 
     Raises:
-        StudyError: nothing of this number is declared in the session.
+        StudyError: nothing of this number is declared in the session, or an import brought it.
     """
     moment = clock.now()
     with write_transaction(path) as connection:
@@ -145,6 +147,14 @@ def take_declaration_back(path: Path, session: int, declaration: int, *, actor: 
                 session=session,
             )
         one = known[declaration]
+        if one.imported:
+            raise StudyError(
+                N_(
+                    "Declaration {number} came with an import, whose rows say already whose face "
+                    "they are. Take it back where the session was recorded, and import it again."
+                ),
+                number=declaration,
+            )
         _roll_up_open_minutes(connection)
         _add_to_rollups(connection, (one.start_ms, one.end_ms), -1)
         for marker in rows.select_markers(connection, session):
@@ -157,11 +167,19 @@ def take_declaration_back(path: Path, session: int, declaration: int, *, actor: 
 
 def _select(connection: sqlite3.Connection, session: int) -> list[Declaration]:
     stretches = connection.execute(
-        f"SELECT id, session, first, last, reason FROM ({DECLARED_STRETCHES}) WHERE session = ? "
-        "ORDER BY first, id",
-        (session,),
+        f"SELECT * FROM ({DECLARED_STRETCHES}) WHERE session = ? ORDER BY first, id", (session,)
     )
-    return [Declaration(*row) for row in stretches]
+    return [
+        Declaration(
+            row["id"],
+            row["session"],
+            row["first"],
+            row["last"],
+            row["reason"],
+            bool(row["imported"]),
+        )
+        for row in stretches
+    ]
 
 
 def _checked_reason(reason: str) -> str:

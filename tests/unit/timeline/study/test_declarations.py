@@ -9,6 +9,7 @@ import pytest
 from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import Emotion
 from edge_agent.core.study import MarkerKind
+from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.export.text_formats import CSV
 from edge_agent.timeline.read.faces_in_view import UnknownStretch, unknown_stretches
 from edge_agent.timeline.read.reader import Reader
@@ -128,6 +129,17 @@ def test_markers_of_a_declaration_are_not_left_out_alone(path: Path) -> None:
         remove_marker(path, 1, made.id + 1, reason="y", actor="ada")
     with pytest.raises(StudyError, match="has no declaration with number 99"):
         take_declaration_back(path, 1, 99, actor="ada")
+
+
+def test_declaration_that_an_import_brought_is_not_taken_back(path: Path) -> None:
+    made = declare(path, 1, span(20, 40), reason="x", actor="ada")
+    with write_transaction(path) as connection:
+        connection.execute("UPDATE marker SET import = 1")
+
+    with pytest.raises(StudyError, match="came with an import"):
+        take_declaration_back(path, 1, made.id, actor="ada")
+
+    assert [one.imported for one in declarations(path, 1)] == [True]
 
 
 def test_reason_of_a_declaration_is_erased_with_its_person(path: Path) -> None:
