@@ -108,7 +108,7 @@ def pgettext(context: str, message: str) -> str:
 
 
 def own_name(code: str) -> str:
-    """Return what a language calls itself; its code where nobody has said it."""
+    """Return the name of a language in itself; its code where the catalogue has none."""
     return OWN_NAMES.get(code, code)
 
 

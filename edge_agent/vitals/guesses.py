@@ -272,7 +272,9 @@ def doubtful(target: str, column: str) -> Doubt:
 
 
 def _doubt_of_temperature(header: Sequence[str]) -> dict[str, Doubt]:
-    """Return the doubt about a temperature of an unknown place in a table without other values."""
+    """Return the doubt about a temperature in a table without other values: its place on the body
+    is unknown.
+    """
     kinds = VitalKind.SKIN_TEMPERATURE, VitalKind.BODY_TEMPERATURE
     for name in header:
         if any(_TEMPERATURE.fullmatch(_without_unit(kind, name)) for kind in kinds):

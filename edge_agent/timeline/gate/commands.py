@@ -493,7 +493,7 @@ class Commands:
     # ------------------------------------------------------------ checks that read the database
 
     def _check_not_ahead(self, at: Instant, run: int | None = None) -> None:
-        """Refuse a time of the future, unless this machine has had it: its clock was set back.
+        """Refuse a future time, unless this machine had reached it before its clock was set back.
 
         Args:
             at: the time.

@@ -535,7 +535,7 @@ def _whose_face(recorded: Recorded, measures: Measures, bars: Thresholds) -> Ite
 
 
 def _own_neutral(own: OwnNeutral | None, start_ms: int) -> Iterator[Check]:
-    """Yield what became of the own neutral, where the session asked for it."""
+    """Yield the state of the own neutral, where the session asked for it."""
     if own is None or own.state is OwnNeutralState.OFF:
         return
     name = "own neutral"
