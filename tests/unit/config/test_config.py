@@ -168,7 +168,14 @@ def test_bluetooth_devices_are_read_from_the_lines_of_the_scan(tmp_path: Path) -
             'address = "A0:9E:1A:00:00:01"',
             "0.kind = {'address': 'A0:9E:1A:00:00:01'}: field required",
         ),
-        ('adress = "A0:9E:1A:00:00:01"', "0.adress: unknown key. Known here: address, kind."),
+        (
+            'adress = "A0:9E:1A:00:00:01"',
+            "0.adress: unknown key. Known here: address, kind, keep_ecg.",
+        ),
+        (
+            'address = "A0:9E:1A:00:00:01", kind = "thermometer", keep_ecg = true',
+            "0: A0:9E:1A:00:00:01: keep_ecg goes with kind = \"heart_rate\"",
+        ),
     ],
 )
 def test_a_wrong_bluetooth_device_is_named_with_its_line(
