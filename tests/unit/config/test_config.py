@@ -174,7 +174,7 @@ def test_bluetooth_devices_are_read_from_the_lines_of_the_scan(tmp_path: Path) -
         ),
         (
             'address = "A0:9E:1A:00:00:01", kind = "thermometer", keep_ecg = true',
-            "0: A0:9E:1A:00:00:01: keep_ecg goes with kind = \"heart_rate\"",
+            '0: A0:9E:1A:00:00:01: keep_ecg goes with kind = "heart_rate"',
         ),
     ],
 )
