@@ -20,6 +20,8 @@ PAGE = HERE / "dashboard" / "web" / "templates" / "_statistics.html"
 
 def render(markdown: str) -> str:
     """Return the text as HTML without its title: a list, and sections that fold."""
+    # The page shows no pictures of other pages.
+    markdown = re.sub(r"^!\[[^]]*\]\([^)]*\)\n+", "", markdown, flags=re.MULTILINE)
     tokens = MarkdownIt("commonmark").enable("table")
     body = tokens.render(markdown.partition("\n")[2])
     titles: list[tuple[str, str]] = []
