@@ -117,7 +117,7 @@ def test_note_of_the_dashboard_goes_through_the_rule_of_its_action() -> None:
         for file, _, of in calls(ROOT)
         if of.endswith("commands") and file.name != "notes.py"
     ]
-    assert beside == [("letters.py", "self._commands")]
+    assert beside == [("letter_sending.py", "self._commands")]
 
 
 def test_register_names_what_the_dashboard_notes_and_nothing_else() -> None:

@@ -24,9 +24,15 @@ from pathlib import Path
 from edge_agent.core import clock
 from edge_agent.timeline.database.connection import connect, transaction
 from edge_agent.timeline.database.files import translate_errors
-from edge_agent.timeline.database.schema import ADDED, DAY_MS, HOUR_MS, IS_OF_PARTICIPANT, MINUTE_MS
+from edge_agent.timeline.database.schema import ADDED, DAY_MS, HOUR_MS, MINUTE_MS
 from edge_agent.timeline.write.redating import add_vitals
-from edge_agent.timeline.write.rollups import ADD_EXPRESSIONS, ADD_VITALS, Span, add_expressions
+from edge_agent.timeline.write.rollups import (
+    ADD_EXPRESSIONS,
+    ADD_VITALS,
+    Span,
+    add_expressions,
+    which_faces,
+)
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
@@ -187,8 +193,8 @@ def pruned_minutes(connection: sqlite3.Connection, span: Span) -> set[int]:
         # The rollup counted more rows than are left, so that retention has deleted some; of a
         # minute that goes on it counts fewer.
         "SELECT at FROM expression_minute AS minute WHERE at >= ? AND at < ? AND rows > (SELECT "
-        f"count(*) FROM expression WHERE {IS_OF_PARTICIPANT} AND expression.at >= minute.at AND "
-        f"expression.at < minute.at + {MINUTE_MS})",
+        f"count(*) FROM expression WHERE {which_faces(connection)} AND expression.at >= "
+        f"minute.at AND expression.at < minute.at + {MINUTE_MS})",
         _widen(span, MINUTE_MS),
     )
     return {row[0] for row in rows}

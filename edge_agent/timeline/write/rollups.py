@@ -57,6 +57,14 @@ def roll_up_expressions(
         _add_expressions(connection, f"expression_{name}", length, rows, simulated)
 
 
+def which_faces(connection: sqlite3.Connection) -> str:
+    """Return SQL that is true of the participant's rows of ``expression``; a copy of an older
+    schema does not say by which evidence a face counts.
+    """
+    rows = connection.execute("SELECT name FROM pragma_table_info('expression')")
+    return IS_OF_PARTICIPANT if "attribution" in {row[0] for row in rows} else "is_primary = 1"
+
+
 def add_expressions(
     connection: sqlite3.Connection,
     name: str,
@@ -75,7 +83,7 @@ def add_expressions(
     connection.execute(
         f"INSERT INTO expression_{name} (at, {', '.join(ADDED)}) SELECT at / {length} * {length}, "
         f"{', '.join(f'{sign} * {added}' for added in sums)} FROM expression WHERE "
-        f"{IS_OF_PARTICIPANT} AND {which} GROUP BY 1 ON CONFLICT (at) DO {ADD_EXPRESSIONS}",
+        f"{which_faces(connection)} AND {which} GROUP BY 1 ON CONFLICT (at) DO {ADD_EXPRESSIONS}",
         values,
     )
 
