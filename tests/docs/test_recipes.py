@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(
     not (find_spec("duckdb") and find_spec("datasette")), reason="the dev extra is not installed"
 )
 BLOCKS = [block.text for block in blocks_of("docs/export.md") if block.kind == "text"]
-(SQL,) = [text for text in BLOCKS if "read_csv(" in text]
+(SQL,) = [text for text in BLOCKS if "FROM read_csv(" in text]
 (COMMANDS,) = [text for text in BLOCKS if "datasette tables.db" in text]
 QUOTED = {"at", "end", "order"}
 ASK_DUCKDB = """

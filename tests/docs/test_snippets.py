@@ -41,6 +41,8 @@ CLOSED = {
     "Strap 9, A0:9E:1A:00:00:01": "what a scan prints; needs a radio",
     "Bridge (type Physio, 128 Hz)": "what a scan prints; needs that stream",
     "appliance ─► log of changes": "a drawing",
+    "edge_agent   core": "the floors; test_layers compares them with the rules",
+    '<script src="jspsych.js"></script>': "a page of jsPsych; test_experiments runs the like",
     "user affect-edge": "mosquitto's access file; the tests of the broker use the like",
     "location / {": "of nginx; test_proxy_login serves it",
     "LABEL=data": "of fstab, on a disk that is not here",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -30,6 +30,8 @@ _READ = (
     "SELECT at, interval_ms, source, samples, packed FROM ecg WHERE at >= ? AND at - interval_ms "
     "< ? ORDER BY at, id"
 )
+_LONGEST_MS = 600_000
+"""A session that ended so long ago has all its stretches: each is some seconds long."""
 Sessions = Mapping[int, tuple[int, int]]
 """Number → start and end, UTC ms."""
 
@@ -79,8 +81,8 @@ class Electrocardiogram:
 def electrocardiograms_of(
     source: ExportSource, sessions: Sessions
 ) -> Iterator[tuple[int, list[Electrocardiogram]]]:
-    """Yield each session that has an electrocardiogram, with one of each source; one session is in
-    memory at a time.
+    """Yield each session that has an electrocardiogram, with one of each source, in the order in
+    which they end; the stretches are read once, and a session is in memory until it has ended.
 
     A stretch that is damaged is left out.
 
@@ -88,16 +90,39 @@ def electrocardiograms_of(
         source: of the export; what lies outside its ranges is left out.
         sessions: those that are written.
     """
-    for number, (start_ms, end_ms) in sessions.items():
-        kept: defaultdict[str, Electrocardiogram] = defaultdict(lambda: Electrocardiogram(""))
-        for first, last in source.chosen.ranges:
-            span = (max(first, start_ms), min(last, end_ms))
-            for at, interval_ms, name, count, packed in source.connection.execute(_READ, span):
-                try:
-                    samples = unpack(bytes(packed), count)
-                except ValueError:
-                    continue
-                kept[name].source = name
-                kept[name].add(at - interval_ms, at, samples)
-        if kept:
-            yield number, [kept[name] for name in sorted(kept)]
+    waiting = deque(
+        sorted(
+            (max(first, start_ms), min(last, end_ms), number)
+            for number, (start_ms, end_ms) in sessions.items()
+            for first, last in source.chosen.ranges
+            if max(first, start_ms) < min(last, end_ms)
+        )
+    )
+    if not waiting:
+        return
+    span = (waiting[0][0], max(end for _, end, _ in waiting))
+    current: list[tuple[int, int, int]] = []
+    kept: dict[int, dict[str, Electrocardiogram]] = {}
+    for at, interval_ms, name, count, packed in source.connection.execute(_READ, span):
+        while waiting and waiting[0][0] <= at:
+            current.append(waiting.popleft())
+        current = [one for one in current if one[1] > at - _LONGEST_MS]
+        going_on = {number for *_, number in (*current, *waiting)}
+        for number in [one for one in kept if one not in going_on]:
+            yield number, _by_name(kept.pop(number))
+        within = [number for _, end_ms, number in current if end_ms > at - interval_ms]
+        if not within:
+            continue
+        try:
+            samples = unpack(bytes(packed), count)
+        except ValueError:
+            continue
+        for number in within:
+            of_session = kept.setdefault(number, {})
+            of_session.setdefault(name, Electrocardiogram(name)).add(at - interval_ms, at, samples)
+    for number, of_session in kept.items():
+        yield number, _by_name(of_session)
+
+
+def _by_name(kept: Mapping[str, Electrocardiogram]) -> list[Electrocardiogram]:
+    return [kept[name] for name in sorted(kept)]

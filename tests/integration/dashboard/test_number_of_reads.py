@@ -98,6 +98,7 @@ ABSENT = {
     "/participate/{token}": "one protocol that runs",
     "/participate/{token}/events": "one protocol that runs",
     "/participate/{token}/media/{step}": "one protocol that runs",
+    "/participate/experiment/{key}/{step}/{name:path}": "one protocol that runs",
     "/plan/preregistrations/{number}": "one plan",
     "/api/v1/exports/{token}": "one export that was prepared",
     "/api/v1/exports/{token}/file": "one export that was prepared",

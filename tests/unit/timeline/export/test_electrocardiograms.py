@@ -93,3 +93,25 @@ def test_stretch_that_is_damaged_is_left_out_of_an_export(path: Path, tmp_path: 
     file = edfio.read_edf(tmp_path / "edf" / "session-1.edf")
     (signal,) = [one for one in file.signals if one.label == "ECG"]
     assert np.rint(signal.data).max() == 5
+
+
+def test_sessions_after_each_other_have_their_own_electrocardiograms(tmp_path: Path) -> None:
+    at = {10: 1, 40: 2, 2_010: 3, 2_500: 4, 4_005: 5}
+    copy = timeline(
+        tmp_path / "affect-edge.db",
+        session=[
+            session_row(start, start + 60, participant="P01") for start in (0, 2_000, 3_000, 4_000)
+        ],
+        vital=[1.0, 2_001.0, 3_001.0, 4_001.0],
+        ecg=[
+            {"at": end, "interval_ms": 1_000, "source": "s", "samples": 2, "packed": pack((n, n))}
+            for end, n in at.items()
+        ],
+    )
+    EDF.export(copy, tmp_path / "edf")
+    seen = {}
+    for number in range(1, 5):
+        file = edfio.read_edf(tmp_path / "edf" / f"session-{number}.edf")
+        values = [np.rint(one.data) for one in file.signals if one.label == "ECG"]
+        seen[number] = [set(one.astype(int).tolist()) - {0} for one in values]
+    assert seen == {1: [{1, 2}], 2: [{3}], 3: [], 4: [{5}]}
