@@ -1,4 +1,4 @@
-"""Lists of sessions on pages: of a participant and a day where asked for, a page at a time."""
+"""Lists of sessions for pages, one page at a time; of one participant or day if asked for."""
 
 from __future__ import annotations
 

@@ -173,8 +173,8 @@ def _alarms(health: Mapping[str, Any] | None) -> Iterator[Finding]:
 
 def _markers(stream: Mapping[str, Any] | None) -> Finding:
     if stream is None:
-        cure = "Restart the agent, which reads control.lsl_stream when it starts."
-        return warning("markers", "the agent does not listen to the stream of markers yet", cure)
+        restart = "Restart the agent, which reads control.lsl_stream when it starts."
+        return warning("markers", "the agent does not listen to the stream of markers yet", restart)
     if stream["connected"]:
         return fine("markers", f"listens to the stream {stream['stream']} since {stream['since']}")
     cure = (

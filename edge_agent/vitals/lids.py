@@ -20,7 +20,8 @@ LONGEST_S = 0.5
 RISE = 0.15
 """Least rise above the open eyes. The network answers 0…1."""
 NOISES = 6.0
-"""The same in median deviations of the last seconds, for a face that moves or is hardly seen."""
+"""Least rise above the open eyes in median deviations of the last seconds, for a face that moves or
+is hard to see."""
 EDGE = 0.25
 """Share of a closure's height at which it begins and ends."""
 OPEN_S = 4.0

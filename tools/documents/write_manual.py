@@ -108,7 +108,9 @@ def escaped(text: str) -> str:
     """Return a text that roff prints as it is, in short lines that are no requests."""
     plain = text.replace("\\", r"\e").replace("-", r"\-").replace("``", "")
     plain = plain.replace("'", r"\(aq").replace("…", r".\|.\|.")
-    lines = wrap(plain, COLUMNS, break_long_words=False, break_on_hyphens=False)
+    # mandoc counts such a letter as the eight of its escape, \[u00B5].
+    more = min(7 * sum(not letter.isascii() for letter in plain), 14)
+    lines = wrap(plain, COLUMNS - more, break_long_words=False, break_on_hyphens=False)
     return "\n".join(rf"\&{line}" if line.startswith(".") else line for line in lines)
 
 

@@ -124,8 +124,8 @@ def _of_file(path: Path, category: str) -> Portrait:
     height, width = picture.shape
     if height != width:
         raise DataError(
-            f"{path}: is {width} × {height} pixels, so no cut-out face; cut the faces out first: "
-            "python -m training crop-faces"
+            f"{path}: is {width} × {height} pixels, and a cut-out face is square; "
+            "cut the faces out first: python -m training crop-faces"
         )
     small = cv2.resize(picture, (EDGE, EDGE), interpolation=cv2.INTER_AREA)
     named = _SUBJECT.match(path.stem)

@@ -20,6 +20,7 @@ from dashboard.questions.week.answer import (
     PlainMeanModel,
     WeekModel,
     WeekSummaryModel,
+    WeekVariabilityModel,
 )
 from dashboard.questions.week.counting import (
     by_week,
@@ -30,7 +31,6 @@ from dashboard.questions.week.counting import (
     weeks_until,
 )
 from dashboard.questions.week.usual import Reading, figures_of
-from dashboard.questions.week.variability import variability_of
 from edge_agent.core import clock
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.readings import UNUSABLE
@@ -40,7 +40,7 @@ from edge_agent.timeline.read import faces_in_view
 from edge_agent.timeline.read.base import MatchCounts, Trend, VitalTrend, flags_of
 from edge_agent.timeline.read.faces_in_view import FacesInView
 from edge_agent.timeline.read.matching import Matching
-from edge_agent.timeline.read.observed import StateSpan
+from edge_agent.timeline.read.observed import Beats, StateSpan
 from edge_agent.timeline.read.reader import RangeReader, Reader, SessionsReader
 
 _KINDS = (VitalKind.HEART_RATE, VitalKind.SYSTOLIC, VitalKind.DIASTOLIC)
@@ -120,7 +120,7 @@ def _read_week(
     )
     inside = (StateSpan(one, "", *span) for one, span in _within(sessions, start, end))
     return ReadWeek(
-        summary.model_copy(update={"variability": variability_of(reader.beats(inside))}),
+        summary.model_copy(update={"variability": _variability_of(reader.beats(inside))}),
         days,
         reader.trend(start, end, steps),
         reader.vital_trend(VitalKind.HEART_RATE, start, end, steps),
@@ -250,6 +250,15 @@ def _times_shifted(reader: SessionsReader, sessions: Iterable[Session]) -> list[
         for one in sessions
         if one.id in own and (applied := own[one.id].applied) is not None
     ]
+
+
+def _variability_of(beats: list[Beats]) -> WeekVariabilityModel | None:
+    """Return the variability of a week; one without beats loads no NumPy."""
+    if not beats:
+        return None
+    from dashboard.questions.week.variability import variability_of
+
+    return variability_of(beats)
 
 
 def _within(

@@ -89,7 +89,7 @@ def gate_of(path: Path) -> Path | None:
 
 
 def wake_gate(path: Path) -> None:
-    """Let the gate open the database: where it ended for want of questions it is started anew.
+    """Let the gate open the database; if it ended because nobody asked, it is started again.
 
     Raises:
         StoreError: nobody answers.

@@ -540,7 +540,7 @@ def _sessions(recording: Recording) -> list[tuple[int, int]]:
 
 
 def _faces(recording: Recording, one: Plan) -> Iterator[RecordedFace]:
-    """Yield the mean of each second, at the time of its last sample, which lies in its session."""
+    """Yield one mean a second, at the time of its last sample, so that it lies in its session."""
     labels = [channel.label for channel in one.stream.channels]
     is_simulated = one.nature == "simulated"
     samples = _of_faces(recording, one, labels)
