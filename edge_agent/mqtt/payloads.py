@@ -543,9 +543,9 @@ class OpenAlert(Part):
     """An open alert."""
 
     rule: str = Field(description="Name of its rule in the configuration")
-    kind: Literal["vital", "face", "sensor", "camera", "broker", "disk", "backup"] = Field(
-        description="What the rule watches"
-    )
+    kind: Literal[
+        "vital", "face", "sensor", "camera", "broker", "disk", "backup", "variability"
+    ] = Field(description="What the rule watches")
     text: str = Field(description="What is so, for people; no measured value stands in it")
     since: Time = Field(description="When it began")
     acknowledged: bool = Field(description="Whether somebody has seen it, on the page Alerts")

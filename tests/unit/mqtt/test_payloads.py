@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from edge_agent.alerts.watch import HERE
 from edge_agent.core.expression import FACE_STATES
 from edge_agent.core.movements import MOVEMENTS, WITHDRAWN
 from edge_agent.core.readings import VitalFlag
 from edge_agent.mqtt.payloads import (
+    AlertsPayload,
     EmotionPayload,
     StatusPayload,
     emotion_payload,
@@ -107,3 +109,10 @@ def test_a_payload_of_another_form_is_refused(wrong: dict[str, Any]) -> None:
 def test_labels_are_the_same_in_payloads_and_summaries() -> None:
     schema = EmotionPayload.model_json_schema()["properties"]["emotion"]
     assert tuple(schema["enum"]) == FACE_STATES
+
+
+@pytest.mark.parametrize("kind", sorted(HERE))
+def test_open_alert_of_each_kind_that_the_agent_watches_is_published(kind: str) -> None:
+    alert = {"rule": "one", "kind": kind, "text": "x", "since": ISO, "acknowledged": False}
+    said = AlertsPayload.model_validate({"at": ISO, "open": [alert]})
+    assert json.loads(said.encode())["open"] == [alert]
