@@ -15,6 +15,8 @@ from edge_agent.core.clock import Instant
 
 MOST_SAMPLES = 100_000
 """More in one stretch are refused: a damaged row could ask for any memory."""
+_LARGEST_UV = 2**31 - 1
+_MOST_BITS = 35  # of a difference, in five octets
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,11 @@ def _samples(octets: bytes) -> Iterator[int]:
     for octet in octets:
         number |= (octet & 0x7F) << shift
         shift += 7
+        if shift > _MOST_BITS:
+            raise ValueError("the stretch is damaged: a difference of more than five octets")
         if octet < 0x80:
             sample += -((number + 1) >> 1) if number & 1 else number >> 1
+            if abs(sample) > _LARGEST_UV:
+                raise ValueError(f"the stretch is damaged: a sample of {sample} µV")
             yield sample
             number = shift = 0

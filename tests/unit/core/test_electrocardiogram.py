@@ -29,6 +29,8 @@ def test_literal_samples_have_their_form() -> None:
         (pack((1, 2, 3))[:-6], 3, "instead of 3"),
         (pack((1, 2, 3)), 0, "from 1 to 100000"),
         (pack([0] * 200_000), 200_000, "from 1 to 100000"),
+        (pack((1, 2**31)), 2, "a sample of 2147483648"),
+        (zlib.compress(b"\xff" * 5 + b"\x00"), 2, "more than five octets"),
     ],
 )
 def test_damaged_stretch_is_refused(packed: bytes, count: int, problem: str) -> None:
