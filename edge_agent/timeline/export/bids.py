@@ -52,6 +52,8 @@ NOT_AVAILABLE = "n/a"
 MODELS = "Models"
 """The key under which the table of expressions tells the models that were used."""
 _AS_EVENTS = {"marker", "exclusion"}
+_ECG_BLOCK = 3600 * HZ
+"""Samples of an electrocardiogram that are turned into text at a time."""
 BEH_TABLES = {
     name: name.replace("_", "")
     for name in (
@@ -631,11 +633,16 @@ class _DataSet:
             lasted_ms = max(one.ended_ms for one in kept) - session.start_ms
             count = math.floor(lasted_ms * HZ / 1000) + 1
             stem = session.folder / f"{session.stem}_recording-ecg_physio"
-            columns = [one.sample(session.start_ms, count).tolist() for one in kept]
+            columns = [one.sample(session.start_ms, count) for one in kept]
             with physioevents.packed_text(Path(f"{stem}.tsv.gz")) as file:
-                for values in zip(*columns, strict=True):
-                    cells = (NOT_AVAILABLE if math.isnan(one) else f"{one:.0f}" for one in values)
-                    file.write("\t".join(cells) + "\n")
+                # Block by block: as objects, the numbers of a day need four times their memory.
+                for first in range(0, count, _ECG_BLOCK):
+                    block = (column[first : first + _ECG_BLOCK].tolist() for column in columns)
+                    for values in zip(*block, strict=True):
+                        cells = (
+                            NOT_AVAILABLE if math.isnan(one) else f"{one:.0f}" for one in values
+                        )
+                        file.write("\t".join(cells) + "\n")
             write_json(Path(f"{stem}.json"), _ecg_sidecar(kept))
 
     def _gaps(self) -> None:

@@ -7,7 +7,7 @@ with 0 where there is none: annotations say where.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -238,6 +238,22 @@ class SessionFile:
             start_ms, end_ms = whole(row["start_ms"]), whole(row["end_ms"])
         self._annotate(self._seconds(start_ms), max(0, end_ms - start_ms) / 1000, text)
 
+    def finish(self, folder: Path, left_out: Iterable[Row]) -> None:
+        """Write the file into a folder, and forget the electrocardiograms.
+
+        Args:
+            folder: for the file.
+            left_out: the session's rows of ``exclusion.csv``.
+
+        Raises:
+            OSError: it cannot be written, or the disk is full.
+        """
+        # At the end: the last row says how long a session that is open has lasted.
+        for row in left_out:
+            self.left_out(row)
+        self.write(folder)
+        self._ecg = []
+
     def write(self, folder: Path) -> None:
         """Write the file into a folder.
 
@@ -368,14 +384,16 @@ def write_folder(source: ExportSource, root: Path) -> None:
         number: (one.start_ms, FOREVER_MS if one.end_ms is None else one.end_ms)
         for number, one in sessions.items()
     }
-    for number, kept in electrocardiograms_of(source, spans):
-        sessions[number].electrocardiograms(kept)
     left_out = source.of_sessions("exclusion")
+    # One after the other, for those of all sessions together need any memory.
+    with_ecg: set[int] = set()
+    for number, kept in electrocardiograms_of(source, spans):
+        with_ecg.add(number)
+        sessions[number].electrocardiograms(kept)
+        sessions[number].finish(root, left_out.get(number, ()))
     for number, session in sessions.items():
-        # At the end: the last row says how long a session that is open has lasted.
-        for row in left_out.get(number, ()):
-            session.left_out(row)
-        session.write(root)
+        if number not in with_ecg:
+            session.finish(root, left_out.get(number, ()))
     about = {
         "created": source.created,
         "program": f"Affect Edge {__version__}",

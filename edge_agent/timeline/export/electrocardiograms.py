@@ -84,7 +84,7 @@ def electrocardiograms_of(
     """Yield each session that has an electrocardiogram, with one of each source, in the order in
     which they end; the stretches are read once, and a session is in memory until it has ended.
 
-    A stretch that is damaged is left out.
+    A stretch that is damaged is left out, and one that reaches over the edges of a session is cut.
 
     Args:
         source: of the export; what lies outside its ranges is left out.
@@ -110,18 +110,33 @@ def electrocardiograms_of(
         going_on = {number for *_, number in (*current, *waiting)}
         for number in [one for one in kept if one not in going_on]:
             yield number, _by_name(kept.pop(number))
-        within = [number for _, end_ms, number in current if end_ms > at - interval_ms]
+        within = [one for one in current if one[1] > at - interval_ms]
         if not within:
             continue
         try:
             samples = unpack(bytes(packed), count)
         except ValueError:
             continue
-        for number in within:
-            of_session = kept.setdefault(number, {})
-            of_session.setdefault(name, Electrocardiogram(name)).add(at - interval_ms, at, samples)
+        for first_ms, last_ms, number in within:
+            began_ms, ended_ms, own = _cut(at - interval_ms, at, samples, (first_ms, last_ms))
+            if own:
+                of_session = kept.setdefault(number, {})
+                of_session.setdefault(name, Electrocardiogram(name)).add(began_ms, ended_ms, own)
     for number, of_session in kept.items():
         yield number, _by_name(of_session)
+
+
+def _cut(
+    began_ms: int, ended_ms: int, samples: list[int], span: tuple[int, int]
+) -> tuple[float, float, list[int]]:
+    """Return begin, end and samples of the part of a stretch that lies in a span: a stretch may
+    reach over the edges of a session, and what is beyond them is of somebody else.
+    """
+    step_ms = (ended_ms - began_ms) / len(samples)
+    # Of n samples the last is at the end, the first one step after the beginning.
+    first, last = (math.ceil((edge - began_ms) / step_ms) - 1 for edge in span)
+    first, last = max(0, first), min(len(samples), last)
+    return began_ms + first * step_ms, began_ms + last * step_ms, samples[first : max(first, last)]
 
 
 def _by_name(kept: Mapping[str, Electrocardiogram]) -> list[Electrocardiogram]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import edfio
@@ -11,7 +12,9 @@ import numpy as np
 import pytest
 
 from edge_agent.core.electrocardiogram import EcgStretch, pack
+from edge_agent.timeline.export import edf
 from edge_agent.timeline.export.edf import EDF
+from edge_agent.timeline.export.electrocardiograms import Electrocardiogram
 from edge_agent.timeline.export.formats import format_named
 from edge_agent.timeline.write.recorder import Recorder
 from tests.support.timeline import instant, query, session_row, timeline
@@ -115,3 +118,45 @@ def test_sessions_after_each_other_have_their_own_electrocardiograms(tmp_path: P
         values = [np.rint(one.data) for one in file.signals if one.label == "ECG"]
         seen[number] = [set(one.astype(int).tolist()) - {0} for one in values]
     assert seen == {1: [{1, 2}], 2: [{3}], 3: [], 4: [{5}]}
+
+
+def test_stretch_over_the_edges_of_a_session_is_cut_to_it(tmp_path: Path) -> None:
+    packed = pack([*range(1000, 1010), *range(2000, 2010)])
+    copy = timeline(
+        tmp_path / "affect-edge.db",
+        session=[session_row(0, 15, participant="P01"), session_row(15, 30, participant="P02")],
+        vital=[1.0, 16.0],
+        ecg=[
+            {"at": end, "interval_ms": 10_000, "source": "s", "samples": 20, "packed": packed}
+            for end in (5, 20, 35)
+        ],
+    )
+    EDF.export(copy, tmp_path / "edf")
+    seen = {}
+    for number in (1, 2):
+        file = edfio.read_edf(tmp_path / "edf" / f"session-{number}.edf")
+        (signal,) = [one for one in file.signals if one.label == "ECG"]
+        values = np.rint(signal.data).astype(int)
+        assert len(values) == 15 * HZ
+        seen[number] = [set(values[at * HZ :][:HZ].tolist()) for at in (0, 13)]
+    assert seen[1] == seen[2] == [{1009, 2000, 2001}, {1005, 1006, 1007}]
+    format_named("bids").export(copy, tmp_path / "bids")
+    files = sorted((tmp_path / "bids").rglob("*_recording-ecg_physio.tsv.gz"))
+    assert all(len(gzip.decompress(one.read_bytes()).split()) <= 15 * HZ for one in files)
+
+
+def test_edf_of_a_session_is_written_before_the_next_one_is_read(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there: list[bool] = []
+
+    def one_by_one(*_: object) -> Iterator[tuple[int, list[Electrocardiogram]]]:
+        for number, at in ((1, 10), (2, 110)):
+            one = Electrocardiogram("s")
+            one.add(instant(at).wall_ms, instant(at + 1).wall_ms, [1, 2])
+            yield number, [one]
+            there.append(any(tmp_path.rglob(f"session-{number}.edf")))
+
+    monkeypatch.setattr(edf, "electrocardiograms_of", one_by_one)
+    edf.EDF.export(path, tmp_path / "edf")
+    assert there == [True, True]
