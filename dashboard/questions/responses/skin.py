@@ -80,7 +80,9 @@ def skin_responses(
     trials: list[_Trial] = []
     overlapping, unmeasured = Counter[str](), Counter[str]()
     too_slow = too_short = 0
+    without = {event.session for event in events}
     for one in recorded:
+        without.discard(one.session)
         try:
             responses = Course(one, query.counted, query.scr_threshold).responses
         except TooSlowError:
@@ -100,6 +102,7 @@ def skin_responses(
                 unmeasured[same_label(event.label)] += 1
             else:
                 trials.append(_trial(event, responses))
+    unmeasured.update(same_label(one.label) for one in events if one.session in without)
     shown = {same_label(label): label for label in labels}
     sizes = _sizes_on(trials, query.scr_scale)
     rows = [

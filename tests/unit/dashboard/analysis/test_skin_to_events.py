@@ -15,6 +15,7 @@ from dashboard.questions.entry import Inquiry
 from dashboard.questions.responses.answer import ResponsesQuery, SkinResponsesModel
 from dashboard.questions.responses.question import answer, part
 from dashboard.questions.responses.report import report
+from edge_agent.timeline.database.connection import write_transaction
 from tests.support.dashboard import client_of, set_up
 from tests.support.timeline import session_row, timeline
 from tests.unit.dashboard.analysis.test_skin import SESSION_S, conductance
@@ -110,6 +111,16 @@ def test_skin_responses_to_near_or_unmeasured_events_are_left_out(tmp_path: Path
     ]
     assert "2 events have no skin response of their own: others were within 4 s." in found.notes
     assert any("not measured for 9 s" in note for note in found.notes)
+
+
+def test_skin_responses_to_events_of_sessions_without_skin_are_left_out(tmp_path: Path) -> None:
+    path = study(tmp_path, [TWO, []])
+    with write_transaction(path) as database:
+        second = "(SELECT max(started) FROM session)"
+        database.execute(f"DELETE FROM vital WHERE at >= {second}")
+    found = skin(path)
+    assert [(one.events, one.unmeasured) for one in found.labels] == [(2, 2), (2, 2)]
+    assert any(note.startswith("After 4 events skin conductance was not") for note in found.notes)
 
 
 def test_skin_responses_of_slow_recordings_say_why_there_are_none(tmp_path: Path) -> None:
