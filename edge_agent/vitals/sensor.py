@@ -210,6 +210,8 @@ class SensorSession:
             return
         try:
             streams = polar.streams_of(await link.read(polar.CONTROL_POINT))
+            if polar.Stream.ECG not in streams:
+                self._miss_ecg("it has none")
             if not streams:
                 return
             await link.subscribe(polar.CONTROL_POINT, self._read_answer)
@@ -222,6 +224,7 @@ class SensorSession:
                 await link.write(polar.CONTROL_POINT, polar.start_request(stream))
         except (VitalsError, GattError) as error:
             self._end_choice()
+            self._miss_ecg(str(error))
             is_other = isinstance(error, VitalsError) and error.reason is VitalsReason.UNSUPPORTED
             if not is_other:
                 log.info("%s: its heart-rate service is used alone: %s", self._sensor.source, error)
@@ -234,11 +237,19 @@ class SensorSession:
             return
         if refusal is None:
             return
+        if polar.stream_of(payload) == polar.Stream.ECG:
+            self._miss_ecg(f"it refuses it ({refusal})")
         self._asked.discard(polar.stream_of(payload))
         if not self._asked:
             text = "%s: its heart-rate service is used alone: it refuses its measurements (%s)"
             log.info(text, self._sensor.source, refusal)
             self._end_choice()
+
+    def _miss_ecg(self, reason: str) -> None:
+        """Warn that no electrocardiogram is recorded although the configuration asks for it."""
+        if self._sensor.keeps_ecg:
+            text = "%s: keep_ecg is on, but no electrocardiogram is recorded: %s"
+            log.warning(text, self._sensor.source, reason)
 
     def _end_choice(self) -> None:
         """Record the intervals that still wait for others; from here on, none waits."""

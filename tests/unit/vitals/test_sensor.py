@@ -364,6 +364,26 @@ def test_sensor_that_refuses_one_of_two_streams_keeps_the_other() -> None:
     assert [(one.value, one.error) for one in heard.readings] == [(0.8, 0.005)]
 
 
+@pytest.mark.parametrize(
+    ("features", "answer", "reason"),
+    [("0f 09 00", "f0 02 00 03 00", "it refuses it (error 3)"), ("0f 08 00", "", "it has none")],
+)
+def test_sensor_that_should_keep_an_ecg_and_gives_none_is_warned_of(
+    features: str, answer: str, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    radio = ScriptedRadio(features=bytes.fromhex(features))
+
+    async def script(_: Heard) -> None:
+        await asyncio.sleep(1)
+        if answer:
+            radio.links[0].say(bytes.fromhex(answer), polar.CONTROL_POINT)
+
+    listening(radio, script, replace(STRAP, keeps_ecg=True))
+    assert caplog.messages == [
+        f"{STRAP.source}: keep_ecg is on, but no electrocardiogram is recorded: {reason}"
+    ]
+
+
 def test_frames_that_go_on_after_a_refusal_say_nothing_of_contact(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
