@@ -7,6 +7,7 @@ all of them compressed by zlib (RFC 1950).
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,22 @@ class EcgStretch:
     source: str
     seconds: float
     samples: tuple[int, ...]
+
+    def within(self, from_ms: float, until_ms: float) -> EcgStretch | None:
+        """Return the part between two times, in ms after the end; ``None``: no sample is there."""
+        count = len(self.samples)
+        # As it is recorded: a sensor whose clock stands gives many samples in no time.
+        step_ms = max(1.0, 1000 * self.seconds) / count
+        first = max(0, math.ceil(count - 1 + from_ms / step_ms))
+        last = min(count, math.floor(count - 1 + until_ms / step_ms) + 1)
+        if first >= last:
+            return None
+        return EcgStretch(
+            self.at.shift((last - count) * step_ms / 1000),
+            self.source,
+            (last - first) * step_ms / 1000,
+            self.samples[first:last],
+        )
 
 
 def pack(samples: Sequence[int]) -> bytes:

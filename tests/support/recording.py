@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.config.data import RecorderOptions
+from edge_agent.core.electrocardiogram import EcgStretch
 from edge_agent.core.expression import Recognition
 from edge_agent.core.readings import Gap, VitalReading
 from edge_agent.timeline.write.outbox import OutboxMessage
 from edge_agent.timeline.write.recorder import DatabaseKeeper, Recorder
 
+Submitted = Recognition | VitalReading | Gap | OutboxMessage | EcgStretch
 LONG = 3600.0
 DEADLINE_S = 60.0
 
@@ -28,7 +30,7 @@ class Recording:
         self.recorder = Recorder(path, options, safe=safe, on_commit=self.commits.release)
         self.recorder.start()
 
-    def submit(self, *items: Recognition | VitalReading | Gap | OutboxMessage) -> None:
+    def submit(self, *items: Submitted) -> None:
         for item in items:
             self.recorder.submit(item)
 
@@ -43,9 +45,7 @@ class Recording:
         assert self.recorder.error is None
 
 
-def recorded(
-    path: Path, *items: Recognition | VitalReading | Gap | OutboxMessage, **settings: Any
-) -> Recorder:
+def recorded(path: Path, *items: Submitted, **settings: Any) -> Recorder:
     """Record some items, and end."""
     recording = Recording(path, **settings)
     recording.submit(*items)

@@ -10,7 +10,7 @@ import json
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import TypeVar
@@ -226,19 +226,47 @@ def instant_of(row: Row) -> Instant | None:
 
 
 def rows_in_sessions(
-    connection: sqlite3.Connection, rows: Sequence[tuple[T, int | None]]
-) -> list[tuple[T, int | None]]:
+    connection: sqlite3.Connection, rows: Sequence[tuple[Row, int | None]]
+) -> list[tuple[Row, int | None]]:
     """Return the rows without faces and readings of a time outside sessions.
 
     A row's time is the end of its interval. It is asked when the row is written, some seconds
     later: nothing stays of what was seen after a session ended, although the camera looks away only
-    at the next tick.
+    at the next tick. Electrocardiograms are cut to the sessions.
 
     Args:
         connection: of the transaction.
         rows: each with its row of ``boot``.
     """
-    return [(row, boot) for row, boot in rows if _may_stay(connection, row, boot)]
+    kept: list[tuple[Row, int | None]] = []
+    for row, boot in rows:
+        if isinstance(row, EcgStretch):
+            kept += [(part, boot) for part in _parts_in_sessions(connection, row, boot)]
+        elif _may_stay(connection, row, boot):
+            kept.append((row, boot))
+    return kept
+
+
+def _parts_in_sessions(
+    connection: sqlite3.Connection, stretch: EcgStretch, boot: int | None
+) -> Iterator[EcgStretch]:
+    """Yield what of a stretch lies in each session, by the same clock as ``_may_stay``."""
+    sessions = connection.execute(
+        f"SELECT CASE WHEN {_SAME_START.format('boot')} THEN boot_ms - :boot_ms ELSE started - :at "
+        "END AS first, CASE WHEN ended IS NULL THEN 0 WHEN "
+        f"{_SAME_START.format('ended_boot')} THEN ended_boot_ms - :boot_ms ELSE ended - :at END AS "
+        "last FROM session WHERE first <= 0 AND last >= -:length ORDER BY first",
+        {
+            "at": stretch.at.wall_ms,
+            "boot_ms": stretch.at.boot_ms,
+            "boot": boot,
+            "length": round(1000 * stretch.seconds),
+        },
+    )
+    for first, last in sessions.fetchall():
+        part = stretch.within(first, min(0, last))
+        if part is not None:
+            yield part
 
 
 def _may_stay(connection: sqlite3.Connection, row: object, boot: int | None) -> bool:

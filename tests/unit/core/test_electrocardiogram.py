@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.core.electrocardiogram import pack, unpack
+from edge_agent.core.clock import Instant
+from edge_agent.core.electrocardiogram import EcgStretch, pack, unpack
 
 
 @given(st.lists(st.integers(-(2**23), 2**23 - 1), min_size=1, max_size=400))
@@ -36,3 +37,25 @@ def test_literal_samples_have_their_form() -> None:
 def test_damaged_stretch_is_refused(packed: bytes, count: int, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         unpack(packed, count)
+
+
+@pytest.mark.parametrize(
+    ("from_ms", "until_ms", "samples"),
+    [(-400, 0, (6, 7, 8, 9, 10)), (-950, -800, (1, 2)), (-5000, -950, None), (1, 0, None)],
+)
+def test_part_of_a_stretch_has_the_samples_between_two_times(
+    from_ms: int, until_ms: int, samples: tuple[int, ...] | None
+) -> None:
+    whole = EcgStretch(Instant(2000, 5000), "s", 1.0, tuple(range(1, 11)))
+    part = whole.within(from_ms, until_ms)
+    assert (part and part.samples) == samples
+    if part is not None and samples is not None:
+        assert part.seconds == pytest.approx(len(samples) / 10)
+        assert part.at == whole.at.shift((samples[-1] - 10) / 10)
+
+
+def test_part_of_a_stretch_of_a_clock_that_stands_is_found() -> None:
+    stretch = EcgStretch(Instant(2000, 5000), "s", 0.0, (1, 2))
+    part = stretch.within(-1000, 0)
+    assert part is not None
+    assert (part.samples, part.at, round(1000 * part.seconds)) == ((1, 2), stretch.at, 1)

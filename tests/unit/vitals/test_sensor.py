@@ -368,7 +368,7 @@ def test_sensor_that_refuses_one_of_two_streams_keeps_the_other() -> None:
     ("features", "answer", "reason"),
     [("0f 09 00", "f0 02 00 03 00", "it refuses it (error 3)"), ("0f 08 00", "", "it has none")],
 )
-def test_sensor_that_should_keep_an_ecg_and_gives_none_is_warned_of(
+def test_sensor_that_gives_no_ecg_to_keep_is_warned_of(
     features: str, answer: str, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     radio = ScriptedRadio(features=bytes.fromhex(features))

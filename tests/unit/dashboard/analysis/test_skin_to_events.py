@@ -113,7 +113,7 @@ def test_skin_responses_to_near_or_unmeasured_events_are_left_out(tmp_path: Path
     assert any("not measured for 9 s" in note for note in found.notes)
 
 
-def test_skin_responses_to_events_of_sessions_without_skin_are_left_out(tmp_path: Path) -> None:
+def test_skin_responses_of_sessions_without_skin_are_not_measured(tmp_path: Path) -> None:
     path = study(tmp_path, [TWO, []])
     with write_transaction(path) as database:
         second = "(SELECT max(started) FROM session)"

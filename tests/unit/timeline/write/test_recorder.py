@@ -18,6 +18,7 @@ import pytest
 from edge_agent.config.data import RecorderOptions
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
+from edge_agent.core.electrocardiogram import EcgStretch, unpack
 from edge_agent.core.errors import StoreError
 from edge_agent.core.expression import Attribution, Emotion, Expression, ExpressionRow, RejectReason
 from edge_agent.core.movements import MovementRow
@@ -276,6 +277,26 @@ def test_where_only_sessions_are_asked_for_rows_outside_are_not_written(
     study.end_session(instant(20))
     recorded(path, *(reading(second) for second in (9, 10, 20, 21)), only_in_sessions=True)
     assert query(path, "SELECT at - ? FROM vital", START_MS) == [(10_000,), (20_000,)]
+
+
+def test_electrocardiogram_is_cut_where_only_sessions_are_asked_for(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = Study(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(clock, "now", lambda: instant(5))
+        study.create_participant("P-1")
+        study.give_consent("P-1", "1")
+    study.start_session(NewSession("P-1", Purpose.RESEARCH), instant(10))
+    study.end_session(instant(30))
+    kept = [EcgStretch(instant(end), "s", 10.0, tuple(range(10))) for end in (5, 15, 25, 35, 45)]
+    recorded(path, *kept, only_in_sessions=True)
+    rows = query(path, "SELECT at - ?, interval_ms, samples, packed FROM ecg ORDER BY at", START_MS)
+    assert [(at, length, unpack(packed, n)) for at, length, n, packed in rows] == [
+        (15_000, 6_000, [4, 5, 6, 7, 8, 9]),
+        (25_000, 10_000, list(range(10))),
+        (30_000, 5_000, [0, 1, 2, 3, 4]),
+    ]
 
 
 @pytest.mark.parametrize(("jump_ms", "rows"), [(2000, 1), (-2000, 1), (2001, 2), (-2001, 2)])
