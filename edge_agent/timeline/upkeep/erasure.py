@@ -33,7 +33,13 @@ from edge_agent.timeline.upkeep.copies import (
     write_report,
 )
 from edge_agent.timeline.upkeep.dashboard_erasure import forget_in_dashboard
-from edge_agent.timeline.upkeep.row_erasure import ErasedRows, erase_rows, scrub, sessions_to_erase
+from edge_agent.timeline.upkeep.row_erasure import (
+    ErasedRows,
+    erase_rows,
+    last_recorded_ms,
+    scrub,
+    sessions_to_erase,
+)
 from edge_agent.timeline.upkeep.unfinished import Failures, Left
 from edge_agent.timeline.write import outbox
 
@@ -452,10 +458,9 @@ def erase_from_copy(copy: Path, code: str) -> bool:
         with transaction(connection):
             connection.execute(
                 # One millisecond behind the last row, so that the span holds that row, too.
-                "UPDATE session SET ended = max(started, (SELECT coalesce(max(at), 0) + 1 FROM "
-                "expression), (SELECT coalesce(max(at), 0) + 1 FROM vital)) WHERE ended IS NULL "
-                "AND participant = (SELECT id FROM participant WHERE code = ?)",
-                (code,),
+                "UPDATE session SET ended = max(started, ?) WHERE ended IS NULL AND participant = "
+                "(SELECT id FROM participant WHERE code = ?)",
+                (last_recorded_ms(connection) + 1, code),
             )
             rows = erase_rows(connection, code)
             if rows is not None:

@@ -22,6 +22,7 @@ from edge_agent.timeline.database.tables import (
     OF_SESSION,
     TIMELINE,
     Erasure,
+    Move,
     Owner,
     Table,
 )
@@ -106,6 +107,16 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
     add_tombstones(connection, spans, [row["created"]])
     searched = _texts_to_search(connection, texts | files)
     return ErasedRows(dict(deleted), minutes, removed, days, searched)
+
+
+def last_recorded_ms(connection: sqlite3.Connection) -> int:
+    """Return the time of the last row of faces and sensors, UTC; 0: there is none."""
+    times = [
+        connection.execute(f"SELECT max(at) FROM {table.name}").fetchone()[0]
+        for table in _there(connection, TIMELINE)
+        if table.erasure is Erasure.IN_TIME and table.move is Move.ROWS
+    ]
+    return max((at for at in times if at is not None), default=0)
 
 
 def people_of_import(connection: sqlite3.Connection, number: int) -> tuple[list[str], set[str]]:

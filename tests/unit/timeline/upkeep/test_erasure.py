@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.clock import Instant, iso_utc, now
+from edge_agent.core.electrocardiogram import pack
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.study import NewSession, Purpose
 from edge_agent.timeline.database.connection import connect, write_transaction
@@ -347,7 +348,10 @@ def test_an_erasure_that_was_killed_after_its_rows_is_finished_at_night(
 
 def test_erasure_open_session_in_a_copy_ends_with_its_last_row(tmp_path: Path, path: Path) -> None:
     held = session_row(10, None, participant="P-1")
-    copy = timeline(tmp_path / "older", session=[held], expression=[9, 30], vital=[9, 31])
+    ecg = {"at": 60, "interval_ms": 10_000, "source": "s", "samples": 1, "packed": pack([5])}
+    copy = timeline(
+        tmp_path / "older", session=[held], expression=[9, 30], vital=[9, 31], ecg=[ecg]
+    )
     beside = tmp_path / "affect-edge.db.before-v2"
     beside.write_bytes(copy.read_bytes())
     wal = copy.with_name(f"{copy.name}-wal")
@@ -356,6 +360,7 @@ def test_erasure_open_session_in_a_copy_ends_with_its_last_row(tmp_path: Path, p
     assert erase_participant(path, "P-1", actor="ada").copies == (beside.name,)
     assert query(beside, "SELECT at - ? FROM expression", START_MS) == [(9_000,)]
     assert query(beside, "SELECT at - ? FROM vital", START_MS) == [(9_000,)]
+    assert query(beside, "SELECT count(*) FROM ecg") == [(0,)]
     assert query(beside, "SELECT count(*) FROM participant") == [(0,)]
 
 
