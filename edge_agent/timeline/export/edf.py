@@ -326,15 +326,18 @@ def _ecg_label(place: int) -> str:
     return f"ECG {place + 1}" if place else "ECG"
 
 
-def _ecg_signals(
-    kept: Sequence[Electrocardiogram], values: Sequence[NDArray[np.float64]]
-) -> list[Any]:
-    """Return electrocardiograms as edfio wants them, in steps of 1 µV."""
+def _ecg_signals(kept: Sequence[Electrocardiogram], values: Sequence[NDArray[Any]]) -> list[Any]:
+    """Return electrocardiograms as edfio wants them, in steps of 1 µV; ``values`` are changed, for
+    a copy of a day's samples is as large as the rest of the dashboard.
+    """
     import edfio
 
+    for samples in values:
+        np.nan_to_num(samples, copy=False, nan=NO_VALUE)
+        np.clip(samples, -LARGEST_UV, LARGEST_UV, out=samples)
     return [
         edfio.EdfSignal(
-            np.clip(np.nan_to_num(samples, nan=NO_VALUE), -LARGEST_UV, LARGEST_UV),
+            samples,
             HZ,
             label=_ecg_label(place),
             transducer_type=ascii_text(one.source, 80),
@@ -348,7 +351,7 @@ def _ecg_signals(
 
 
 def _missing_ecg(
-    values: Sequence[NDArray[np.float64]],
+    values: Sequence[NDArray[np.float32]],
 ) -> Iterator[tuple[float, float | None, str]]:
     """Yield an annotation for each time in which nothing of an electrocardiogram was kept."""
     for place, samples in enumerate(values):

@@ -59,12 +59,12 @@ class Electrocardiogram:
         """When the last stretch ended."""
         return self.stretches[-1][1]
 
-    def sample(self, base_ms: int, count: int) -> NDArray[np.float64]:
+    def sample(self, base_ms: int, count: int) -> NDArray[np.float32]:
         """Return ``count`` samples from a time on, µV; NaN where nothing was kept.
 
-        Each is the nearest one that the sensor sent.
+        Each is the nearest one that the sensor sent. Four octets hold each number of its 24 bits.
         """
-        values = np.full(count, np.nan)
+        values = np.full(count, np.nan, dtype=np.float32)
         step_ms = 1000 / HZ
         for began_ms, ended_ms, samples in self.stretches:
             if ended_ms <= began_ms:
