@@ -103,8 +103,12 @@ def correct_marker(
         old = _correctable(before, marker)
         if new.at_ms != old.at.wall_ms:
             check_inside(session, new.at_ms, moment.wall_ms)
+        label = new.label
+        # Only ``declare`` adds markers of a declaration: rollups count what they say.
+        if rows.is_of_declaration(new.kind, label.strip()):
+            label = rows.declared_label(session, label)
         label = rows.checked_label(
-            new.label, rows.marker_kind(new.kind), field="label", empty_allowed=False
+            label, rows.marker_kind(new.kind), field="label", empty_allowed=False
         )
         # Moved by the difference, so that the boot clock moves along.
         at = old.at.shift((new.at_ms - old.at.wall_ms) / 1000)

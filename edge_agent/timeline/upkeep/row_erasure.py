@@ -85,11 +85,12 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
     filled = _filled_imports(connection)
     deleted: Counter[str] = Counter()
     minutes = removed = days = 0
+    # Before the markers go: with a declaration taken away, a minute would count too many rows.
+    pruned_of = [pruned_minutes(connection, span) for span in spans]
     with unlogged_deletions(connection):
         deleted.update(_delete_study(connection, participant))
-        for span in spans:
+        for span, pruned in zip(spans, pruned_of, strict=True):
             days += folded_days(connection, span)
-            pruned = pruned_minutes(connection, span)
             deleted.update(_delete_timeline(connection, span))
             touched, gone = make_anew(connection, span, pruned)
             minutes += touched

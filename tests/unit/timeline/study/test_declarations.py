@@ -8,7 +8,7 @@ import pytest
 
 from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import Emotion
-from edge_agent.core.study import MarkerKind
+from edge_agent.core.study import DECLARED_FROM, DECLARED_UNTIL, MarkerKind
 from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.export.text_formats import CSV
 from edge_agent.timeline.read.faces_in_view import UnknownStretch, unknown_stretches
@@ -20,7 +20,8 @@ from edge_agent.timeline.study.declarations import (
     last_declaration,
     take_declaration_back,
 )
-from edge_agent.timeline.study.marker_changes import marker_changes, remove_marker
+from edge_agent.timeline.study.marker_changes import correct_marker, marker_changes, remove_marker
+from edge_agent.timeline.study.past import PastMarker
 from edge_agent.timeline.upkeep.erasure import erase_participant
 from tests.support.timeline import START_MS, Row, instant, query, row, session_row, timeline
 
@@ -131,6 +132,17 @@ def test_markers_of_a_declaration_are_not_left_out_alone(path: Path) -> None:
         take_declaration_back(path, 1, 99, actor="ada")
 
 
+@pytest.mark.parametrize("label", [DECLARED_UNTIL, f" {DECLARED_FROM}y"])
+def test_no_other_marker_is_made_one_of_a_declaration(path: Path, label: str) -> None:
+    declare(path, 1, span(20, 40), reason="x", actor="ada")
+    timeline(path, marker=[{"session": 1, "at": 30, "kind": "note", "label": "hm"}])
+    (number,) = (one[0] for one in query(path, "SELECT id FROM marker WHERE kind = 'note'"))
+    wanted = PastMarker(instant(30).wall_ms, MarkerKind.DECLARED, label, 1)
+    with pytest.raises(StudyError, match="Leave the name out"):
+        correct_marker(path, number, wanted, actor="ada")
+    assert [one.end_ms for one in declarations(path, 1)] == [instant(40).wall_ms]
+
+
 def test_declaration_that_an_import_brought_is_not_taken_back(path: Path) -> None:
     made = declare(path, 1, span(20, 40), reason="x", actor="ada")
     with write_transaction(path) as connection:
@@ -147,6 +159,18 @@ def test_reason_of_a_declaration_is_erased_with_its_person(path: Path) -> None:
     take_declaration_back(path, 1, made.id, actor="ada")
     erase_participant(path, "P01", actor="ada")
     assert b"Smith" not in path.read_bytes()
+
+
+def test_erasure_keeps_a_minute_that_a_declared_stretch_shares_with_somebody(path: Path) -> None:
+    path = timeline(
+        path,
+        session=[session_row(101, 130, participant="P02")],
+        expression=[row(at, Emotion.NEUTRAL, attribution="seat") for at in range(102, 119)],
+    )
+    declare(path, 1, span(70, 75), reason="x", actor="ada")
+    erase_participant(path, "P01", actor="ada")
+    rows = "SELECT (SELECT count(*) FROM expression), (SELECT sum(rows) FROM expression_minute)"
+    assert query(path, rows) == [(17, 17)]
 
 
 def test_press_of_a_clock_that_is_ahead_hides_none_after_it(path: Path) -> None:
