@@ -58,5 +58,6 @@ class RuleFile:
         if self._file is not None:
             with suppress(OSError):
                 stat = self._file.stat()
-                return stat.st_mtime_ns, stat.st_size, stat.st_ino
+                # Not when it was written, which tools set; rights that change count, too.
+                return stat.st_ctime_ns, stat.st_size, stat.st_ino
         return None

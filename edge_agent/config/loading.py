@@ -291,6 +291,10 @@ def _read_toml(path: Path | None) -> str:
         raise ConfigError(
             f"{path}: is not valid TOML: {masked(str(error))}. Correct that line; {hint}."
         ) from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, or nesting
+        raise ConfigError(
+            f"{path}: cannot be read ({str(error)[:80]}). Write shorter numbers and fewer brackets."
+        ) from error
     return text
 
 

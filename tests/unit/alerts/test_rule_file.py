@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,24 @@ def test_file_with_an_error_or_none_keeps_the_rules_before_it(file: Path) -> Non
     assert not rules.refresh() and rules.rules == before
     replace(file, WARM)
     assert rules.refresh() and rules.problem == ""
+
+
+def test_change_that_keeps_time_and_size_of_the_file_is_read(file: Path) -> None:
+    replace(file, WARM)
+    rules = RuleFile(load_settings(file).alerts.rule, file)
+    before = file.stat()
+    file.write_text(WARM.replace("38", "39"), encoding="utf-8")
+    while file.stat().st_ctime_ns == before.st_ctime_ns:  # a clock of some milliseconds
+        file.touch()
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert rules.refresh() and rules.rules[0].above == 39
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 100_000, "a = " + "9" * 5_000, "[alerts\n"])
+def test_file_that_no_parser_reads_keeps_the_rules_before_it(file: Path, text: str) -> None:
+    rules = RuleFile(load_settings(file).alerts.rule, file)
+    replace(file, text)
+    assert not rules.refresh() and str(file) in rules.problem
 
 
 def test_rules_without_a_file_stay() -> None:
