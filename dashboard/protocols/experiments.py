@@ -8,9 +8,11 @@ administrator brings it. It is served from the ZIP file; nothing is unpacked.
 from __future__ import annotations
 
 import hashlib
+import lzma
 import re
 import stat
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -27,6 +29,16 @@ MOST_FILES = 500
 _CHUNK = 256 * 1024
 _PART = re.compile(r"[^\x00-\x1f\x7f/\\]{1,120}")
 _ENCRYPTED = 0x1
+UNREADABLE = (
+    zipfile.BadZipFile,
+    RuntimeError,
+    EOFError,
+    OSError,
+    UnicodeDecodeError,
+    zlib.error,
+    lzma.LZMAError,
+)
+"""What ``zipfile`` raises of a damaged file, or of one that it cannot read."""
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -113,7 +125,7 @@ def _open_archive(place: Path) -> Iterator[zipfile.ZipFile]:
         with zipfile.ZipFile(place) as archive:
             _check_files(archive.infolist())
             yield archive
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+    except UNREADABLE as error:
         raise ExperimentError(
             N_("it cannot be unpacked ({reason}); pack it again as a ZIP file"),
             reason=str(error)[:80],

@@ -20,6 +20,7 @@ from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from threading import Lock
 
+from dashboard.protocols.experiments import UNREADABLE
 from dashboard.protocols.file import ENDING, EXAMPLES, ProtocolError, StudyProtocol, load_protocol
 from dashboard.protocols.media import MediaKind, check_media, endings, kind_of
 from dashboard.protocols.steps import Stimulus
@@ -405,7 +406,7 @@ def _unpack(sent: Path, file_name: str, folder: Path, *, programs: bool) -> Path
                 elif path.is_relative_to(root):
                     _extract(archive, entry, folder.joinpath(*path.relative_to(root).parts))
             name = PurePosixPath(files[0].filename).name
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+    except UNREADABLE as error:
         raise ProtocolError(
             N_("{name}: cannot be unpacked ({reason}). Pack it again as a ZIP file."),
             name=file_name[:80],

@@ -139,21 +139,27 @@ class RunningProtocol:
             texts=self.texts,
         )
 
-    def progress(self, at: Instant) -> Progress:
-        """Return what has happened and is not written down."""
+    def progress(self, at: Instant) -> tuple[Progress, bool]:
+        """Return what has happened and is not written down, and whether that is all of it.
+
+        It is over only with the last portion: the end of the session closes the record.
+        """
         state = self.state
-        return Progress(
+        portion = state.pending.portion()
+        is_all = portion == state.pending
+        progress = Progress(
             step=state.position.step,
             spent_ms=round(state.spent_s(at) * 1000),
-            state=state.state,
+            state=RunState.RUNNING if state.is_over and not is_all else state.state,
             reason=state.reason,
             at=at,
-            markers=tuple(state.pending.markers),
-            reports=tuple(state.pending.reports),
-            trials=tuple(state.pending.trials),
-            times=tuple(state.pending.times),
-            practice=tuple(state.pending.practice),
+            markers=tuple(portion.markers),
+            reports=tuple(portion.reports),
+            trials=tuple(portion.trials),
+            times=tuple(portion.times),
+            practice=tuple(portion.practice),
         )
+        return progress, is_all
 
 
 class ProtocolRunner:
@@ -455,10 +461,12 @@ class ProtocolRunner:
                 version = running.version
                 if self._running is not running or (self._closed and version == running.recorded):
                     return
-                progress = running.progress(at)
+                progress, is_all = running.progress(at)
                 # While it stands still nothing is written; it is
                 # only asked whether its session is open.
                 idle = version == running.recorded and not running.state.is_running
+                if not is_all:
+                    version = running.recorded  # the rest follows at once
             try:
                 goes_on = self._is_open(running) if idle else True
                 if not idle or not goes_on:

@@ -34,6 +34,12 @@ PAGE_CLOSED = N_("the participant's page was closed")
 BY_HAND = N_("paused by hand")
 MOST_FROM_EXPERIMENT = 50_000
 """Markers and answers of experiments that one run stores at the most."""
+DECLARED_S = 1.0
+"""Presses of the participant within this time are one."""
+_PORTION = 90_000
+"""Characters of the records of one save; the gate refuses a command of more than 100,000 values."""
+_RECORD = 200
+"""Characters that a record counts for, beside its words and its answer."""
 _TOLERATED_MS = 60_000
 """Largest distance of a time that the participant's page tells from its screen."""
 _LEFT_BY_ANSWER = frozenset({ScreenKind.SCALE, ScreenKind.QUESTION, ScreenKind.INSTRUCTION})
@@ -196,6 +202,19 @@ class Pending:
     times: list[ShownTime] = field(default_factory=list)
     practice: list[tuple[Instant, Instant]] = field(default_factory=list)
 
+    def portion(self) -> Pending:
+        """Return the first of them, as many as one save takes: trials before their times."""
+        part, left = Pending(), _PORTION
+        for name in ("markers", "reports", "practice", "trials", "times"):
+            for one in getattr(self, name):
+                left -= _RECORD
+                if isinstance(one, Trial):
+                    left -= len(one.wording) + len(str(one.value))
+                if left < 0:
+                    return part
+                getattr(part, name).append(one)
+        return part
+
     def remove(self, saved: Progress) -> None:
         """Forget what was written down: more may have come meanwhile."""
         del self.markers[: len(saved.markers)]
@@ -249,6 +268,7 @@ class ProtocolState:
         self._on_page: FrameReport | None = None
         self._ticked = _seconds(at)
         self._from_experiment = 0
+        self._declared_s = -DECLARED_S
 
     @property
     def awaits_last_frame(self) -> bool:
@@ -338,10 +358,13 @@ class ProtocolState:
     def declare(self, now: Instant) -> None:
         """Note that the participant pressed: the face that leads now is theirs.
 
-        Presses between two saves are one.
+        Presses within ``DECLARED_S`` are one, and so are those between two saves.
         """
         self.tick(now)
+        if _seconds(now) - self._declared_s < DECLARED_S:
+            return
         if all(one.kind is not MarkerKind.DECLARED for one in self.pending.markers):
+            self._declared_s = _seconds(now)
             self._add_marker(now, MarkerKind.DECLARED, "")
 
     def set_absent(self, now: Instant) -> None:
@@ -466,8 +489,8 @@ class ProtocolState:
         # Never outside of the time in which the experiment was shown.
         at_ms = now.boot_ms if told.at_ms is None else told.at_ms
         at = now.shift((min(max(at_ms, since.boot_ms), now.boot_ms) - now.boot_ms) / 1000)
-        if told.marker:
-            self._add_marker(at, MarkerKind.NOTE, f"{EXPERIMENT}: {told.marker}"[:LABEL_LENGTH])
+        if label := _as_label(told.marker):
+            self._add_marker(at, MarkerKind.NOTE, f"{EXPERIMENT}: {label}"[:LABEL_LENGTH])
         if not told.data:
             return
         self.answers += 1
@@ -616,6 +639,11 @@ class ProtocolState:
 
 def _seconds(at: Instant) -> float:
     return at.boot_ms / 1000
+
+
+def _as_label(text: str) -> str:
+    """Return a text as a marker may have it: one that is refused would stop all that follows."""
+    return " ".join("".join(one if one.isprintable() else " " for one in text).split())
 
 
 def _answer_to(screen: Screen, value: int | str | None) -> int | str | None:

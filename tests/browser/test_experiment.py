@@ -104,6 +104,16 @@ jsPsych.run([
 </script></html>"""
 )
 
+# What a program may send that no table takes as it is.
+ODD = (
+    HEAD
+    + """<script src="affect-edge.js"></script></head><body><script>
+affectEdge.marker("go\\n1 \\ud83d");
+affectEdge.data({ long: "😀".repeat(1001), half: "\\ud83d", none: NaN, large: 10n });
+affectEdge.finish();
+</script></body></html>"""
+)
+
 
 def _packed(place: Path, files: Mapping[str, str | Path]) -> None:
     with zipfile.ZipFile(place, "w") as archive:
@@ -194,6 +204,22 @@ def test_experiment_reads_its_own_files_and_nothing_of_the_dashboard(
     assert tried.pop("own") == '{"a": 1}'
     assert set(tried.values()) == {"refused"}, tried
     assert len(tried) == 11
+
+
+def test_odd_values_of_an_experiment_are_stored_all_the_same(
+    browser: Browser, tmp_path: Path, folder: Path
+) -> None:
+    _packed(folder / "task.zip", {"index.html": ODD})
+    with Served(tmp_path / "data", protocols=folder) as served:
+        with watched_page(browser, served.login()) as page:
+            _begin(served, page)
+            expect(page.locator("#instruction")).to_have_text("Done")
+        stored = {name: value for _, name, value in _values(served)}
+        markers = _rows(served, "SELECT 1 FROM marker WHERE label = 'experiment: go 1 \ufffd'")
+    long = stored.pop("long")
+    assert stored == {"half": "\ufffd", "none": "NaN", "large": "10"}
+    assert long == "😀" * 999 + "\ufffd…"
+    assert len(markers) == 1
 
 
 def test_reaction_times_of_jspsych_are_stored_with_markers(

@@ -93,11 +93,14 @@ const LONGEST_VALUE = 2000;
 const MOST_VALUES = 100;
 const NAMED_ELSEWHERE = new Set(["trial_type", "trial_index", "plugin_version", "extension_type", "extension_version"]);
 
+/** Replace halves of characters, such as a cut leaves behind: the appliance takes none. */
+const whole = (text) => text.replace(/\p{Surrogate}/gu, "\ufffd");
+
 /** Return a value of an experiment as a text; null: no answer. */
 function asText(value) {
   if (value === null || value === undefined) return null;
-  const text = typeof value === "string" ? value : JSON.stringify(value);
-  return text.length > LONGEST_VALUE ? `${text.slice(0, LONGEST_VALUE - 1)}…` : text;
+  const text = ["string", "number", "bigint"].includes(typeof value) ? String(value) : JSON.stringify(value);
+  return whole(text.length > LONGEST_VALUE ? `${text.slice(0, LONGEST_VALUE - 1)}…` : text);
 }
 
 /** Return the values of a trial by names that a column may have. */
@@ -130,10 +133,10 @@ function hearExperiment(event) {
   const { step } = present;
   const at = Number(said.at) - performance.timeOrigin + clock.offset;
   const body = { step, at_ms: clock.within === Infinity || !(at >= 0) ? null : at };
-  if (typeof said.marker === "string") body.marker = said.marker.slice(0, 80);
+  if (typeof said.marker === "string") body.marker = whole(said.marker.slice(0, 80));
   if (typeof said.data === "object" && said.data !== null) {
     body.data = valuesOf(said.data);
-    body.trial = `${said.data.trial_index ?? ""} ${said.data.trial_type ?? ""}`.trim().slice(0, 80);
+    body.trial = whole(`${said.data.trial_index ?? ""} ${said.data.trial_type ?? ""}`.trim().slice(0, 80));
     body.lasted_ms = Math.min(Math.max(0, Math.round(Number(said.lasted) || 0)), 86_400_000);
   }
   if (body.marker || Object.keys(body.data ?? {}).length > 0) {

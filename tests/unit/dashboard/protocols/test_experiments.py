@@ -21,7 +21,7 @@ from dashboard.protocols.experiments import (
 from dashboard.protocols.file import ProtocolError, load_protocol
 from dashboard.protocols.library import Library
 from dashboard.protocols.media import MediaKind
-from dashboard.protocols.state import FromExperiment, ProtocolState
+from dashboard.protocols.state import FrameReport, FromExperiment, ProtocolState
 from dashboard.protocols.steps import Screen, ScreenKind
 from edge_agent.core.errors import StudyError
 from tests.support.timeline import instant
@@ -86,6 +86,24 @@ def test_damaged_or_locked_zip_file_is_refused(tmp_path: Path) -> None:
     place.write_bytes(locked)
     with pytest.raises(ExperimentError, match="has a password"):
         check_experiment(place)
+
+
+def test_zip_file_with_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    place = tmp_path / "task.zip"
+    place.write_bytes(packed({"index.html": b"", "ä.js": b""}).replace("ä".encode(), b"\xff\xff"))
+    with pytest.raises(ExperimentError, match="cannot be unpacked"):
+        check_experiment(place)
+    with pytest.raises(ProtocolError, match="cannot be unpacked"):
+        Library(tmp_path / "own", tmp_path).add_upload("p.zip", place)
+
+
+def test_damaged_file_in_a_zip_file_ends_with_a_sentence(tmp_path: Path) -> None:
+    place = tmp_path / "task.zip"
+    sound = packed({"index.html": b"<p>" * 99})
+    begin = sound.index(b"index.html") + len("index.html")
+    place.write_bytes(sound[:begin] + b"\xff\xff" + sound[begin + 2 :])
+    with pytest.raises(ExperimentError, match="cannot be unpacked"):
+        b"".join(read_file(place, "index.html")[1])
 
 
 def test_file_is_read_from_beside_the_page_and_from_nowhere_else(tmp_path: Path) -> None:
@@ -169,3 +187,42 @@ def test_experiment_without_end_is_stopped(monkeypatch: pytest.MonkeyPatch) -> N
     state.note_experiment(FromExperiment(0, None, "", "0", 1, {"a": "1", "b": "2"}), instant(13))
     with pytest.raises(StudyError, match="more than 3"):
         state.note_experiment(FromExperiment(0, None, "go"), instant(13))
+
+
+@pytest.mark.parametrize("written", ["go\n1", "go\u00a01", "go\x001", "go \u202e 1", "go\u200d1"])
+def test_label_of_an_experiment_is_one_that_a_marker_may_have(written: str) -> None:
+    state = _running()
+    state.note_experiment(FromExperiment(0, None, written), instant(13))
+    state.note_experiment(FromExperiment(0, None, "\n"), instant(13))
+    assert [one.label for one in state.pending.markers[2:]] == ["experiment: go 1"]
+
+
+def test_one_save_takes_what_the_database_takes_and_times_after_their_trials() -> None:
+    state = _running()
+    for _ in range(12):
+        values = {f"a{n}": "," * 2000 for n in range(100)}
+        state.note_experiment(FromExperiment(0, None, "go", "0", 1, values), instant(13))
+    state.media_ended(0, instant(15))
+    frames = (
+        FrameReport(turn, instant(at).boot_ms, 1, at, None) for turn, at in ((5, 10), (6, 15))
+    )
+    for frame in frames:
+        state.note_frame(frame)
+    saves, every = [], len(state.pending.trials)
+    while state.pending.trials or state.pending.times:
+        part = state.pending.portion()
+        saves.append((len(part.trials), len(part.times)))
+        assert sum(len(str(one.value)) for one in part.trials) < 100_000
+        del state.pending.trials[: len(part.trials)], state.pending.times[: len(part.times)]
+        del state.pending.markers[: len(part.markers)]
+    assert sum(trials for trials, _ in saves) == every == 1201
+    assert [times for _, times in saves] == [*[0] * (len(saves) - 1), 1]
+
+
+def test_presses_of_a_participant_within_a_second_are_one() -> None:
+    state = _running()
+    state.pending.markers.clear()
+    for at in (13, 13.2, 13.9, 14.5):
+        state.declare(instant(at))
+        state.pending.markers, written = [], state.pending.markers
+        assert bool(written) is (at in {13, 14.5}), at

@@ -14,6 +14,8 @@ from dashboard.accounts.roles import Role
 from dashboard.protocols.experiments import key_of
 from dashboard.web.routes.study import CONSENT_VERSION
 from dashboard.web.settings import DashboardOptions
+from edge_agent.core.errors import StoreError
+from edge_agent.timeline.gate.commands import Commands
 from tests.support.dashboard import another_browser, client_of, log_in_as, services_of, set_up
 from tests.support.timeline import query
 
@@ -86,6 +88,7 @@ def test_files_of_an_experiment_need_their_key_and_have_no_origin(ada: TestClien
         f"/participate/experiment/{key_of(token)}/1/index.html",
         f"/participate/experiment/{key_of(token)}/9/index.html",
         f"/participate/experiment/{token}/0/index.html",
+        "/participate/experiment/ü/0/index.html",
         f"/participate/{token}/media/0",
     ):
         assert somebody.get(wrong).status_code == 404, wrong
@@ -114,6 +117,25 @@ def test_answers_of_an_experiment_are_stored_and_wrong_ones_refused(
     session = query(path, "SELECT id FROM session")[0][0]
     shown = ada.get(f"/study/sessions/{session}/timing").text
     assert "Experiments gave 2 values" in shown and "0 html" not in shown
+
+
+def test_answers_that_waited_for_the_database_are_stored_in_portions(
+    ada: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_given: object, **_named: object) -> bool:
+        raise StoreError("the database is locked")
+
+    token = _begun(ada)
+    trial = {"step": 0, "marker": "go\n", "data": {f"a{n}": "1" for n in range(100)}}
+    with monkeypatch.context() as locked:
+        locked.setattr(Commands, "save_protocol", fail)
+        for _ in range(12):
+            assert ada.post(f"/participate/{token}/experiment", json=trial).status_code == 204
+    services_of(ada).protocol_runner.close()
+    path = DashboardOptions(data=tmp_path / "data").database
+    assert query(path, "SELECT count(*) FROM trial WHERE kind = 'experiment'") == [(1200,)]
+    labels = "SELECT count(*) FROM marker WHERE label = 'experiment: go'"
+    assert query(path, labels) == [(12,)]
 
 
 def test_experiment_is_brought_by_an_administrator_alone(ada: TestClient) -> None:
