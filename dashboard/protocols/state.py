@@ -34,6 +34,8 @@ PAGE_CLOSED = N_("the participant's page was closed")
 BY_HAND = N_("paused by hand")
 MOST_FROM_EXPERIMENT = 50_000
 """Markers and answers of experiments that one run stores at the most."""
+_LONG = 500
+"""Characters after each of which a value counts for one more: all fit into memory and on a page."""
 DECLARED_S = 1.0
 """Presses of the participant within this time are one."""
 _PORTION = 90_000
@@ -480,7 +482,8 @@ class ProtocolState:
             return
         if screen.media is not MediaKind.EXPERIMENT or since is None:
             return
-        self._from_experiment += 1 + len(told.data)
+        lengths = (len(value or "") for value in told.data.values())
+        self._from_experiment += 1 + sum(1 + length // _LONG for length in lengths)
         if self._from_experiment > MOST_FROM_EXPERIMENT:
             raise StudyError(
                 N_("The experiment has sent more than {most:,} markers and values. Shorten it."),

@@ -189,6 +189,15 @@ def test_experiment_without_end_is_stopped(monkeypatch: pytest.MonkeyPatch) -> N
         state.note_experiment(FromExperiment(0, None, "go"), instant(13))
 
 
+def test_long_values_of_an_experiment_count_for_several(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dashboard.protocols.state.MOST_FROM_EXPERIMENT", 6)
+    state = _running()
+    long = FromExperiment(0, None, "", "0", 1, {"a": "x" * 2000})
+    state.note_experiment(long, instant(13))
+    with pytest.raises(StudyError, match="more than 6"):
+        state.note_experiment(long, instant(13))
+
+
 @pytest.mark.parametrize("written", ["go\n1", "go\u00a01", "go\x001", "go \u202e 1", "go\u200d1"])
 def test_label_of_an_experiment_is_one_that_a_marker_may_have(written: str) -> None:
     state = _running()
