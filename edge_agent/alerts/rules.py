@@ -164,15 +164,16 @@ class AlertEngine:
         """Watch other rules from now on; return the names of open ones that are gone.
 
         A rule that stays as it is keeps its state. Of one with new limits an open alert stays open
-        until the new limits end it.
+        until the new limits end it. One that watches something else is another rule.
         """
         before, self._courses = self._courses, {rule.name: _Course(rule) for rule in rules}
         gone = []
         for name, course in before.items():
             after = self._courses.get(name)
-            if after is None or after.rule.when is not course.rule.when:
+            old = course.rule
+            if after is None or (after.rule.when, after.rule.vital) != (old.when, old.vital):
                 gone += [name] if course.is_open else []
-            elif after.rule == course.rule:
+            elif after.rule == old:
                 self._courses[name] = course
             else:
                 after.is_open = course.is_open

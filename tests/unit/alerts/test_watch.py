@@ -14,6 +14,7 @@ from edge_agent.alerts.signals import Signal
 from edge_agent.alerts.watch import AlertWatch
 from edge_agent.config.alerts import AlertKind, RuleSettings
 from edge_agent.core.study import NewSession, Purpose
+from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.connection import connect, write_transaction
 from edge_agent.timeline.study.sessions import Study
 from edge_agent.timeline.write.alert_log import AlertLog
@@ -105,6 +106,24 @@ def test_rules_changed_while_running_keep_state_and_end_what_is_gone(bench: Benc
     bench.watch.change_rules([disk], instant(bench.second))
     bench.go(1, Zone.WELL)
     assert query(bench.path, LINES) == [("camera", 0, "rule_removed")]
+
+
+def test_rule_that_watches_another_vital_begins_an_alert_of_its_own(tmp_path: Path) -> None:
+    def warm(kind: VitalKind) -> RuleSettings:
+        return RuleSettings(name="warm", when=AlertKind.VITAL, vital=kind, above=38, seconds=0)
+
+    path = timeline(tmp_path)
+    watch = AlertWatch(
+        [warm(VitalKind.HEART_RATE)],
+        [AlertKind.VITAL],
+        AlertLog(path),
+        lambda _rule, _at_s: Signal(Zone.BEYOND),
+    )
+    watch.step(instant(1))
+    watch.change_rules([warm(VitalKind.SKIN_TEMPERATURE)], instant(2))
+    watch.step(instant(3))
+    texts = "SELECT substr(text, 1, 10), ending FROM alert ORDER BY id"
+    assert query(path, texts) == [("Heart rate", "rule_removed"), ("Skin tempe", None)]
 
 
 def test_alerts_that_others_watch_are_left_alone(bench: Bench) -> None:
