@@ -15,12 +15,13 @@ from pathlib import Path
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.electrocardiogram import EcgStretch, pack
-from edge_agent.core.expression import ExpressionRow, RejectedFrames
+from edge_agent.core.expression import Attribution, ExpressionRow, RejectedFrames
 from edge_agent.core.movements import NAMES as MOVED
 from edge_agent.core.movements import MovementRow
 from edge_agent.core.readings import Gap, VitalReading, place_in_time
 from edge_agent.timeline.database.connection import insert, write_transaction
 from edge_agent.timeline.database.schema import (
+    DECLARED_STRETCHES,
     MOVEMENT_STEPS,
     NAMES,
     NO_PRIOR,
@@ -120,12 +121,33 @@ def write_expressions(
             for row, boot in rows
         ],
     )
-    # Rollups tell of the primary face alone; the others in the picture are in the rows.
-    primary = [row for row, _ in rows if row.primary]
+    primary = _of_participant(connection, [row for row, _ in rows])
     if open_minutes is None:
         roll_up_expressions(connection, primary, simulated)
     else:
         open_minutes.add(connection, primary, simulated)
+
+
+def _of_participant(
+    connection: sqlite3.Connection, rows: Sequence[ExpressionRow]
+) -> list[ExpressionRow]:
+    """Return the rows that rollups tell of; the others in the picture are in the rows.
+
+    A batch may come after its stretch was declared, in a session that is open.
+    """
+    unknown = [row.at.wall_ms for row in rows if row.attribution is Attribution.UNKNOWN]
+    if not unknown:
+        return [row for row in rows if row.primary]
+    declared = connection.execute(
+        f"SELECT first, last FROM ({DECLARED_STRETCHES}) WHERE last >= ? AND first < ?",
+        (min(unknown), max(unknown)),
+    ).fetchall()
+
+    def is_declared(row: ExpressionRow) -> bool:
+        is_unknown = row.attribution is Attribution.UNKNOWN
+        return is_unknown and any(first < row.at.wall_ms <= last for first, last in declared)
+
+    return [row for row in rows if row.primary or is_declared(row)]
 
 
 def write_movements(

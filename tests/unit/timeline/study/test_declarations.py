@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.errors import StudyError
-from edge_agent.core.expression import Emotion
+from edge_agent.core.expression import Attribution, Emotion, ExpressionRow
 from edge_agent.core.study import DECLARED_FROM, DECLARED_UNTIL, MarkerKind
 from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.export.text_formats import CSV
@@ -23,7 +23,18 @@ from edge_agent.timeline.study.declarations import (
 from edge_agent.timeline.study.marker_changes import correct_marker, marker_changes, remove_marker
 from edge_agent.timeline.study.past import PastMarker
 from edge_agent.timeline.upkeep.erasure import erase_participant
-from tests.support.timeline import START_MS, Row, instant, query, row, session_row, timeline
+from edge_agent.timeline.write.open_minutes import OpenMinutes
+from edge_agent.timeline.write.timeline import write_expressions
+from tests.support.timeline import (
+    START_MS,
+    Row,
+    expression,
+    instant,
+    query,
+    row,
+    session_row,
+    timeline,
+)
 
 SUMS = "SELECT 'minute', at, rows, count_anger FROM expression_minute UNION ALL SELECT 'hour', at, "
 SUMS += "rows, count_anger FROM expression_hour ORDER BY 1, 2"
@@ -82,6 +93,29 @@ def test_declared_stretch_counts_until_it_is_taken_back(path: Path) -> None:
         ("ada", "declare_afterwards", "session 1"),
         ("bob", "declaration_take_back", "session 1"),
     ]
+
+
+def test_rows_that_come_after_their_stretch_was_declared_are_added_and_taken_back(
+    path: Path,
+) -> None:
+    sums = query(path, SUMS)
+    made = declare(path, 1, span(20, 60), reason="x", actor="ada")
+    shown = expression(anger=0.9)
+    late = [
+        ExpressionRow(
+            *(instant(at), 2, 9, shown, shown, Emotion.ANGER, 99.0, 1.0, False),
+            attribution=Attribution.UNKNOWN,
+        )
+        for at in (50.5, 60.5)
+    ]
+    with write_transaction(path) as connection:
+        rows = [(one, None) for one in late]
+        write_expressions(connection, rows, 1000, simulated=False, open_minutes=OpenMinutes())
+    assert sum(anger for name, _, _, anger in query(path, SUMS) if name == "minute") == 21
+
+    take_declaration_back(path, 1, made.id, actor="bob")
+
+    assert query(path, SUMS) == sums
 
 
 def test_unknown_stretches_lack_what_was_declared(path: Path) -> None:
