@@ -109,7 +109,8 @@ ODD = (
     HEAD
     + """<script src="affect-edge.js"></script></head><body><script>
 affectEdge.marker("go\\n1 \\ud83d");
-affectEdge.data({ long: "😀".repeat(1001), half: "\\ud83d", none: NaN, large: 10n });
+const named = { "größe": 1, "gräße": 2 };
+affectEdge.data({ long: "😀".repeat(1001), half: "\\ud83d", none: NaN, large: 10n, ...named });
 affectEdge.finish();
 </script></body></html>"""
 )
@@ -217,7 +218,7 @@ def test_odd_values_of_an_experiment_are_stored_all_the_same(
         stored = {name: value for _, name, value in _values(served)}
         markers = _rows(served, "SELECT 1 FROM marker WHERE label = 'experiment: go 1 \ufffd'")
     long = stored.pop("long")
-    assert stored == {"half": "\ufffd", "none": "NaN", "large": "10"}
+    assert stored == {"half": "\ufffd", "none": "NaN", "large": "10", "gr__e": "1", "gr__e_2": "2"}
     assert long == "😀" * 999 + "\ufffd…"
     assert len(markers) == 1
 

@@ -103,10 +103,17 @@ function asText(value) {
   return whole(text.length > LONGEST_VALUE ? `${text.slice(0, LONGEST_VALUE - 1)}…` : text);
 }
 
-/** Return the values of a trial by names that a column may have. */
+/** Return the values of a trial by names that a column may have, each by its own. */
 function valuesOf(data) {
   const named = Object.entries(data).filter(([name]) => !NAMED_ELSEWHERE.has(name));
-  return Object.fromEntries(named.slice(0, MOST_VALUES).map(([name, value]) => [name.replace(/\W/g, "_").replace(/^(?=\d)/, "_").slice(0, 60) || "_", asText(value)]));
+  const kept = new Map();
+  for (const [name, value] of named.slice(0, MOST_VALUES)) {
+    const column = name.replace(/\W/g, "_").replace(/^(?=\d)/, "_").slice(0, 60) || "_";
+    let free = column;
+    for (let n = 2; kept.has(free); n += 1) free = `${column.slice(0, 56)}_${n}`;
+    kept.set(free, asText(value));
+  }
+  return Object.fromEntries(kept);
 }
 
 /** Show an experiment in a frame that shares nothing with this page; one that stands there goes on. */
@@ -363,7 +370,7 @@ for (const form of [byId("points-form"), byId("felt-form"), byId("question-form"
 
 document.addEventListener("keydown", (event) => {
   if (event.altKey || event.ctrlKey || event.metaKey) return;
-  if (event.key.toLowerCase() === "i" && !event.target.closest("textarea")) {
+  if (event.key.toLowerCase() === "i" && !event.repeat && !event.target.closest("textarea")) {
     declare();
     return;
   }
