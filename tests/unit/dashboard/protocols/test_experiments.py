@@ -206,7 +206,7 @@ def test_label_of_an_experiment_is_one_that_a_marker_may_have(written: str) -> N
     assert [one.label for one in state.pending.markers[2:]] == ["experiment: go 1"]
 
 
-def test_one_save_takes_what_the_database_takes_and_times_after_their_trials() -> None:
+def test_save_fits_into_one_command_and_has_times_after_their_trials() -> None:
     state = _running()
     for _ in range(12):
         values = {f"a{n}": "," * 2000 for n in range(100)}

@@ -95,9 +95,7 @@ def test_declared_stretch_counts_until_it_is_taken_back(path: Path) -> None:
     ]
 
 
-def test_rows_that_come_after_their_stretch_was_declared_are_added_and_taken_back(
-    path: Path,
-) -> None:
+def test_rows_written_after_their_declaration_are_added_and_subtracted(path: Path) -> None:
     sums = query(path, SUMS)
     made = declare(path, 1, span(20, 60), reason="x", actor="ada")
     shown = expression(anger=0.9)
@@ -195,7 +193,7 @@ def test_reason_of_a_declaration_is_erased_with_its_person(path: Path) -> None:
     assert b"Smith" not in path.read_bytes()
 
 
-def test_erasure_keeps_a_minute_that_a_declared_stretch_shares_with_somebody(path: Path) -> None:
+def test_erasure_keeps_the_minute_that_a_declaration_shares_with_others(path: Path) -> None:
     path = timeline(
         path,
         session=[session_row(101, 130, participant="P02")],
