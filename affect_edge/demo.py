@@ -176,7 +176,7 @@ class Dashboard:
 
     @property
     def died(self) -> bool:
-        """Whether it ended by itself."""
+        """Return whether it ended by itself."""
         return self.exit_code is not None and not self._stopping
 
     def start(self) -> None:

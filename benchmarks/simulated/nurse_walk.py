@@ -1,4 +1,4 @@
-"""What the week says of a patient at home whom a nurse visits, by each evidence asked for.
+"""Figures of the week of a patient at home whom a nurse visits, by each evidence asked for.
 
     python -m benchmarks nurse_walk   (python -m benchmarks.simulated.nurse_walk)
 

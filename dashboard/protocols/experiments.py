@@ -38,7 +38,7 @@ UNREADABLE = (
     zlib.error,
     lzma.LZMAError,
 )
-"""What ``zipfile`` raises of a damaged file, or of one that it cannot read."""
+"""Errors that ``zipfile`` raises of a damaged file, or of one that it cannot read."""
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",

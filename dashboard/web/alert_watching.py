@@ -174,7 +174,7 @@ class DashboardAlerts:
 
     @property
     def options(self) -> AlertOptions:
-        """Who is told, and the rules in force now."""
+        """Return the recipients of alerts and the rules in force now."""
         with self._lock:
             self._file.refresh()
             return self._options.with_rules(self._file.rules)

@@ -32,14 +32,14 @@ from edge_agent.timeline.read.stimuli import Stimulus
 from edge_agent.timeline.study.exclusions import outside_stretches
 
 MANY = 0.1
-"""Where so much is lost on a side, a difference is reported whatever its p: people lose so
+"""Share lost on a side from which a difference is reported whatever its p: people lose so
 differently then that none is sure, and the mean of nine tenths of the readings can lie a fifth of
 their standard deviation from that of all.
 """
 APART = 0.02
 """The difference that is reported there."""
 MOST = 0.2
-"""Where so much is lost on a side, any difference is reported: what is lost need not be alike."""
+"""Share lost on a side from which any difference is reported: what is lost need not be alike."""
 SMALL = 0.01
 """A smaller one is never reported: rounding of the seconds of a state makes as much."""
 ENOUGH = 10

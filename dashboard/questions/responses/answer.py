@@ -275,7 +275,7 @@ class WindowTestModel(Told):
 
 
 class SkinEventModel(Model):
-    """What the skin did after one event."""
+    """Response of the skin after one event."""
 
     participant: str = Field(description="Code; over several devices site/code")
     session: int

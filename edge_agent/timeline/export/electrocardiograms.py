@@ -21,7 +21,7 @@ else:
 HZ = 130
 """Samples a second of the exported signal: what a Polar H10 sends."""
 LARGEST_UV = 32_767
-"""What a signal of 16 bits holds in steps of 1 µV."""
+"""Largest value of a signal of 16 bits, in steps of 1 µV."""
 _JOINT_MS = 20.0
 """Two stretches that are this near to each other follow each other: times are whole ms, and the
 sensor's clock is placed anew by each frame.
