@@ -78,10 +78,11 @@ def make_database(folder: Path, rows: int = 2_000, late: int = 200) -> Path:
             "INSERT INTO participant_attribute (participant, name, value) SELECT id, 'age', '41' "
             "FROM participant"
         )
+        # Taken back: an agent would begin one that stands on each Monday, and so change the row.
         connection.execute(
             "INSERT INTO standing_session (participant, text_version, purpose, setting, weekday, "
-            "from_minute, to_minute, since, begun) SELECT participant, '1', 'personal', 'home', 1, "
-            "480, 1260, 0, id FROM session ORDER BY id DESC LIMIT 1"
+            "from_minute, to_minute, since, until, begun) SELECT participant, '1', 'personal', "
+            "'home', 1, 480, 1260, 0, 1, id FROM session ORDER BY id DESC LIMIT 1"
         )
         connection.execute("DELETE FROM expression WHERE id BETWEEN 800 AND 1200")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
