@@ -1,4 +1,4 @@
-"""The timeline in SQLite: one writer, any number of readers.
+"""The timeline in SQLite: short transactions that write, one at a time; any number of readers.
 
 Example:
     >>> from edge_agent.timeline.database.upgrade import migrate

@@ -1,1 +1,3 @@
-"""Studies that come in from files: read row by row, staged, checked, and merged as a whole."""
+"""All that is brought and was not recorded here: studies, readings of devices, faces of videos, and
+readings that are entered or corrected by hand.
+"""

@@ -1,4 +1,4 @@
-"""The one writer of the timeline: a thread that gathers rows and commits them in batches.
+"""The writer of all that is measured: a thread that gathers rows and commits them in batches.
 
 Frames become one expression row for each track and recording interval. ``timeline.salvage`` rescues
 the database of the recorder.
