@@ -18,7 +18,7 @@ from affect_edge.output import exact_output
 from edge_agent.config.removed import NO_MULTIVERSE, removed_option
 
 if TYPE_CHECKING:
-    from dashboard.analysis.question import AnalysisQuery
+    from dashboard.analysis.query import AnalysisQuery
     from edge_agent.config.settings import Settings
     from edge_agent.timeline.export.ad_hoc import Answer
     from edge_agent.timeline.export.appliance import Appliance
@@ -204,7 +204,7 @@ def _question(file: Path | None, preferred: Sequence[str]) -> AnalysisQuery:
     Raises:
         DataFileError: the file is missing, or contains no question.
     """
-    from dashboard.analysis.question import AnalysisQuery
+    from dashboard.analysis.query import AnalysisQuery
     from dashboard.commands.analyse import read_question
 
     query = AnalysisQuery() if file is None else read_question(file)

@@ -23,7 +23,7 @@ from pathlib import Path
 from benchmarks._command import benchmark, median_ms
 from benchmarks._sessions import write_session
 from dashboard.analysis.analyse import analyse
-from dashboard.analysis.question import AnalysisQuery, StateBy
+from dashboard.analysis.query import AnalysisQuery, StateBy
 from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.results import AnalysisModel
 from edge_agent.core.clock import Instant

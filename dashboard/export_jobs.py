@@ -34,7 +34,7 @@ from os.path import samestat
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from dashboard.analysis.question import Sample
+from dashboard.analysis.query import Sample
 from dashboard.analysis.readings.sites import pooled_number, sessions_by_site
 from dashboard.backup import write_backup
 from dashboard.computing.answers import computed_files, files_over_sites

@@ -61,7 +61,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"__main__"}),
     ),
     "dashboard.analysis": (
-        frozenset({"question"}),
+        frozenset({"query"}),
         frozenset({"windows", "choices", "conclusions"}),
         frozenset({"planning", "preregistration"}),
         frozenset({"results"}),

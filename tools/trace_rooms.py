@@ -33,7 +33,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, ParamSpec, TypeVar, cast
 
-from dashboard.analysis.question import AnalysisQuery
+from dashboard.analysis.query import AnalysisQuery
 from dashboard.computing.computing import Computing
 from dashboard.questions.comparison.computing import sheet as sheet_of
 from dashboard.questions.entry import Inquiry

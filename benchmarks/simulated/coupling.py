@@ -52,7 +52,7 @@ import numpy.typing as npt
 from scipy import signal, special
 
 from benchmarks._command import benchmark
-from dashboard.analysis.question import Sample
+from dashboard.analysis.query import Sample
 from dashboard.analysis.readings.series import Series
 from dashboard.questions.coupling.answer import POSE, CouplingModel, CouplingQuery
 from dashboard.questions.coupling.computing import Pairs, couple

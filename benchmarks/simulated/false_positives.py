@@ -38,7 +38,7 @@ import numpy as np
 from benchmarks._command import benchmark
 from dashboard.analysis.inference.family import compare_visits, decide_groups
 from dashboard.analysis.inference.mixed import models_of
-from dashboard.analysis.question import TESTED_STATES, AnalysisQuery
+from dashboard.analysis.query import TESTED_STATES, AnalysisQuery
 from dashboard.analysis.readings.means import session_means, visits_of
 from dashboard.analysis.readings.states import ReadingGroup, StateReadings
 from edge_agent.core.artefacts import artefacts

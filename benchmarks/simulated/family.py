@@ -27,7 +27,7 @@ from dashboard.analysis.analyse import all_states_of
 from dashboard.analysis.conclusions import shows
 from dashboard.analysis.inference.checks import periods_of
 from dashboard.analysis.inference.family import adjusted_by, compare_visits
-from dashboard.analysis.question import TESTED_STATES, AnalysisQuery, Correction
+from dashboard.analysis.query import TESTED_STATES, AnalysisQuery, Correction
 from dashboard.analysis.readings.means import Visits
 from dashboard.analysis.results import AllStatesModel, DriftModel
 from dashboard.statistics.distributions import Values

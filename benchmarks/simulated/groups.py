@@ -31,7 +31,7 @@ import numpy as np
 
 from benchmarks._command import benchmark
 from dashboard.analysis.inference.groups import compare_groups
-from dashboard.analysis.question import TESTED_STATES, AnalysisQuery
+from dashboard.analysis.query import TESTED_STATES, AnalysisQuery
 from dashboard.analysis.results import VitalGroupsModel
 from edge_agent.core.vitals import VitalKind
 

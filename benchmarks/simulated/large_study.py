@@ -90,7 +90,7 @@ def _readings(
 def answer(path: Path) -> dict[str, float]:
     """Answer the question twice in this process; return the figures."""
     from dashboard.analysis.analyse import analyse
-    from dashboard.analysis.question import AnalysisQuery
+    from dashboard.analysis.query import AnalysisQuery
     from dashboard.analysis.rendering.answer import response_of
     from edge_agent.timeline.read.reader import Reader
 

@@ -37,7 +37,7 @@ from benchmarks.simulated.responses import WINDOWS, blocks, study
 from dashboard.analysis.conclusions import Caution, shows
 from dashboard.analysis.inference.family import compare_visits
 from dashboard.analysis.inference.loss import compare_losses, losses_in_states
-from dashboard.analysis.question import TESTED_STATES, AnalysisQuery, Sample
+from dashboard.analysis.query import TESTED_STATES, AnalysisQuery, Sample
 from dashboard.analysis.readings.means import session_means, visits_of
 from dashboard.analysis.readings.series import Series
 from dashboard.analysis.readings.states import ReadingGroup

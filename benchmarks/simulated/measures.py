@@ -30,7 +30,7 @@ from benchmarks.simulated.order import PEOPLE, places_of, times_in
 from dashboard.analysis.conclusions import Caution, shows
 from dashboard.analysis.decision import decide_measures
 from dashboard.analysis.inference.measures import M, MeasuredValue, MeasuredValues, compare_measures
-from dashboard.analysis.question import TESTED_STATES, AnalysisQuery, HeartMeasure, SkinMeasure
+from dashboard.analysis.query import TESTED_STATES, AnalysisQuery, HeartMeasure, SkinMeasure
 from dashboard.analysis.readings.places import Places
 from dashboard.analysis.results import HeartTestModel, MeasureTestModel, SkinTestModel
 from dashboard.statistics.distributions import Values

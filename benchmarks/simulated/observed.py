@@ -41,7 +41,7 @@ from dashboard.analysis.decision import TwoStates, decide
 from dashboard.analysis.inference.checks import Misreading, drift_of, periods_of
 from dashboard.analysis.inference.family import compare_visits
 from dashboard.analysis.inference.mixed import main_analysis, models_of
-from dashboard.analysis.question import TESTED_STATES, AnalysisQuery, StateBy
+from dashboard.analysis.query import TESTED_STATES, AnalysisQuery, StateBy
 from dashboard.analysis.readings.means import (
     SessionMean,
     at_equal_times,

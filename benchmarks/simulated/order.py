@@ -45,7 +45,7 @@ from dashboard.analysis.conclusions import shows
 from dashboard.analysis.inference.checks import adjust_periods, effect_of
 from dashboard.analysis.inference.family import compare_visits
 from dashboard.analysis.inference.mixed import models_of
-from dashboard.analysis.question import TESTED_STATES, AnalysisQuery, Correction
+from dashboard.analysis.query import TESTED_STATES, AnalysisQuery, Correction
 from dashboard.analysis.readings.means import SessionMean, visits_of
 from dashboard.analysis.results import PeriodModel
 from dashboard.statistics.corrections import holm

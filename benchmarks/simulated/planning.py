@@ -36,7 +36,7 @@ from dashboard.analysis.inference.checks import drift_of, periods_of
 from dashboard.analysis.inference.family import compare_visits
 from dashboard.analysis.inference.mixed import main_analysis, models_of
 from dashboard.analysis.planning import PlanModel, PlanQuery, plan_of
-from dashboard.analysis.question import TESTED_STATES, AnalysisQuery, Design, address_of
+from dashboard.analysis.query import TESTED_STATES, AnalysisQuery, Design, address_of
 from dashboard.analysis.readings.means import (
     SessionMean,
     place_visits_of,

@@ -38,7 +38,7 @@ import numpy.typing as npt
 from scipy import signal
 
 from benchmarks._command import benchmark
-from dashboard.analysis.question import Sample
+from dashboard.analysis.query import Sample
 from dashboard.analysis.readings.series import Series
 from dashboard.analysis.windows import ResponseWindow
 from dashboard.questions.responses.answer import ResponsesQuery

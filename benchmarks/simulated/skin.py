@@ -37,7 +37,7 @@ from benchmarks._command import benchmark
 from dashboard.analysis.decision import decide_measures
 from dashboard.analysis.inference.measures import compare_measures, measured_values
 from dashboard.analysis.inference.skin import skin_times
-from dashboard.analysis.question import DEFAULT_SCR_THRESHOLD, TESTED_STATES, AnalysisQuery
+from dashboard.analysis.query import DEFAULT_SCR_THRESHOLD, TESTED_STATES, AnalysisQuery
 from dashboard.analysis.results import SkinTestModel
 from dashboard.statistics.skin import find_responses
 from edge_agent.core.expression import Emotion

@@ -52,7 +52,7 @@ import numpy as np
 from benchmarks._command import benchmark, say
 from benchmarks._sessions import write_session
 from dashboard.analysis.analyse import analyse
-from dashboard.analysis.question import PAIRS, TESTED_STATES, AnalysisQuery, Sample, StateBy
+from dashboard.analysis.query import PAIRS, TESTED_STATES, AnalysisQuery, Sample, StateBy
 from dashboard.analysis.results import ComparisonModel
 from dashboard.statistics.planning import power_of
 from dashboard.statistics.t_tests import Method, welch_t

@@ -67,7 +67,7 @@ from dashboard.analysis.inference.mixed import Main, VitalPair, main_analysis, m
 from dashboard.analysis.inference.sensitivity import C, S, sensitivity, without_own_neutral
 from dashboard.analysis.inference.skin import skin_by_state, skin_times
 from dashboard.analysis.inference.spread import Spread, spread_of
-from dashboard.analysis.question import (
+from dashboard.analysis.query import (
     AnalysisQuery,
     HeartMeasure,
     Outcome,

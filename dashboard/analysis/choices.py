@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import product
 
-from dashboard.analysis.question import AnalysisQuery
+from dashboard.analysis.query import AnalysisQuery
 from edge_agent.core.measures import Measure
 from edge_agent.core.vitals import AnalysisOption
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from pydantic import Field, computed_field, model_validator
 
-from dashboard.analysis.question import Model
+from dashboard.analysis.query import Model
 from dashboard.statistics import ALPHA
 
 

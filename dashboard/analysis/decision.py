@@ -22,7 +22,7 @@ from dashboard.analysis.inference.comparison import Comparison, Tests, adjusted_
 from dashboard.analysis.inference.family import InFamily, required_sample
 from dashboard.analysis.inference.measures import ComparedMeasure
 from dashboard.analysis.inference.mixed import Main, VitalPair
-from dashboard.analysis.question import AnalysisQuery, Correction, HeartMeasure, SkinMeasure
+from dashboard.analysis.query import AnalysisQuery, Correction, HeartMeasure, SkinMeasure
 from dashboard.analysis.results import (
     BayesFactorModel,
     By,

@@ -11,7 +11,7 @@ from dashboard.analysis.analyse import Analysis
 from dashboard.analysis.conclusions import shows
 from dashboard.analysis.inference.checks import too_short
 from dashboard.analysis.inference.groups import MissingMeasure, MissingState
-from dashboard.analysis.question import TESTED_STATES, Outcome, Sample, StateBy
+from dashboard.analysis.query import TESTED_STATES, Outcome, Sample, StateBy
 from dashboard.analysis.results import Notice
 from dashboard.statistics import MINIMUM
 from edge_agent.core.measures import Measure, Table, table_of

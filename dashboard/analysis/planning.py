@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from pydantic import Field, ValidationError, WithJsonSchema, model_validator
 
-from dashboard.analysis.question import AnalysisQuery, Correction, Model, describe, query_of
+from dashboard.analysis.query import AnalysisQuery, Correction, Model, describe, query_of
 from dashboard.languages.macros import Macros
 from edge_agent.core.measures import MEASURES, TESTABLE, Measure
 from edge_agent.core.texts import N_, Message

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
-from dashboard.analysis.question import (
+from dashboard.analysis.query import (
     DOUBTS,
     MEASURE_NAMES,
     AnalysisQuery,

@@ -21,7 +21,7 @@ from dashboard.analysis.conclusions import (
     shows,
 )
 from dashboard.analysis.preregistration import PreregisteredModel
-from dashboard.analysis.question import (
+from dashboard.analysis.query import (
     AnalysisQuery,
     AnyMeasure,
     HeartMeasure,

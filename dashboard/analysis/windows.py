@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from dashboard.analysis.question import Label, Model, same_label
+from dashboard.analysis.query import Label, Model, same_label
 from dashboard.languages.refused import RealNumber
 from edge_agent.core.measures import MEASURES, Measure
 from edge_agent.core.texts import N_, Message

@@ -15,7 +15,7 @@ import click
 from click.core import ParameterSource
 from pydantic import ValidationError
 
-from dashboard.analysis.question import (
+from dashboard.analysis.query import (
     AnalysisQuery,
     Correction,
     HeartMeasure,

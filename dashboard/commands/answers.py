@@ -9,7 +9,7 @@ from typing import Any
 import click
 from pydantic import RootModel
 
-from dashboard.analysis.question import SampleQuery
+from dashboard.analysis.query import SampleQuery
 from dashboard.commands.exit_codes import CONFIG, DATA
 from dashboard.commands.questions import OF_SAMPLE, SEED, question_from
 from dashboard.questions.entry import Inquiry, Option, Question, Way

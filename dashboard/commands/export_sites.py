@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from dashboard.analysis.question import AnalysisQuery
+from dashboard.analysis.query import AnalysisQuery
 from dashboard.analysis.readings.sites import reader_of
 from dashboard.export_jobs import StudyExport, export_sites
 from dashboard.fleet.known import Sites

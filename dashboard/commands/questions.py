@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 from pydantic import ValidationError
 
-from dashboard.analysis.question import DOUBTS, Model, Sample, describe
+from dashboard.analysis.query import DOUBTS, Model, Sample, describe
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _Question = TypeVar("_Question", bound=Model)

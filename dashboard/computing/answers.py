@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dashboard.analysis.question import AnalysisQuery
+from dashboard.analysis.query import AnalysisQuery
 from dashboard.analysis.readings.sites import reader_of
 from dashboard.fleet.known import Sites
 from dashboard.languages.current import SOURCE, speaking

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 
 from dashboard.analysis.inference.skin import Course
-from dashboard.analysis.question import AnalysisQuery
+from dashboard.analysis.query import AnalysisQuery
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.export.rows import guard_formula

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dashboard.analysis.question import Sample, SampleQuery, chosen_sessions
+from dashboard.analysis.query import Sample, SampleQuery, chosen_sessions
 from dashboard.languages.figures import period
 from dashboard.languages.macros import Macros
 from edge_agent.core.clock import utc_at

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from pydantic import BaseModel
 
-from dashboard.analysis.question import AnalysisQuery, Model, by_name
+from dashboard.analysis.query import AnalysisQuery, Model, by_name
 from dashboard.charts.chart import Chart
 from dashboard.fleet.known import Sites
 from dashboard.questions.basis import Basis

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from fastapi import Depends, HTTPException, Query, Request
 from pydantic import Field, ValidationError
 
-from dashboard.analysis.question import Model, describe
+from dashboard.analysis.query import Model, describe
 from dashboard.analysis.readings.sites import reader_of
 from dashboard.fleet.known import Sites
 from dashboard.languages.current import gettext

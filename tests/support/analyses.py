@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dashboard.analysis.analyse import Analysis, analyse
-from dashboard.analysis.question import AnalysisQuery
+from dashboard.analysis.query import AnalysisQuery
 from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.results import AnalysisModel
 from edge_agent.timeline.read.reader import Reader

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dashboard.analysis.question import DOUBTS, AnalysisQuery
+from dashboard.analysis.query import DOUBTS, AnalysisQuery
 from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind

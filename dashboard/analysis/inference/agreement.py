@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import numpy as np
 
-from dashboard.analysis.question import TESTED_STATES, tested_state
+from dashboard.analysis.query import TESTED_STATES, tested_state
 from dashboard.analysis.readings.minutes import Shares, SourceMinutes
 from dashboard.analysis.results import AgreementModel, SensorComparison, SessionAgreement, Source
 from dashboard.statistics import MINIMUM

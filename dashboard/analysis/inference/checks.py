@@ -13,7 +13,7 @@ import numpy as np
 from dashboard.analysis.conclusions import Doubt, conclude, shows
 from dashboard.analysis.inference.comparison import Comparison, Decision, adjusted_p
 from dashboard.analysis.inference.family import adjusted_by, decide_groups
-from dashboard.analysis.question import (
+from dashboard.analysis.query import (
     DOUBTS,
     TESTED_STATES,
     AnalysisQuery,

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from dashboard.analysis.question import Correction, Design
+from dashboard.analysis.query import Correction, Design
 from dashboard.statistics import MINIMUM
 from dashboard.statistics.anova import RepeatedAnova, repeated_anova
 from dashboard.statistics.corrections import benjamini_hochberg, holm, within_families

@@ -21,7 +21,7 @@ from dashboard.analysis.inference.comparison import (
     compare_states,
     decide_family,
 )
-from dashboard.analysis.question import TESTED_STATES, AnalysisQuery, Correction
+from dashboard.analysis.query import TESTED_STATES, AnalysisQuery, Correction
 from dashboard.analysis.readings.means import (
     Sides,
     Visits,

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from dashboard.analysis.inference.comparison import Comparison
-from dashboard.analysis.question import AnalysisQuery, StateBy
+from dashboard.analysis.query import AnalysisQuery, StateBy
 from dashboard.analysis.readings.means import SessionMean, sides_of, visits_of
 from dashboard.analysis.readings.recorded import Recorded
 from dashboard.analysis.readings.states import StateReadings

@@ -13,7 +13,7 @@ from itertools import combinations
 from typing import TypeVar
 
 from dashboard.analysis.inference.family import adjusted_by
-from dashboard.analysis.question import AnalysisQuery, Correction, same_label
+from dashboard.analysis.query import AnalysisQuery, Correction, same_label
 from dashboard.analysis.readings.means import StateMean, Visits, states_together
 from dashboard.analysis.results import (
     GroupContrastModel,

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
 from dashboard.analysis.inference.measures import NO_LIMITS, Limits, Visit
-from dashboard.analysis.question import TESTED_STATES, HeartMeasure, tested_state
+from dashboard.analysis.query import TESTED_STATES, HeartMeasure, tested_state
 from dashboard.analysis.readings.means import average
 from dashboard.analysis.results import VariabilityModel
 from dashboard.statistics.distributions import Values

@@ -18,7 +18,7 @@ from dashboard.analysis.conclusions import Caution, LostModel, shows
 from dashboard.analysis.inference.heart import Recording
 from dashboard.analysis.inference.measures import Visit
 from dashboard.analysis.inference.skin import SkinTime
-from dashboard.analysis.question import AnalysisQuery, StateBy
+from dashboard.analysis.query import AnalysisQuery, StateBy
 from dashboard.analysis.readings.states import ReadingGroup
 from dashboard.analysis.results import ComparisonModel, HeartTestModel, SkinTestModel
 from dashboard.statistics import MINIMUM

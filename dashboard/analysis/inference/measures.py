@@ -14,7 +14,7 @@ from typing import Generic, Protocol, TypeVar
 
 from dashboard.analysis.inference.checks import adjust_periods, period_of
 from dashboard.analysis.inference.comparison import Comparison, adjusted_p, compare_family
-from dashboard.analysis.question import AnalysisQuery, HeartMeasure, SkinMeasure
+from dashboard.analysis.query import AnalysisQuery, HeartMeasure, SkinMeasure
 from dashboard.analysis.readings.means import Visits, sides_of
 from dashboard.analysis.readings.places import Places, differences_in_place
 from dashboard.analysis.results import PeriodModel

@@ -15,7 +15,7 @@ import numpy as np
 
 from dashboard.analysis.inference.comparison import Comparison
 from dashboard.analysis.inference.family import adjusted_by
-from dashboard.analysis.question import TESTED_STATES, AnalysisQuery, Design, pairs_of
+from dashboard.analysis.query import TESTED_STATES, AnalysisQuery, Design, pairs_of
 from dashboard.analysis.readings.means import SessionMean
 from dashboard.analysis.results import ModelTestModel, SiteModel, VitalModelModel
 from dashboard.statistics import MINIMUM

@@ -13,7 +13,7 @@ from dashboard.analysis.choices import MatchingChoice, SettlingChoice
 from dashboard.analysis.conclusions import Conclusion, conclude
 from dashboard.analysis.inference.comparison import Decision, adjusted_p
 from dashboard.analysis.inference.mixed import VitalPair
-from dashboard.analysis.question import Correction
+from dashboard.analysis.query import Correction
 from dashboard.analysis.results import (
     DecisionModel,
     PlainLabelsModel,

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dashboard.analysis.inference.measures import NO_LIMITS, Limits, Visit
-from dashboard.analysis.question import AnalysisQuery, SkinMeasure
+from dashboard.analysis.query import AnalysisQuery, SkinMeasure
 from dashboard.analysis.readings.means import average
 from dashboard.analysis.results import SkinModel
 from dashboard.statistics.distributions import Values

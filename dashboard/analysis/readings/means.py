@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
-from dashboard.analysis.question import TESTED_STATES, AnalysisQuery, tested_state
+from dashboard.analysis.query import TESTED_STATES, AnalysisQuery, tested_state
 from dashboard.analysis.readings.states import ReadingGroup, StateReadings
 from dashboard.statistics.period import (
     OneWayError,

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from dashboard.analysis.question import StateBy, same_label, tested_state
+from dashboard.analysis.query import StateBy, same_label, tested_state
 from dashboard.analysis.readings.means import SessionMean, Visits
 from dashboard.statistics.distributions import Values
 from edge_agent.core.measures import Measure

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dashboard.analysis.question import same_label
+from dashboard.analysis.query import same_label
 from dashboard.analysis.readings.series import Series
 from dashboard.statistics.coupling import BesideOthers, Presentations, beside_others
 from dashboard.statistics.responses import Integers, Reals

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dashboard.analysis.question import AnalysisQuery, StateBy
+from dashboard.analysis.query import AnalysisQuery, StateBy
 from dashboard.analysis.readings.states import StateReadings
 from edge_agent.core.study import Session
 from edge_agent.timeline.read.reader import Reader

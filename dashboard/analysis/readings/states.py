@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dashboard.analysis.choices import MatchingChoice, SettlingChoice
-from dashboard.analysis.question import TESTED_STATES, AnalysisQuery, StateBy, tested_state
+from dashboard.analysis.query import TESTED_STATES, AnalysisQuery, StateBy, tested_state
 from dashboard.analysis.results import SettlingModel
 from edge_agent.core.measures import Measure, measure_of
 from edge_agent.core.readings import DOUBTFUL, UNUSABLE, VitalFlag

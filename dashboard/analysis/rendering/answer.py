@@ -11,7 +11,7 @@ from dashboard.analysis.analyse import Analysis, Family, StimuliCheck
 from dashboard.analysis.conclusions import Conclusion
 from dashboard.analysis.notices import cautions_of, warnings_of
 from dashboard.analysis.preregistration import PreregisteredModel
-from dashboard.analysis.question import AnalysisQuery, Model
+from dashboard.analysis.query import AnalysisQuery, Model
 from dashboard.analysis.rendering.words import say, sentences
 from dashboard.analysis.results import AnalysisModel
 from dashboard.languages.names import translate

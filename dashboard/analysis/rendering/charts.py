@@ -8,7 +8,7 @@ from typing import Any
 
 from dashboard.analysis.analyse import Analysis
 from dashboard.analysis.inference.spread import Spread
-from dashboard.analysis.question import StateBy
+from dashboard.analysis.query import StateBy
 from dashboard.analysis.readings.means import StateMean
 from dashboard.analysis.rendering.numbers import comparison_text
 from dashboard.analysis.rendering.words import say, sentences

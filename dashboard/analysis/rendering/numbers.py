@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 
 from dashboard.analysis.conclusions import Conclusion
-from dashboard.analysis.question import (
+from dashboard.analysis.query import (
     MEASURE_NAMES,
     AnalysisQuery,
     Correction,

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from dashboard.analysis.analyse import Analysis
 from dashboard.analysis.inference.measures import MeasuredValue
-from dashboard.analysis.question import MEASURE_NAMES, HeartMeasure, Outcome, SkinMeasure
+from dashboard.analysis.query import MEASURE_NAMES, HeartMeasure, Outcome, SkinMeasure
 from dashboard.analysis.rendering.numbers import factor_text, pair_text
 from dashboard.analysis.results import (
     AnalysisModel,

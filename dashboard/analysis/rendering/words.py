@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dashboard.analysis import notices
 from dashboard.analysis.decision import why_model_differs
-from dashboard.analysis.question import DOUBTS, MEASURE_UNITS
+from dashboard.analysis.query import DOUBTS, MEASURE_UNITS
 from dashboard.analysis.rendering import numbers
 from dashboard.statistics import ALPHA, MINIMUM
 from dashboard.statistics.heart import MINIMUM_S

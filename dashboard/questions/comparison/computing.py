@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dashboard.analysis.preregistration import compare_with_newest
-from dashboard.analysis.question import AnalysisQuery, Sample, StateBy
+from dashboard.analysis.query import AnalysisQuery, Sample, StateBy
 from dashboard.analysis.readings.sites import reader_of
 from dashboard.analysis.rendering.light import LeftOutTable
 from dashboard.analysis.results import AnalysisModel, TestGroup

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from dataclasses import fields as fields_of
 from urllib.parse import urlencode
 
-from dashboard.analysis.question import (
+from dashboard.analysis.query import (
     DOUBTS,
     MOST_STATES,
     AnalysisQuery,

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pydantic import Field, field_validator, model_validator
 
 from dashboard.analysis.conclusions import Conclusion, Told, conclude_without_direction, shows
-from dashboard.analysis.question import Model, Sample, SampleQuery
+from dashboard.analysis.query import Model, Sample, SampleQuery
 from edge_agent.core.measures import MEASURES, ExpressionKind, Measure, MovementKind, is_of_face
 from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import VitalKind

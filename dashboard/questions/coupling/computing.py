@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from dashboard.analysis.conclusions import shows
-from dashboard.analysis.question import Sample, answer_of_sample
+from dashboard.analysis.query import Sample, answer_of_sample
 from dashboard.analysis.readings.presentations import Grid, Track, bin_means, grid_of, movement_of
 from dashboard.analysis.readings.series import Series, read_series, with_own_times
 from dashboard.questions.coupling.answer import (

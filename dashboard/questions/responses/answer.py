@@ -13,7 +13,7 @@ from dashboard.analysis.conclusions import (
     conclude,
     conclude_without_direction,
 )
-from dashboard.analysis.question import (
+from dashboard.analysis.query import (
     DEFAULT_SCR_THRESHOLD,
     MOST_STATES,
     Label,

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from dashboard.analysis.inference.comparison import Comparison, compare_family
 from dashboard.analysis.inference.loss import Losses, compare_losses, with_caution
 from dashboard.analysis.preregistration import PreregistrationModel
-from dashboard.analysis.question import MOST_STATES, Design, Sample, answer_of_sample, same_label
+from dashboard.analysis.query import MOST_STATES, Design, Sample, answer_of_sample, same_label
 from dashboard.analysis.readings.series import Series, read_series, with_own_times
 from dashboard.analysis.readings.states import find_skin_courses
 from dashboard.analysis.windows import ResponseWindow

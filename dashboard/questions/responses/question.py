@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from dashboard.analysis.preregistration import declaring, sample_differences
-from dashboard.analysis.question import DEFAULT_SCR_THRESHOLD, AnalysisQuery, same_label
+from dashboard.analysis.query import DEFAULT_SCR_THRESHOLD, AnalysisQuery, same_label
 from dashboard.analysis.readings.sites import reader_of
 from dashboard.analysis.windows import MOST_WINDOWS, ResponseWindow
 from dashboard.languages.names import vital_label

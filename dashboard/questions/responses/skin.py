@@ -20,7 +20,7 @@ from statistics import fmean, stdev
 import numpy as np
 
 from dashboard.analysis.inference.skin import Course
-from dashboard.analysis.question import same_label
+from dashboard.analysis.query import same_label
 from dashboard.questions.responses.answer import (
     FigureModel,
     ResponsesQuery,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from dashboard.analysis.question import Model, same_label
+from dashboard.analysis.query import Model, same_label
 from dashboard.analysis.rendering.numbers import decimals_of, macros_of, value_of
 from dashboard.charts.chart import Chart
 from dashboard.charts.multiples import Curve, Multiples, small_multiples

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, RootModel
 
-from dashboard.analysis.question import Model
+from dashboard.analysis.query import Model
 from dashboard.analysis.results import SensorComparison
 from edge_agent.core.vitals import VitalKind
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from dashboard.analysis.question import Model
+from dashboard.analysis.query import Model
 from edge_agent.core.expression import Emotion
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.read.faces_in_view import FacesInView

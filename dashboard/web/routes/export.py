@@ -11,7 +11,7 @@ from fastapi.responses import FileResponse, RedirectResponse, Response
 from pydantic import BaseModel, Field, Json, SecretStr
 
 from dashboard.accounts.roles import MAY, Account, Permission
-from dashboard.analysis.question import AnalysisQuery, QuestionInJson, chosen_sessions
+from dashboard.analysis.query import AnalysisQuery, QuestionInJson, chosen_sessions
 from dashboard.export_jobs import BackupRequest, ExportRequest, PreparedExport
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of, translate

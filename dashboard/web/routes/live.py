@@ -20,7 +20,7 @@ from pydantic import Field, StrictBool
 from starlette.concurrency import run_in_threadpool
 
 from dashboard.accounts.roles import Permission, Scope
-from dashboard.analysis.question import same_label
+from dashboard.analysis.query import same_label
 from dashboard.languages.names import MOVEMENT_NAMES
 from dashboard.web import schemas
 from dashboard.web.agent_feed import Onlooker

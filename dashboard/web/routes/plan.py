@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from dashboard.accounts.roles import Permission
 from dashboard.analysis import planning, preregistration
-from dashboard.analysis.question import AnalysisQuery, describe, query_of
+from dashboard.analysis.query import AnalysisQuery, describe, query_of
 from dashboard.charts.chart import Chart
 from dashboard.languages.current import gettext
 from dashboard.languages.figures import decimal, thousands

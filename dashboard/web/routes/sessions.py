@@ -14,7 +14,7 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import AliasPath, BaseModel, Field
 
 from dashboard.accounts.roles import Permission, Scope
-from dashboard.analysis.question import Sample
+from dashboard.analysis.query import Sample
 from dashboard.analysis.readings.minutes import has_pairs
 from dashboard.analysis.results import SensorComparison
 from dashboard.charts.session import (

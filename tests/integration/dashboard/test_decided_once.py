@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from dashboard.analysis.question import AnalysisQuery, pairs_of
+from dashboard.analysis.query import AnalysisQuery, pairs_of
 from dashboard.analysis.results import TestRow as Row  # pytest takes a ``Test…`` for its own
 from dashboard.questions.comparison.computing import Sheet
 from dashboard.questions.comparison.computing import sheet as sheet_of

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from affect_edge import cli
 from dashboard.__main__ import main as dashboard
-from dashboard.analysis.question import StateBy
+from dashboard.analysis.query import StateBy
 from edge_agent.core.clock import iso_utc
 from edge_agent.timeline.database.upgrade import migrate
 from edge_agent.timeline.study.example_study import seed_example_study

@@ -16,7 +16,7 @@ from dashboard.analysis.preregistration import (
     compared_choices,
     preregister,
 )
-from dashboard.analysis.question import AnalysisQuery
+from dashboard.analysis.query import AnalysisQuery
 from dashboard.commands.analyse_bundle import main as analyse_bundle
 from dashboard.questions.comparison.computing import answer as analysis_of
 from dashboard.questions.entry import Inquiry

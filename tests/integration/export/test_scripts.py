@@ -24,7 +24,7 @@ from dashboard.analysis.analyse import Analysis, analyse
 from dashboard.analysis.decision import decide_measures
 from dashboard.analysis.inference.checks import FaceReading
 from dashboard.analysis.inference.measures import M, MeasuredValue, MeasuredValues, compare_measures
-from dashboard.analysis.question import (
+from dashboard.analysis.query import (
     MEASURE_NAMES,
     AnalysisQuery,
     Correction,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from dashboard.analysis.question import AnalysisQuery
+from dashboard.analysis.query import AnalysisQuery
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.measures import (
     MEASURES,

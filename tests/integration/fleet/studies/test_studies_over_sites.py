@@ -16,7 +16,7 @@ import psycopg
 from starlette.testclient import TestClient
 
 from dashboard.analysis.analyse import analyse
-from dashboard.analysis.question import AnalysisQuery, Outcome, Sample, StateBy
+from dashboard.analysis.query import AnalysisQuery, Outcome, Sample, StateBy
 from dashboard.analysis.readings.sites import PooledReader
 from dashboard.statistics.mixed_model import mixed_model
 from dashboard.web.study import MOST_DEVICES

@@ -8,7 +8,7 @@ from statistics import mean
 
 import pytest
 
-from dashboard.analysis.question import PAIRS, TESTED_STATES, VITALS, Sample
+from dashboard.analysis.query import PAIRS, TESTED_STATES, VITALS, Sample
 from dashboard.analysis.readings.means import session_means
 from dashboard.analysis.readings.states import ReadingGroup
 from dashboard.analysis.rendering.answer import response_of

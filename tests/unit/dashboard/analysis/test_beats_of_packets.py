@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dashboard.analysis.analyse import analyse
-from dashboard.analysis.question import AnalysisQuery, StateBy
+from dashboard.analysis.query import AnalysisQuery, StateBy
 from dashboard.statistics.distributions import Values
 from edge_agent.core.clock import iso_utc
 from edge_agent.timeline.read.reader import Reader

@@ -22,7 +22,7 @@ from dashboard.analysis.inference.checks import (
 )
 from dashboard.analysis.inference.comparison import compare
 from dashboard.analysis.inference.family import in_family
-from dashboard.analysis.question import AnalysisQuery, Correction, StateBy
+from dashboard.analysis.query import AnalysisQuery, Correction, StateBy
 from dashboard.analysis.readings.means import (
     Place,
     at_equal_times,

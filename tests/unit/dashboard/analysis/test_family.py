@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from pydantic import ValidationError
 
 from dashboard.analysis.analyse import Analysis
-from dashboard.analysis.question import AnalysisQuery, query_of
+from dashboard.analysis.query import AnalysisQuery, query_of
 from dashboard.analysis.rendering.answer import response_of
 from dashboard.commands.analyse import analyse_command, report
 from dashboard.statistics.corrections import benjamini_hochberg, holm, within_families

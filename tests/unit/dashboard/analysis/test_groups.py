@@ -17,7 +17,7 @@ from dashboard.analysis.preregistration import (
     compare_with_newest,
     preregister,
 )
-from dashboard.analysis.question import AnalysisQuery
+from dashboard.analysis.query import AnalysisQuery
 from dashboard.analysis.readings.means import StateMean
 from dashboard.analysis.rendering.tables import flow_csv
 from dashboard.analysis.rendering.words import sentences

@@ -26,7 +26,7 @@ from benchmarks.simulated.ectopic import (
 )
 from dashboard.analysis.analyse import Analysis, analyse
 from dashboard.analysis.inference.heart import recordings_of, variability_by_state
-from dashboard.analysis.question import AnalysisQuery, Design, HeartMeasure, Outcome
+from dashboard.analysis.query import AnalysisQuery, Design, HeartMeasure, Outcome
 from dashboard.analysis.readings.means import find_baselines
 from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.rendering.tables import bundle_tables

@@ -12,7 +12,7 @@ from scipy import stats
 
 from dashboard.analysis.conclusions import Caution
 from dashboard.analysis.inference.loss import compare_losses
-from dashboard.analysis.question import AnalysisQuery, HeartMeasure, SkinMeasure
+from dashboard.analysis.query import AnalysisQuery, HeartMeasure, SkinMeasure
 from dashboard.analysis.readings.series import Series
 from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.windows import ResponseWindow

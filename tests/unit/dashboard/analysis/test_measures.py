@@ -11,7 +11,7 @@ from dashboard.analysis.conclusions import Caution, Conclusion
 from dashboard.analysis.decision import decide_measures
 from dashboard.analysis.inference.checks import FaceReading
 from dashboard.analysis.inference.measures import MeasuredValue, MeasuredValues, compare_measures
-from dashboard.analysis.question import AnalysisQuery, SkinMeasure, StateBy
+from dashboard.analysis.query import AnalysisQuery, SkinMeasure, StateBy
 from dashboard.analysis.rendering.answer import Beside
 from dashboard.analysis.rendering.words import say
 from dashboard.analysis.results import By, SkinTestModel

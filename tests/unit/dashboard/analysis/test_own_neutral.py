@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dashboard.analysis.analyse import analyse
-from dashboard.analysis.question import AnalysisQuery, Outcome, StateBy
+from dashboard.analysis.query import AnalysisQuery, Outcome, StateBy
 from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.results import Notice
 from edge_agent.core.expression import EMOTIONS, Emotion, Expression

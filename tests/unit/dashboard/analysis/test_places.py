@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from dashboard.analysis.question import StateBy
+from dashboard.analysis.query import StateBy
 from dashboard.analysis.readings.means import Visits
 from dashboard.analysis.readings.places import differences_in_place, place_columns, places_of
 from edge_agent.core.vitals import VitalKind

@@ -17,7 +17,7 @@ from dashboard.analysis.preregistration import (
     preregister,
     read_preregistrations,
 )
-from dashboard.analysis.question import AnalysisQuery, Sample, address_of, query_of
+from dashboard.analysis.query import AnalysisQuery, Sample, address_of, query_of
 from edge_agent.core.errors import StudyError
 from edge_agent.timeline.database.connection import insert, write_transaction
 from edge_agent.timeline.database.upgrade import migrate

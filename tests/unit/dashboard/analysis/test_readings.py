@@ -13,7 +13,7 @@ import pytest
 
 from dashboard.analysis.analyse import analyse
 from dashboard.analysis.choices import SettlingChoice
-from dashboard.analysis.question import AnalysisQuery, StateBy
+from dashboard.analysis.query import AnalysisQuery, StateBy
 from dashboard.analysis.readings.states import ReadingGroup, best_source, find_readings
 from dashboard.analysis.rendering.answer import response_of
 from edge_agent.core.expression import Emotion

@@ -12,7 +12,7 @@ from dashboard.analysis.choices import MatchingChoice, choices_around
 from dashboard.analysis.conclusions import Conclusion
 from dashboard.analysis.inference.comparison import Decision, compare_family, decide_family
 from dashboard.analysis.inference.sensitivity import sensitivity
-from dashboard.analysis.question import Correction
+from dashboard.analysis.query import Correction
 from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.results import IntervalModel, SensitivityModel
 from dashboard.statistics.t_tests import Method

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.analysis.question import Sample, SampleQuery, answer_of_sample
+from dashboard.analysis.query import Sample, SampleQuery, answer_of_sample
 from dashboard.analysis.readings.series import read_series
 from edge_agent.core.measures import MovementKind
 from edge_agent.core.readings import VitalFlag

@@ -12,7 +12,7 @@ import pytest
 
 from dashboard.analysis.analyse import Analysis, analyse
 from dashboard.analysis.preregistration import choices, said_choices
-from dashboard.analysis.question import AnalysisQuery, SkinMeasure
+from dashboard.analysis.query import AnalysisQuery, SkinMeasure
 from dashboard.analysis.readings.sites import PooledReader
 from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.rendering.tables import bundle_tables

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.analysis.question import AnalysisQuery
+from dashboard.analysis.query import AnalysisQuery
 from dashboard.questions.entry import Inquiry
 from dashboard.questions.responses.answer import ResponsesQuery, SkinResponsesModel
 from dashboard.questions.responses.question import answer, part

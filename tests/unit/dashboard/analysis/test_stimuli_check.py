@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from dashboard.analysis.analyse import analyse
 from dashboard.analysis.conclusions import Conclusion
-from dashboard.analysis.question import AnalysisQuery, StateBy
+from dashboard.analysis.query import AnalysisQuery, StateBy
 from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.results import AnalysisModel, ComparisonModel
 from dashboard.commands.analyse import answer, report

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dashboard.analysis.analyse import analyse
-from dashboard.analysis.question import AnalysisQuery
+from dashboard.analysis.query import AnalysisQuery
 from dashboard.analysis.rendering.tables import flow_csv, groups_of
 from dashboard.languages.current import speaking
 from dashboard.statistics.t_tests import bayes_factor_independent

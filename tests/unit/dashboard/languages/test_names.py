@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from dashboard.analysis.question import describe, query_of
+from dashboard.analysis.query import describe, query_of
 from dashboard.languages.current import speaking
 from dashboard.languages.figures import by_locale, figure, file_size, moment, moments_in, thousands
 from dashboard.languages.names import (

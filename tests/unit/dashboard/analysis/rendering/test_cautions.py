@@ -10,7 +10,7 @@ import pytest
 from dashboard.analysis.analyse import analyse
 from dashboard.analysis.conclusions import Caution, Conclusion
 from dashboard.analysis.inference.checks import FaceReading
-from dashboard.analysis.question import AnalysisQuery, Sample, StateBy
+from dashboard.analysis.query import AnalysisQuery, Sample, StateBy
 from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.rendering.words import say, sentences
 from dashboard.analysis.results import Notice
