@@ -34,7 +34,7 @@ class FormatChoice(click.Choice[str]):
     @property
     # click asks for the choices when a word is parsed or completed, not when the module is loaded.
     def choices(self) -> tuple[str, ...]:  # type: ignore[override]  # read late, and never set
-        from edge_agent.timeline.export.formats import all_formats
+        from edge_agent.timeline.export.format_register import all_formats
 
         return tuple(each.name for each in all_formats())
 
@@ -43,7 +43,7 @@ class FormatOption(click.Option):
     """The option ``--format``, whose help describes each format."""
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        from edge_agent.timeline.export.formats import all_formats
+        from edge_agent.timeline.export.format_register import all_formats
 
         lines = [f"{each.name}: {each.summary}." for each in all_formats()]
         self.help = f"{' '.join(lines)} Default: bundle for a name that ends in .zip, else csv."
@@ -108,7 +108,7 @@ def export(
     all_devices: bool,
 ) -> None:
     """Export the timeline: expressions, vitals, episodes, markers, self-reports and sessions."""
-    from edge_agent.timeline.export.formats import format_named
+    from edge_agent.timeline.export.format_register import format_named
     from edge_agent.timeline.export.rows import Choice, holds_rows, sessions_of
     from edge_agent.timeline.export.sealed import Work, export_sealed
 

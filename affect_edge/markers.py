@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from edge_agent.core.brought_tables import Row
     from edge_agent.core.study import MarkerKind
     from edge_agent.timeline.study.past import PastMarker
-    from edge_agent.vitals.csv import CsvFile
+    from edge_agent.vitals.csv_files import CsvFile
     from edge_agent.vitals.dates import DateOrder
 
 _NEEDED = ("at", "kind")
@@ -182,7 +182,7 @@ def read_markers(path: Path, how: MarkerColumns) -> MarkerFile:
         DataFileError: the file cannot be read, a column is missing or not known, or rows are bad:
             the first ten are named by row, column and value; or its times lost their seconds.
     """
-    from edge_agent.vitals.csv import read_file
+    from edge_agent.vitals.csv_files import read_file
 
     file = read_file(path, (*_NEEDED, "label"))
     rows, columns = _rows_of(file, how)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from edge_agent.config.settings import Settings
     from edge_agent.timeline.study.sessions import Study
     from edge_agent.vitals.column_map import ColumnMap
-    from edge_agent.vitals.csv import CsvFile
+    from edge_agent.vitals.csv_files import CsvFile
     from edge_agent.vitals.dates import DateOrder
     from edge_agent.vitals.health.files import ChannelChoice
 

@@ -753,7 +753,7 @@ def _wide_study(
     from edge_agent.core.brought_files import one_table
     from edge_agent.timeline.intake.wide import WideSource
     from edge_agent.timeline.study.rows import check_purpose
-    from edge_agent.vitals.csv import read_file
+    from edge_agent.vitals.csv_files import read_file
     from edge_agent.vitals.wide import CODES, FORM, how_to_take, read_wide, told_cell, wide_columns
 
     if options.consent is None or options.purpose is None:
@@ -818,7 +818,7 @@ def _recorded_study(
     from edge_agent.core.readings import LocalTimes
     from edge_agent.core.study import read_order
     from edge_agent.timeline.intake.recorded import RecordedRows, RecordedSession, RecordedSource
-    from edge_agent.timeline.intake.timeline import StagedReadings
+    from edge_agent.timeline.intake.staged_rows import StagedReadings
     from edge_agent.vitals.health.files import RowValidator, member_at
     from edge_agent.vitals.health.xdf.recording import open_recording
     from edge_agent.vitals.health.xdf.streams import Role

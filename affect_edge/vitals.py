@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from edge_agent.core.readings import LocalTimes, VitalReading
     from edge_agent.core.vitals import FoundSensor
     from edge_agent.timeline.intake.imports import TakenReadings
-    from edge_agent.timeline.intake.timeline import StagedReadings
+    from edge_agent.timeline.intake.staged_rows import StagedReadings
     from edge_agent.timeline.study.past import Placement
     from edge_agent.timeline.write.portions import ImportResult
     from edge_agent.vitals.column_map import ColumnMap
-    from edge_agent.vitals.csv import CsvFile
+    from edge_agent.vitals.csv_files import CsvFile
     from edge_agent.vitals.dates import DateOrder
     from edge_agent.vitals.health.exports import HealthExport
     from edge_agent.vitals.health.files import RowValidator
@@ -254,7 +254,7 @@ def import_vitals(here: Here, file: Path, as_json: bool, **given: Any) -> None:
 
     The output includes the number of readings in no session: no test uses these.
     """
-    from edge_agent.timeline.intake.timeline import StagedReadings
+    from edge_agent.timeline.intake.staged_rows import StagedReadings
 
     options = ImportOptions(**given)
     # The readings of years do not fit into memory: they wait in a temporary database.
@@ -328,7 +328,7 @@ def _of_tables(tables: Sequence[Path], options: ImportOptions, contents: FileCon
 
 def _of_csv(file: Path, options: ImportOptions, contents: FileContents) -> Iterator[VitalReading]:
     from edge_agent.vitals.column_map import DERIVED
-    from edge_agent.vitals.csv import names_zone, own_columns_of, read_file
+    from edge_agent.vitals.csv_files import names_zone, own_columns_of, read_file
     from edge_agent.vitals.csv_readings import rows_of
     from edge_agent.vitals.passed_over import ColumnNotTaken
     from edge_agent.vitals.untimed import refuse_session_of_polar

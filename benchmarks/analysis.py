@@ -36,7 +36,7 @@ from edge_agent.timeline.database.upgrade import migrate
 from edge_agent.timeline.read.reader import Reader
 from edge_agent.timeline.study.protocol_runs import SelfReport, insert_reports
 from edge_agent.timeline.study.rows import select_sessions
-from edge_agent.timeline.write.timeline import write_vitals
+from edge_agent.timeline.write.inserts import write_vitals
 
 START = Instant(boot_ms=1_000_000, wall_ms=1_790_000_400_000)
 YEAR_S = 365 * 86_400

@@ -52,13 +52,13 @@ from edge_agent.timeline.database.dashboard_file import (
     prepared_folder,
 )
 from edge_agent.timeline.export.appliance import Appliance
-from edge_agent.timeline.export.columns import COMPUTED
 from edge_agent.timeline.export.files import move_into_zip, new_file
 from edge_agent.timeline.export.format import ExportFormat
 from edge_agent.timeline.export.rows import Choice, choose, guard_formula
 from edge_agent.timeline.export.sealed import SUFFIX as SEALED_SUFFIX
 from edge_agent.timeline.export.sealed import seal, sealed_name
 from edge_agent.timeline.export.source import OnProgress
+from edge_agent.timeline.export.table_schemas import COMPUTED
 from edge_agent.vision.models.card import known_cards
 
 log = logging.getLogger(__name__)

@@ -2,7 +2,8 @@
 
 That is: what is done with the rows of each table, by ``edge_agent/timeline/database/tables.py``;
 which of the columns that many tables have is in which, by ``schema.sql`` and ``dashboard.sql``; the
-columns of exported files, by ``edge_agent/timeline/export/columns.py``. A test says when it is due.
+columns of exported files, by ``edge_agent/timeline/export/table_schemas.py``. A test says when it
+is due.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from edge_agent.timeline.database.tables import (
     Retention,
     Table,
 )
-from edge_agent.timeline.export.columns import FILES
+from edge_agent.timeline.export.table_schemas import FILES
 
 SCHEMAS = Path(__file__).resolve().parents[1] / "edge_agent" / "timeline" / "database"
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "data.md"

@@ -18,7 +18,7 @@ from edge_agent.fleet.chunks import TimelineMessage, encode
 from edge_agent.fleet.log import ChangeLog
 from edge_agent.timeline.database.connection import connect, transaction
 from edge_agent.timeline.database.upgrade import migrate
-from edge_agent.timeline.write.timeline import write_expressions, write_vitals
+from edge_agent.timeline.write.inserts import write_expressions, write_vitals
 
 BATCH_MS = 10_000
 STEP_MS = 2_000

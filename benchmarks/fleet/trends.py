@@ -20,7 +20,7 @@ from benchmarks._command import Figures, benchmark, median_ms, say
 from collector.database.schema import migrate
 from dashboard.fleet.known import FleetAddress
 from dashboard.fleet.postgres import FleetDatabase
-from dashboard.fleet.timeline import FleetTimeline
+from dashboard.fleet.trends import FleetTrends
 from edge_agent.core.addresses import Address
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.schema import ADDED, DAY_MS, HOUR_MS
@@ -121,7 +121,7 @@ def measure_trends(devices: int, days_of_hours: int = DAYS) -> Figures:
             migrate(connection)
             fill(connection, devices, days_of_hours)
         database = FleetDatabase(FleetAddress(Address(postgres.address)))
-        every, one = FleetTimeline(database, None), FleetTimeline(database, "room-7")
+        every, one = FleetTrends(database, None), FleetTrends(database, "room-7")
         year = (START_MS, START_MS + DAYS * DAY_MS, 200)
         week_ms = START_MS + WEEK_BEGINS * DAY_MS
         week = (week_ms, week_ms + 7 * DAY_MS, 200)

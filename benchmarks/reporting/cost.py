@@ -25,7 +25,7 @@ from edge_agent.fleet.sender import ROWS_A_MESSAGE, timeline_message
 from edge_agent.timeline.database.connection import connect, transaction
 from edge_agent.timeline.database.schema import DATABASE_NAME
 from edge_agent.timeline.database.upgrade import migrate
-from edge_agent.timeline.write.timeline import write_expressions, write_vitals
+from edge_agent.timeline.write.inserts import write_expressions, write_vitals
 
 START_MS = 1_790_000_400_000
 BATCHES = 360

@@ -34,7 +34,7 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.connection import connect, transaction
 from edge_agent.timeline.database.schema import DATABASE_NAME, DAY_MS
 from edge_agent.timeline.database.upgrade import migrate
-from edge_agent.timeline.write.timeline import write_vitals
+from edge_agent.timeline.write.inserts import write_vitals
 from tests.support.dashboard import DashboardProcess
 from tests.support.live_browsers import log_in
 

@@ -35,8 +35,8 @@ from edge_agent.timeline.database.schema import DATABASE_NAME
 from edge_agent.timeline.database.upgrade import migrate
 from edge_agent.timeline.study import rows, standing
 from edge_agent.timeline.study.sessions import Study
+from edge_agent.timeline.write.inserts import write_expressions
 from edge_agent.timeline.write.recorder import Intervals
-from edge_agent.timeline.write.timeline import write_expressions
 
 CODE = "P-01"
 DAY = date(2026, 9, 21)

@@ -20,7 +20,7 @@ from edge_agent.core.helper.answering import answer_questions
 from edge_agent.core.helper.rights import forbid
 from edge_agent.core.readings import LocalTimes, VitalReading
 from edge_agent.core.texts import N_, pack_text, text_of
-from edge_agent.timeline.intake.timeline import StagedReadings
+from edge_agent.timeline.intake.staged_rows import StagedReadings
 from edge_agent.timeline.write.portions import ReadingTable
 from edge_agent.vitals.health.exports import XDF, export_of_file
 from edge_agent.vitals.health.files import RowValidator

@@ -18,7 +18,7 @@ from edge_agent.timeline.export.rows import guard_formula
 from edge_agent.timeline.gate.commands import Commands
 from edge_agent.timeline.intake.sent_files import PORTION_BYTES
 from edge_agent.timeline.intake.wide import WideSource
-from edge_agent.vitals.csv import CsvFile
+from edge_agent.vitals.csv_files import CsvFile
 from edge_agent.vitals.wide import read_wide, wide_columns
 
 TABLES = (".csv", ".tsv", ".txt")

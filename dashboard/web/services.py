@@ -43,7 +43,7 @@ from edge_agent.core.given_readings import ArrivalTimes
 from edge_agent.timeline.gate.commands import Commands
 from edge_agent.timeline.read.reader import Reader
 from edge_agent.timeline.study.sessions import Study
-from edge_agent.vitals.csv import CsvFile
+from edge_agent.vitals.csv_files import CsvFile
 
 if TYPE_CHECKING:
     from dashboard.fleet.copies import KeptCopies

@@ -10,8 +10,8 @@ from functools import reduce
 from edge_agent.core.given_readings import is_no_value
 from edge_agent.core.texts import N_, Message, as_message
 from edge_agent.core.vitals import VitalKind
+from edge_agent.vitals.column_names import Doubt, bare_name, names_times, unit_in_name
 from edge_agent.vitals.dates import DateOrder
-from edge_agent.vitals.guesses import Doubt, bare_name, names_times, unit_in_name
 from edge_agent.vitals.row_times import SECONDS, Elapsed
 from edge_agent.vitals.zone_names import says_local, zone_in_name
 

@@ -21,10 +21,10 @@ from edge_agent.core.sample_means import Sample, SampleMeans
 from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.column_map import ColumnMap
-from edge_agent.vitals.csv import PROBLEMS_MOST, CsvFile, JudgedRow, own_columns_of, read_file
+from edge_agent.vitals.column_names import SOURCES, bare_name, doubt_of_devices
+from edge_agent.vitals.csv_files import PROBLEMS_MOST, CsvFile, JudgedRow, own_columns_of, read_file
 from edge_agent.vitals.dates import WholeMinutes, iso_of
 from edge_agent.vitals.guessed_columns import MOST_DEVICES, day_above
-from edge_agent.vitals.guesses import SOURCES, bare_name, doubt_of_devices
 from edge_agent.vitals.passed_over import LeftOut, NotAReading, NoValue, PassedOver, Remark, Rows
 
 _TIMES_KEPT = 10_000

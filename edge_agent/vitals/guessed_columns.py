@@ -23,9 +23,7 @@ from edge_agent.vitals.column_map import (
     is_placeholder,
     value_of,
 )
-from edge_agent.vitals.csv import PROBLEMS_MOST, CsvFile
-from edge_agent.vitals.dates import guess_dates
-from edge_agent.vitals.guesses import (
+from edge_agent.vitals.column_names import (
     PAIRS,
     SOURCES,
     Doubt,
@@ -36,6 +34,8 @@ from edge_agent.vitals.guesses import (
     read_names,
     unit_in_name,
 )
+from edge_agent.vitals.csv_files import PROBLEMS_MOST, CsvFile
+from edge_agent.vitals.dates import guess_dates
 from edge_agent.vitals.row_times import TIME_ALONE
 
 MOST_DEVICES = 20

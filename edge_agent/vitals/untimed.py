@@ -23,7 +23,7 @@ from edge_agent.core.files import why_unreadable
 from edge_agent.core.readings import BeatSums, VitalFlag, VitalReading, clock_flags
 from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import VitalKind
-from edge_agent.vitals.csv import CsvFile, refuse_large
+from edge_agent.vitals.csv_files import CsvFile, refuse_large
 from edge_agent.vitals.passed_over import Remark
 
 _TOLD_START = re.compile(r"\d{10}(?:\.\d+)?(?:\s*,\s*IBI)?", re.IGNORECASE)

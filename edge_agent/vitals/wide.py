@@ -22,8 +22,8 @@ from edge_agent.core.given_readings import Origin, is_no_value, reading_of
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import AGE_BAND, SEX, attribute_of, checked_attribute
 from edge_agent.core.vitals import VitalKind
-from edge_agent.vitals.csv import CsvFile
-from edge_agent.vitals.guesses import unit_in_name
+from edge_agent.vitals.column_names import unit_in_name
+from edge_agent.vitals.csv_files import CsvFile
 
 PARTICIPANT = "participant"
 AGE = "age"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser
 
-from edge_agent.timeline.export.columns import COMPUTED, FILES, TITLES, WrittenFile, codebook
+from edge_agent.timeline.export.table_schemas import COMPUTED, FILES, TITLES, WrittenFile, codebook
 from tests.support.browser import DESKTOP, PHONE, broken_words, has_sideways_scroll, watched_page
 
 pytestmark = pytest.mark.browser

@@ -15,7 +15,7 @@ from edge_agent.core.errors import DataFileError
 from edge_agent.core.readings import VitalReading
 from edge_agent.timeline.intake.tidy import TidySource
 from edge_agent.vision.face_tables import Choice, read_face_table
-from edge_agent.vitals.csv import CsvFile
+from edge_agent.vitals.csv_files import CsvFile
 from edge_agent.vitals.csv_readings import rows_of
 from edge_agent.vitals.guessed_columns import guess_map
 from edge_agent.vitals.health.exports import FORMATS, export_of_file

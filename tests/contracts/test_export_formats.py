@@ -18,7 +18,7 @@ from dashboard.web.routes.export import NewExport
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.export.format import Audience, ExportFormat
-from edge_agent.timeline.export.formats import all_formats, format_named
+from edge_agent.timeline.export.format_register import all_formats, format_named
 from edge_agent.timeline.export.rows import Choice
 from tests.docs.pages import ROOT, text_of
 from tests.support.timeline import reading, session_row, timeline

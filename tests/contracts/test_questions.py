@@ -21,8 +21,8 @@ from dashboard.questions.entry import Documented, Inquiry, Question, Way, nowher
 from dashboard.questions.register import QUESTIONS
 from edge_agent.timeline.database.schema import DATABASE_NAME
 from edge_agent.timeline.database.upgrade import migrate
-from edge_agent.timeline.export.columns import COMPUTED
 from edge_agent.timeline.export.rows import Choice
+from edge_agent.timeline.export.table_schemas import COMPUTED
 from edge_agent.timeline.study.example_study import seed_example_study
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.docs.pages import text_of

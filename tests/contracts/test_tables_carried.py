@@ -23,7 +23,7 @@ from edge_agent.fleet.tables import BY_NAME as SENT
 from edge_agent.timeline.database.connection import insert, write_transaction
 from edge_agent.timeline.database.schema import DATABASE_NAME, PAGE_BYTES
 from edge_agent.timeline.database.tables import BY_NAME
-from edge_agent.timeline.export.columns import FILES, TITLES
+from edge_agent.timeline.export.table_schemas import FILES, TITLES
 from edge_agent.timeline.intake.imports import undo_import
 from edge_agent.timeline.salvage.carrier import Carrier
 from edge_agent.timeline.salvage.rescue import Rescue

@@ -19,7 +19,7 @@ import pytest
 
 from edge_agent.timeline.database.schema import DATABASE_NAME
 from edge_agent.timeline.database.upgrade import migrate
-from edge_agent.timeline.export.columns import FILES
+from edge_agent.timeline.export.table_schemas import FILES
 from edge_agent.timeline.study.example_study import seed_example_study
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.docs.pages import ROOT, blocks_of, inline_code_of

@@ -40,7 +40,7 @@ DASHBOARD_MAY = (
         "edge_agent.timeline",
         "edge_agent.vision",
         "edge_agent.vitals.column_map",
-        "edge_agent.vitals.csv",
+        "edge_agent.vitals.csv_files",
         "edge_agent.vitals.csv_readings",
         "edge_agent.vitals.dates",
         "edge_agent.vitals.guessed_columns",
@@ -161,7 +161,7 @@ def test_help_loads_no_heavy_library() -> None:
 
 
 def test_agent_loads_nothing_that_only_a_rare_setting_or_a_reader_needs() -> None:
-    rare = {"asyncio", "edge_agent.timeline.read.reader", "edge_agent.vitals.csv"}
+    rare = {"asyncio", "edge_agent.timeline.read.reader", "edge_agent.vitals.csv_files"}
     code = "import sys, affect_edge, edge_agent.agent.loop\n"
     code += f"print(sorted({rare!r} & set(sys.modules)))"
     run = subprocess.run(
@@ -207,7 +207,7 @@ def test_only_what_an_extra_is_for_needs_its_libraries() -> None:
         "edge_agent.vitals.ble",
         "dashboard.fleet.copies",
         "dashboard.fleet.postgres",
-        "dashboard.fleet.timeline",
+        "dashboard.fleet.trends",
     ]
 
 

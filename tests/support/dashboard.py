@@ -41,7 +41,7 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.database.upgrade import migrate
 from edge_agent.timeline.study.sessions import Study
-from edge_agent.timeline.write.timeline import write_expressions, write_vitals
+from edge_agent.timeline.write.inserts import write_expressions, write_vitals
 from tests.support.broker import free_port
 from tests.support.timeline import mostly
 

@@ -37,8 +37,8 @@ from edge_agent.timeline.database.setting import renew_stream_epoch
 from edge_agent.timeline.database.upgrade import migrate
 from edge_agent.timeline.read.base import flags_of
 from edge_agent.timeline.study.rows import find_participant
+from edge_agent.timeline.write.inserts import movement_steps, write_vitals
 from edge_agent.timeline.write.rollups import ROLLUPS, add_expressions, per_mille, roll_up_vitals
-from edge_agent.timeline.write.timeline import movement_steps, write_vitals
 
 if TYPE_CHECKING:  # installed machines, where tests make timelines, have no pytest
     import pytest

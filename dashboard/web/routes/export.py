@@ -29,7 +29,7 @@ from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.texts import N_
 from edge_agent.timeline.export.format import Audience, ExportFormat
-from edge_agent.timeline.export.formats import all_formats, format_named
+from edge_agent.timeline.export.format_register import all_formats, format_named
 from edge_agent.timeline.export.rows import Choice, holds_rows, sessions_of
 from edge_agent.timeline.export.sealed import LONGEST, check_passphrase
 

@@ -62,7 +62,7 @@ from edge_agent.timeline.intake.devices import (
 from edge_agent.timeline.intake.imports import TakenReadings, taken_readings
 from edge_agent.timeline.study.past import Nearest, Placement, outside_sentence
 from edge_agent.timeline.write.portions import ImportResult, ReadingTable
-from edge_agent.vitals import csv
+from edge_agent.vitals import csv_files
 from edge_agent.vitals.column_map import TARGETS, ColumnMap
 from edge_agent.vitals.csv_readings import rows_of
 from edge_agent.vitals.dates import DateOrder
@@ -433,7 +433,7 @@ def _page(request: Request, services: Services, notices: Notices) -> Response:
         kinds=sorted(BY_HAND, key=lambda kind: kind not in PRESSURES),
         open_session=services.study.open_session(),
         command=notices.command,
-        largest_mib=csv.MAX_FILE_BYTES // 2**20,
+        largest_mib=csv_files.MAX_FILE_BYTES // 2**20,
         address=str(request.base_url).rstrip("/"),
     )
 
@@ -492,7 +492,7 @@ csv_import_router = APIRouter(
 class _InMemory(MultiPartParser):
     """Keeps an upload in memory, so that health data is not written to the temporary folder."""
 
-    spool_max_size = csv.MAX_FILE_BYTES + 1
+    spool_max_size = csv_files.MAX_FILE_BYTES + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -524,7 +524,7 @@ async def send_file(request: Request, services: ServicesDep, account: AccountDep
     return RedirectResponse(f"{PATH}/{kept}?{urlencode({'zone': zone})}", 303)
 
 
-def _recognise(name: str, packed: Packed) -> csv.CsvFile | DeviceFile:
+def _recognise(name: str, packed: Packed) -> csv_files.CsvFile | DeviceFile:
     """Return a device's own file, or a table.
 
     Raises:
@@ -537,18 +537,18 @@ def _recognise(name: str, packed: Packed) -> csv.CsvFile | DeviceFile:
     device_file = DeviceFile.recognise(name, packed)
     if device_file is None:
         return _table_of(name, packed)
-    if packed.size > csv.MAX_FILE_BYTES:
+    if packed.size > csv_files.MAX_FILE_BYTES:
         raise TooLargeError(
             N_("{file}: is larger than {most} MiB, which is the most that this page takes."),
             file=device_file.name,
-            most=csv.MAX_FILE_BYTES // 2**20,
+            most=csv_files.MAX_FILE_BYTES // 2**20,
         )
     return device_file
 
 
-def _table_of(name: str, packed: Packed) -> csv.CsvFile:
-    csv.refuse_large(name, packed.size)
-    return csv.CsvFile(name, packed.open)
+def _table_of(name: str, packed: Packed) -> csv_files.CsvFile:
+    csv_files.refuse_large(name, packed.size)
+    return csv_files.CsvFile(name, packed.open)
 
 
 def _archive_error(name: str, packed: Packed) -> DataFileError:
@@ -733,7 +733,7 @@ async def _file_of(request: Request) -> tuple[str, Packed, str]:
 
 def _find(
     services: Services, account: int, name: str, given: Mapping[str, str]
-) -> csv.CsvFile | DeviceFile:
+) -> csv_files.CsvFile | DeviceFile:
     kept = services.files.of(name)
     if kept is None or kept.account != account:
         raise HTTPException(
@@ -753,7 +753,7 @@ def _zone_of(given: Mapping[str, str]) -> str:
     return given.get("zone", "").strip()[:_ZONE_MOST]
 
 
-def _choice(given: Mapping[str, str], file: csv.CsvFile) -> Choice:
+def _choice(given: Mapping[str, str], file: csv_files.CsvFile) -> Choice:
     """Return the chosen columns and time zone, or a guess where nothing was chosen."""
     # The first look has no choices yet: they are guessed from the heads and the first rows.
     if "dates" not in given:
@@ -793,7 +793,7 @@ class Preview:
         hint: why it cannot be imported so; empty: it can.
     """
 
-    rows: Sequence[csv.JudgedRow] = ()
+    rows: Sequence[csv_files.JudgedRow] = ()
     kinds: Sequence[KindOfFile] = ()
     passed_over: PassedOver = field(default_factory=PassedOver)
     is_part: bool = False
@@ -801,7 +801,7 @@ class Preview:
 
 
 def _preview_of(
-    services: Services, file: csv.CsvFile, columns: ColumnMap, zone: LocalTimes | None
+    services: Services, file: csv_files.CsvFile, columns: ColumnMap, zone: LocalTimes | None
 ) -> Preview:
     preview = Preview()
     try:
@@ -819,7 +819,7 @@ def _csv_import_page(
     request: Request,
     services: Services,
     name: str,
-    file: csv.CsvFile,
+    file: csv_files.CsvFile,
     choice: Choice,
     problem: str = "",
 ) -> Response:

@@ -45,8 +45,8 @@ from edge_agent.core.texts import N_
 from edge_agent.timeline.intake.cells import StudyImport
 from edge_agent.timeline.intake.imports import list_imports
 from edge_agent.timeline.intake.sent_files import NAME_MOST, StudyChoices
-from edge_agent.vitals import csv
-from edge_agent.vitals.csv import CsvFile
+from edge_agent.vitals import csv_files
+from edge_agent.vitals.csv_files import CsvFile
 
 router = APIRouter(tags=["study"], dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY])
 NAVIGATION = NavigationEntry(
@@ -156,14 +156,14 @@ def _page(
         refused=Refused(PAGE, {}, {"files": problem}) if problem else Refused(),
         imports=list(reversed(known)),
         done=next((one for one in known if one.id == done), None),
-        largest_mib=csv.MAX_FILE_BYTES // 2**20,
+        largest_mib=csv_files.MAX_FILE_BYTES // 2**20,
     )
 
 
 class _InMemory(MultiPartParser):
     """Keeps an upload in memory, so that health data is not written to the temporary folder."""
 
-    spool_max_size = csv.MAX_FILE_BYTES + 1
+    spool_max_size = csv_files.MAX_FILE_BYTES + 1
 
 
 @router.post(PAGE, include_in_schema=False)

@@ -205,9 +205,9 @@ def _timeline(services: ServicesDep, chosen: ChosenDep, device: Device = "") -> 
         if chosen is not None:
             return SessionsReader(services.options.database, chosen.shown)
         return services.reader
-    from dashboard.fleet.timeline import FleetTimeline  # psycopg: only with dashboard.source
+    from dashboard.fleet.trends import FleetTrends  # psycopg: only with dashboard.source
 
-    timeline = FleetTimeline(services.fleet, device or None)
+    timeline = FleetTrends(services.fleet, device or None)
     if not timeline.is_known():
         text = gettext("device = {device}: no such device has sent a timeline. See the page Fleet.")
         raise HTTPException(404, text.format(device=device))
@@ -250,9 +250,9 @@ class DeviceChoice:
         """Return the devices whose times were corrected in a range; only for all together."""
         if self.services.fleet is None:
             return ()
-        from dashboard.fleet.timeline import FleetTimeline  # psycopg: with dashboard.source
+        from dashboard.fleet.trends import FleetTrends  # psycopg: with dashboard.source
 
-        assert isinstance(self.reader, FleetTimeline)
+        assert isinstance(self.reader, FleetTrends)
         return self.reader.clocks_off(start_ms, end_ms, buckets)
 
     def usual_range(self, span: tuple[int, int] | None, now_ms: int) -> RangeChoice:

@@ -31,7 +31,6 @@ from edge_agent.timeline.export import bids_physioevents as physioevents
 from edge_agent.timeline.export.appliance import DepositFacts
 from edge_agent.timeline.export.bids_physioevents import TIMESTAMP, PhysioEvent, PhysioEvents
 from edge_agent.timeline.export.column import Column
-from edge_agent.timeline.export.columns import FILES, json_file
 from edge_agent.timeline.export.electrocardiograms import (
     HZ,
     Electrocardiogram,
@@ -40,6 +39,7 @@ from edge_agent.timeline.export.electrocardiograms import (
 from edge_agent.timeline.export.format import Audience, Computed, TreeFormat
 from edge_agent.timeline.export.rows import Row, Value, guard_formula, whole
 from edge_agent.timeline.export.source import ExportSource
+from edge_agent.timeline.export.table_schemas import FILES, json_file
 
 PROGRAM = "Affect Edge"
 """Name in ``GeneratedBy`` of a data set of ours."""

@@ -26,8 +26,13 @@ from edge_agent.core import clock
 from edge_agent.core.instruments import method_of
 from edge_agent.core.measures import MEASURES, table_of
 from edge_agent.core.texts import N_
-from edge_agent.timeline.export import columns
-from edge_agent.timeline.export.columns import (
+from edge_agent.timeline.export import table_schemas
+from edge_agent.timeline.export.files import write_blocks
+from edge_agent.timeline.export.format import Audience, Computed, FileFormat
+from edge_agent.timeline.export.preregistration_files import preregistration_files
+from edge_agent.timeline.export.rows import ALWAYS, SEED
+from edge_agent.timeline.export.source import ExportSource
+from edge_agent.timeline.export.table_schemas import (
     COMPUTED_TITLES,
     DESCRIPTION,
     FILES,
@@ -35,11 +40,6 @@ from edge_agent.timeline.export.columns import (
     WrittenFile,
     description,
 )
-from edge_agent.timeline.export.files import write_blocks
-from edge_agent.timeline.export.format import Audience, Computed, FileFormat
-from edge_agent.timeline.export.preregistration_files import preregistration_files
-from edge_agent.timeline.export.rows import ALWAYS, SEED
-from edge_agent.timeline.export.source import ExportSource
 
 _LEVEL = 2  # three times as fast as zlib's own default, for a fifth more bytes
 _MEDIA_TYPES = {
@@ -120,9 +120,9 @@ class _Bundle:
         self._text("vital_kind.csv", "Measures that can be tested, for analysis.R", kinds_csv())
         for path, title in _SCRIPTS.items():
             self._text(path, title, _resource(path))
-        settings = columns.json_file(self._source.appliance.settings)
+        settings = table_schemas.json_file(self._source.appliance.settings)
         self._text("settings.json", "Settings at the time of the export", settings)
-        question = columns.json_file(self._source.appliance.question)
+        question = table_schemas.json_file(self._source.appliance.question)
         self._text("question.json", "The question asked on the Analysis page", question)
         for name, title in COMPUTED_TITLES.items():
             if text := self._source.appliance.tables.get(f"{name}.csv"):
@@ -142,8 +142,8 @@ class _Bundle:
         for sha256, card in self._cards():
             name = json.loads(card)["name"]
             self._text(f"models/{name}-{sha256[:8]}.json", f"Card of the model {name}", card)
-        codebook = columns.codebook(self._files, self._source.created)
-        self._text(columns.PATH, columns.TITLE, codebook)
+        codebook = table_schemas.codebook(self._files, self._source.created)
+        self._text(table_schemas.PATH, table_schemas.TITLE, codebook)
         self._text("README.md", "Read this first", self._readme())
         with self._open(DESCRIPTION) as member:
             member.write(description(self._files, self._source.chosen.participant).encode())

@@ -19,11 +19,11 @@ from edge_agent.core.instruments import method_of
 from edge_agent.timeline.export.appliance import DepositFacts
 from edge_agent.timeline.export.bids import BIDS_VERSION, write_dataset
 from edge_agent.timeline.export.bundle import count_text, write_bundle_folder
-from edge_agent.timeline.export.columns import json_file
 from edge_agent.timeline.export.deposit_facts import Facts, Plan, UsedModel, method_text, read_facts
 from edge_agent.timeline.export.files import sha256_of
 from edge_agent.timeline.export.preregistration_files import FOLDER as PREREGISTRATIONS
 from edge_agent.timeline.export.source import ExportSource
+from edge_agent.timeline.export.table_schemas import json_file
 
 DESCRIPTOR = "ro-crate-metadata.json"
 CRATE = "https://w3id.org/ro/crate/1.1"

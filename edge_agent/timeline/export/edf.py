@@ -22,7 +22,6 @@ from edge_agent.core.study import MarkerKind
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import AnalysisOption, VitalKind
 from edge_agent.timeline.export.bids import LEFT_OUT, Event, events_of, shift_of
-from edge_agent.timeline.export.columns import json_file
 from edge_agent.timeline.export.electrocardiograms import (
     HZ,
     LARGEST_UV,
@@ -32,6 +31,7 @@ from edge_agent.timeline.export.electrocardiograms import (
 from edge_agent.timeline.export.format import TreeFormat
 from edge_agent.timeline.export.rows import Row, whole
 from edge_agent.timeline.export.source import ExportSource
+from edge_agent.timeline.export.table_schemas import json_file
 from edge_agent.timeline.read.measured import FOREVER_MS
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import IO
 
 from edge_agent.core.errors import StoreError
-from edge_agent.timeline.export.columns import DESCRIPTION, FILES, unchanged_files
 from edge_agent.timeline.export.rows import Block
+from edge_agent.timeline.export.table_schemas import DESCRIPTION, FILES, unchanged_files
 
 
 @contextmanager

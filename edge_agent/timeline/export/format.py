@@ -19,10 +19,10 @@ from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.texts import N_
 from edge_agent.timeline.database.connection import read_transaction
 from edge_agent.timeline.export.appliance import Appliance
-from edge_agent.timeline.export.columns import DESCRIPTION, FILES, WrittenFile, description
 from edge_agent.timeline.export.files import check_target_folder, new_file, new_folder
 from edge_agent.timeline.export.rows import Block, Choice
 from edge_agent.timeline.export.source import ExportSource, OnProgress
+from edge_agent.timeline.export.table_schemas import DESCRIPTION, FILES, WrittenFile, description
 from edge_agent.timeline.read.base import count_declared
 
 WriteFile = Callable[[ExportSource, IO[bytes]], None]

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from edge_agent.core.clock import iso_utc
-from edge_agent.timeline.export.columns import json_file
+from edge_agent.timeline.export.table_schemas import json_file
 from edge_agent.timeline.study.preregistrations import Preregistration
 
 FOLDER = "preregistrations"

@@ -41,7 +41,7 @@ from edge_agent.timeline.database.schema import (
     iso,
 )
 from edge_agent.timeline.database.tables import PRUNED
-from edge_agent.timeline.export.columns import FILES, SAID_OF_SESSION
+from edge_agent.timeline.export.table_schemas import FILES, SAID_OF_SESSION
 from edge_agent.timeline.read import matching
 from edge_agent.timeline.read.faces_in_view import read_faces_in_view
 from edge_agent.timeline.read.measured import FOREVER_MS

@@ -12,9 +12,9 @@ from contextlib import closing
 from typing import IO
 
 from edge_agent.core.texts import N_
-from edge_agent.timeline.export.columns import FILES, schema_of
 from edge_agent.timeline.export.format import FileFormat
 from edge_agent.timeline.export.source import ExportSource
+from edge_agent.timeline.export.table_schemas import FILES, schema_of
 
 _TYPES = {
     "string": "TEXT",

@@ -17,11 +17,11 @@ from typing import IO, Any
 
 from edge_agent.core.texts import N_
 from edge_agent.timeline.export.column import Column
-from edge_agent.timeline.export.columns import FILES, TITLES, WrittenFile
 from edge_agent.timeline.export.files import sha256_of
 from edge_agent.timeline.export.format import Audience, FileFormat, FolderFormat
 from edge_agent.timeline.export.rows import Block, Row, Value, rows_of
 from edge_agent.timeline.export.source import ExportSource
+from edge_agent.timeline.export.table_schemas import FILES, TITLES, WrittenFile
 
 # of CSV in a row group: large enough to be read fast, small enough for any memory
 _GROUP_BYTES = 8 << 20

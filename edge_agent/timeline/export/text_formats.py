@@ -13,11 +13,11 @@ from typing import IO
 
 from edge_agent import __version__
 from edge_agent.core.texts import N_
-from edge_agent.timeline.export.columns import FILES, PACKAGE, TITLES, WrittenFile, schema_of
 from edge_agent.timeline.export.files import write_blocks
 from edge_agent.timeline.export.format import FileFormat, FolderFormat
 from edge_agent.timeline.export.rows import Block, json_text
 from edge_agent.timeline.export.source import ExportSource
+from edge_agent.timeline.export.table_schemas import FILES, PACKAGE, TITLES, WrittenFile, schema_of
 
 
 def _write_table(folder: Path, name: str, blocks: Iterator[Block]) -> WrittenFile:

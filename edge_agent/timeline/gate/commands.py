@@ -53,6 +53,7 @@ from edge_agent.timeline.upkeep.erasing_again import note_forgotten
 from edge_agent.timeline.upkeep.erasure import Erasure, erase_participant
 from edge_agent.timeline.write.alert_log import ENDINGS, AlertEntry, AlertLog, Delivery
 from edge_agent.timeline.write.boots import BootRows
+from edge_agent.timeline.write.inserts import import_each
 from edge_agent.timeline.write.merged_notes import without_erased, write_note
 from edge_agent.timeline.write.portions import (
     ImportResult,
@@ -63,7 +64,6 @@ from edge_agent.timeline.write.portions import (
     remove_unfinished,
     write_in_portions,
 )
-from edge_agent.timeline.write.timeline import import_each
 
 ALERT_KIND = "agent"
 """Kind of the one alert that the dashboard raises and ends: the agent does not answer."""

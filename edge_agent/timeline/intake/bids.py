@@ -32,8 +32,8 @@ from edge_agent.timeline.export.bids import (
     SHIFTED,
 )
 from edge_agent.timeline.export.bids_physioevents import TIMESTAMP
-from edge_agent.timeline.export.columns import FILES
 from edge_agent.timeline.export.rows import strip_guard
+from edge_agent.timeline.export.table_schemas import FILES
 from edge_agent.timeline.intake import bids_files
 from edge_agent.timeline.intake.bids_files import BidsFile, Node, Recording, number, tsv_rows
 from edge_agent.timeline.intake.cells import SourceRow

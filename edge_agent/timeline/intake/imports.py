@@ -35,9 +35,9 @@ from edge_agent.timeline.upkeep import unfinished
 from edge_agent.timeline.upkeep.erasure import finish_undo
 from edge_agent.timeline.upkeep.fold import folded_days, make_anew, pruned_minutes
 from edge_agent.timeline.upkeep.row_erasure import forget_people, people_of_import
+from edge_agent.timeline.write.inserts import recorded_value
 from edge_agent.timeline.write.redating import delete_import
 from edge_agent.timeline.write.rollups import Span
-from edge_agent.timeline.write.timeline import recorded_value
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 

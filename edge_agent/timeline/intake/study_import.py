@@ -29,8 +29,8 @@ from edge_agent.timeline.intake.bids_files import opened_root
 from edge_agent.timeline.intake.cells import ImportOptions, StudyImport
 from edge_agent.timeline.intake.imports import insert_import
 from edge_agent.timeline.intake.people import People
+from edge_agent.timeline.intake.staged_rows import TimelineRows
 from edge_agent.timeline.intake.tidy import StudySource, TidySource
-from edge_agent.timeline.intake.timeline import TimelineRows
 from edge_agent.timeline.study.rows import insert_audit
 from edge_agent.timeline.upkeep.fold import make_anew
 from edge_agent.timeline.write import rollups

@@ -13,8 +13,8 @@ from typing import BinaryIO, Protocol, cast
 from edge_agent.core.brought_tables import BroughtTable
 from edge_agent.core.errors import DataFileError
 from edge_agent.timeline.database.tables import BROUGHT
-from edge_agent.timeline.export.columns import FILES
 from edge_agent.timeline.export.rows import strip_guard
+from edge_agent.timeline.export.table_schemas import FILES
 from edge_agent.timeline.intake.cells import UNREADABLE, SourceRow
 
 TABLES = tuple(table.name for table in BROUGHT if table.title)

@@ -22,14 +22,14 @@ from edge_agent.timeline.intake.imports import insert_import
 from edge_agent.timeline.study.past import PastMarker, PastSession, insert_past_marker
 from edge_agent.timeline.study.past import insert_past_session as insert_session
 from edge_agent.timeline.study.rows import insert_audit, select_sessions, session_numbered
-from edge_agent.timeline.write.portions import next_import
-from edge_agent.timeline.write.timeline import (
+from edge_agent.timeline.write.inserts import (
     write_expressions,
     write_gap,
     write_movements,
     write_rejected_frames,
     write_vitals,
 )
+from edge_agent.timeline.write.portions import next_import
 
 VideoRow = ExpressionRow | MovementRow | RejectedFrames | VitalReading | Gap
 VideoRows = Sequence[VideoRow]

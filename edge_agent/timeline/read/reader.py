@@ -26,7 +26,7 @@ from edge_agent.timeline.read.measured import FOREVER_MS
 from edge_agent.timeline.read.sessions import MeanReading
 from edge_agent.timeline.read.states import StateReader
 from edge_agent.timeline.read.stimuli import Stimulus
-from edge_agent.timeline.read.timeline import TimelineReader
+from edge_agent.timeline.read.timeline_reader import TimelineReader
 from edge_agent.timeline.read.trends import (
     EXPRESSIONS,
     SHOWN_BY_HOUR,
@@ -36,7 +36,7 @@ from edge_agent.timeline.read.trends import (
     sums_in,
 )
 from edge_agent.timeline.study.exclusions import Exclusion
-from edge_agent.timeline.write.timeline import ModelUse
+from edge_agent.timeline.write.inserts import ModelUse
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 

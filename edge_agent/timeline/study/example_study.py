@@ -32,7 +32,7 @@ from edge_agent.timeline.database.connection import insert, write_transaction
 from edge_agent.timeline.study import rows
 from edge_agent.timeline.study.past import PastSession, insert_past_consent, insert_past_session
 from edge_agent.timeline.study.protocol_runs import SelfReport, insert_reports
-from edge_agent.timeline.write.timeline import write_expressions, write_movements, write_vitals
+from edge_agent.timeline.write.inserts import write_expressions, write_movements, write_vitals
 
 PARTICIPANTS = 12
 CONDITIONS = (Emotion.ANGER, Emotion.HAPPINESS, Emotion.NEUTRAL)

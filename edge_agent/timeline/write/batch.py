@@ -23,13 +23,13 @@ from edge_agent.core.movements import MovementRow
 from edge_agent.core.readings import STOPPED, Gap, VitalReading
 from edge_agent.timeline.database.connection import insert
 from edge_agent.timeline.database.salvages import is_salvaging
-from edge_agent.timeline.write import timeline
+from edge_agent.timeline.write import inserts
 from edge_agent.timeline.write.boots import BootRows, ClockCheck
+from edge_agent.timeline.write.inserts import LastRow, ModelUse
 from edge_agent.timeline.write.open_minutes import OpenMinutes
 from edge_agent.timeline.write.outbox import ERASED, OutboxMessage, enqueue, leave_out
 from edge_agent.timeline.write.redating import redate
 from edge_agent.timeline.write.rollups import Tombstones
-from edge_agent.timeline.write.timeline import LastRow, ModelUse
 
 log = logging.getLogger(__name__)
 
@@ -377,38 +377,38 @@ class BatchWriter:
             match row:
                 case Gap() if row.reason == STOPPED:
                     within = self._options.only_in_sessions
-                    timeline.write_standstill(connection, row, boot, only_in_sessions=within)
+                    inserts.write_standstill(connection, row, boot, only_in_sessions=within)
                 case Gap():
-                    timeline.write_gap(connection, row, boot)
+                    inserts.write_gap(connection, row, boot)
                 case OutboxMessage():
                     if summarises_erased_time(tombstones, row):
                         leave_out(connection, row, ERASED)
                     else:
                         enqueue(connection, row, self._options.outbox_rows)
                 case ModelUse():
-                    timeline.write_model(connection, row)
+                    inserts.write_model(connection, row)
         interval_ms = round(self._options.interval * 1000)
         simulated = self._options.simulated
         # A salvage adds the rollups that it carries over to those that it finds.
         minutes = None if is_salvaging(connection) else self._minutes
         if minutes is not None:
             minutes.begin(connection)
-        timeline.write_expressions(
+        inserts.write_expressions(
             connection,
             _of_kind(placed, ExpressionRow),
             interval_ms,
             simulated,
             open_minutes=minutes,
         )
-        timeline.write_movements(connection, _of_kind(placed, MovementRow), interval_ms, simulated)
-        timeline.write_rejected_frames(
+        inserts.write_movements(connection, _of_kind(placed, MovementRow), interval_ms, simulated)
+        inserts.write_rejected_frames(
             connection, _of_kind(placed, RejectedFrames), interval_ms, simulated
         )
-        timeline.write_ecg(connection, _of_kind(placed, EcgStretch))
+        inserts.write_ecg(connection, _of_kind(placed, EcgStretch))
         if minutes is not None:
             times = [row.at.wall_ms for row, _ in placed if isinstance(row, Recorded)]
             minutes.close(connection, max(times, default=0))
-        return timeline.write_vitals(connection, _of_kind(placed, VitalReading)).count(False)
+        return inserts.write_vitals(connection, _of_kind(placed, VitalReading)).count(False)
 
     def write_each(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> tuple[int, int]:
         """Write rows one by one; set aside those that the database refuses.
@@ -438,7 +438,7 @@ class BatchWriter:
         for row in rows:
             if isinstance(row, ClockCheck) and row.is_start:
                 self._started = row.at
-                self._last = timeline.last_row(connection)
+                self._last = inserts.last_row(connection)
         boots = BootRows(connection)
         for row in rows:
             if isinstance(row, ClockCheck) and row.at is not None:
@@ -458,9 +458,7 @@ class BatchWriter:
         # Without a check nothing new is known of the clock: the answer would be the same as before.
         if last is None or self._started is None or not checks:
             return
-        if timeline.write_outage(
-            connection, last, self._started, only_in_sessions=only_in_sessions
-        ):
+        if inserts.write_outage(connection, last, self._started, only_in_sessions=only_in_sessions):
             self._written = last
             self._last = None
 

@@ -25,8 +25,8 @@ from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.connection import insert, read_transaction, write_transaction
 from edge_agent.timeline.write import audit
+from edge_agent.timeline.write.inserts import write_vitals
 from edge_agent.timeline.write.redating import delete_import
-from edge_agent.timeline.write.timeline import write_vitals
 
 # ruff: noqa: S608 - only our own names are put into SQL text
 

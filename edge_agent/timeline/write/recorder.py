@@ -47,8 +47,8 @@ from edge_agent.timeline.write.batch import (
 )
 from edge_agent.timeline.write.batch import Row as PendingRow
 from edge_agent.timeline.write.boots import ClockCheck
+from edge_agent.timeline.write.inserts import ModelUse
 from edge_agent.timeline.write.outbox import OutboxMessage
-from edge_agent.timeline.write.timeline import ModelUse
 
 log = logging.getLogger(__name__)
 NO_FACE_SECONDS = 3.0

@@ -23,7 +23,7 @@ from edge_agent.core.variability import Variability
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.database.upgrade import migrate
-from edge_agent.timeline.write.timeline import write_expressions, write_vitals
+from edge_agent.timeline.write.inserts import write_expressions, write_vitals
 from tests.browser.live.pages import live_page
 from tests.browser.live_agent import LiveAgent
 from tests.browser.served import Served

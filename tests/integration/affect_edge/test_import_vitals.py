@@ -17,8 +17,8 @@ from affect_edge import cli
 from affect_edge.options import row_bar
 from affect_edge.vitals import FILES_SHOWN
 from edge_agent.core.errors import AffectEdgeError, DataFileError, StoreError
-from edge_agent.timeline.intake import timeline
-from edge_agent.timeline.intake.timeline import StagedReadings
+from edge_agent.timeline.intake import staged_rows
+from edge_agent.timeline.intake.staged_rows import StagedReadings
 from tests.support.timeline import let_it_be_full, query
 from tests.support.vitals.health_exports import (
     apple_export,
@@ -322,7 +322,7 @@ def test_a_full_disk_while_readings_are_kept_aside_is_reported(
             super().__init__(file, source=source)
             self._connection.execute("PRAGMA max_page_count = 2")
 
-    monkeypatch.setattr(timeline, "StagedReadings", Full)
+    monkeypatch.setattr(staged_rows, "StagedReadings", Full)
     file = phone(tmp_path, *(rate(minute, source="w" * 150 + str(minute)) for minute in range(60)))
     done = run(file, data)
     assert isinstance(done.exception, StoreError)

@@ -23,7 +23,7 @@ from edge_agent.core.study import AttributeUse
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.database.upgrade import migrate
-from edge_agent.timeline.export.formats import all_formats
+from edge_agent.timeline.export.format_register import all_formats
 from edge_agent.timeline.study.exclusions import leave_out
 from edge_agent.timeline.study.people import agree_to_attributes
 from edge_agent.timeline.study.rows import insert_consent, insert_participant

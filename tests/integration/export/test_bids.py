@@ -18,7 +18,7 @@ from edge_agent.core.errors import StoreError
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.export.bids import seconds, subject_labels
-from edge_agent.timeline.export.formats import format_named
+from edge_agent.timeline.export.format_register import format_named
 from edge_agent.timeline.export.rows import Choice
 from tests.support.datasets.bids import downloaded_validator, judged_by_schema, validated
 from tests.support.own_neutral import calibrate_session

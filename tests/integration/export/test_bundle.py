@@ -15,8 +15,8 @@ from edge_agent.core.errors import StoreError
 from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.export.appliance import Appliance
 from edge_agent.timeline.export.bundle import BUNDLE
-from edge_agent.timeline.export.columns import COMPUTED, FILES
 from edge_agent.timeline.export.rows import Choice
+from edge_agent.timeline.export.table_schemas import COMPUTED, FILES
 from edge_agent.timeline.study.preregistrations import freeze
 from edge_agent.timeline.upkeep.erasure import erase_participant
 from edge_agent.vision.models.card import known_cards

@@ -26,7 +26,7 @@ from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.database.setting import renew_stream_epoch
 from edge_agent.timeline.upkeep.erasure import erase_participant
 from edge_agent.timeline.upkeep.retention import prune
-from edge_agent.timeline.write.timeline import ModelUse, write_model
+from edge_agent.timeline.write.inserts import ModelUse, write_model
 from tests.support.erasure import record
 from tests.support.fleet.devices import (
     messages_of,

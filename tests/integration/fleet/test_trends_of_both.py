@@ -17,7 +17,7 @@ from collector.intake import Intake
 from collector.messages import Delivery
 from dashboard.fleet.known import FleetAddress
 from dashboard.fleet.postgres import FleetDatabase
-from dashboard.fleet.timeline import FleetTimeline
+from dashboard.fleet.trends import FleetTrends
 from edge_agent.core.addresses import Address
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
@@ -85,7 +85,7 @@ def close(values: Any) -> list[Any]:
 @pytest.mark.parametrize("name", RANGES)
 def test_expressions_are_equal(name: str, here: Path, fleet: FleetDatabase) -> None:
     own = numbers(Reader(here).trend(*RANGES[name]))
-    assert numbers(FleetTimeline(fleet, "room").trend(*RANGES[name])) == own
+    assert numbers(FleetTrends(fleet, "room").trend(*RANGES[name])) == own
     assert (name == "nothing") != any(own["rows"])
 
 
@@ -93,13 +93,13 @@ def test_expressions_are_equal(name: str, here: Path, fleet: FleetDatabase) -> N
 @pytest.mark.parametrize("kind", [VitalKind.HEART_RATE, VitalKind.SYSTOLIC])
 def test_readings_are_equal(name: str, kind: VitalKind, here: Path, fleet: FleetDatabase) -> None:
     own = numbers(Reader(here).vital_trend(kind, *RANGES[name]))
-    found = numbers(FleetTimeline(fleet, "room").vital_trend(kind, *RANGES[name]))
+    found = numbers(FleetTrends(fleet, "room").vital_trend(kind, *RANGES[name]))
     assert list(found.pop("mean")) == close(own.pop("mean"))
     assert found == own
 
 
 def test_sessions_kinds_and_span_are_equal(here: Path, fleet: FleetDatabase) -> None:
-    own, there = Reader(here), FleetTimeline(fleet, "room")
+    own, there = Reader(here), FleetTrends(fleet, "room")
     around = (START_MS - DAY_MS, START_MS + DAY_MS)
     assert there.markers(*around) == own.markers(*around) != []
     assert there.conditions(*around) == own.conditions(*around) != []
@@ -110,16 +110,16 @@ def test_sessions_kinds_and_span_are_equal(here: Path, fleet: FleetDatabase) -> 
 
 def test_a_reading_of_a_time_to_come_ends_no_span(here: Path, fleet: FleetDatabase) -> None:
     of_2100 = (4_102_444_800_000 - HOUR_MS, 4_102_444_800_000 + HOUR_MS, 2)
-    room = FleetTimeline(fleet, "room")
+    room = FleetTrends(fleet, "room")
     assert sum(room.vital_trend(VitalKind.HEART_RATE, *of_2100).flagged) == 1
     last_recorded = START_MS + 5_000_150_000
-    for one in (Reader(here), room, FleetTimeline(fleet, None)):
+    for one in (Reader(here), room, FleetTrends(fleet, None)):
         span = one.span()
         assert span is not None and span[1] < last_recorded
 
 
 def test_all_devices_together_are_the_sum(here: Path, fleet: FleetDatabase) -> None:
-    every = FleetTimeline(fleet, None)
+    every = FleetTrends(fleet, None)
     for name in ("rows", "minutes", "hours", "days"):
         start_ms, end_ms, _ = RANGES[name]
         rows = [sum(one.trend(start_ms, end_ms, 20).rows) for one in _each(fleet)]
@@ -138,8 +138,8 @@ def test_all_devices_together_are_the_sum(here: Path, fleet: FleetDatabase) -> N
     assert span is not None and span[0] <= START_MS < span[1]
 
 
-def _each(fleet: FleetDatabase) -> list[FleetTimeline]:
-    return [FleetTimeline(fleet, "room"), FleetTimeline(fleet, "hall")]
+def _each(fleet: FleetDatabase) -> list[FleetTrends]:
+    return [FleetTrends(fleet, "room"), FleetTrends(fleet, "hall")]
 
 
 def test_the_page_has_a_list_of_devices_and_programs_name_the_device(

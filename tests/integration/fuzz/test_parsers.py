@@ -42,7 +42,7 @@ from edge_agent.vision.models.card import MODELS_FOLDER, read_card
 from edge_agent.vision.stills import load_picture
 from edge_agent.vitals import gatt
 from edge_agent.vitals.column_map import ColumnMap
-from edge_agent.vitals.csv import CsvFile
+from edge_agent.vitals.csv_files import CsvFile
 from edge_agent.vitals.csv_readings import all_readings
 from edge_agent.vitals.guessed_columns import guess_map
 from edge_agent.vitals.health.exports import open_export

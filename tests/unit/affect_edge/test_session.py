@@ -17,7 +17,7 @@ from edge_agent.core.readings import VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.study.sessions import Study
-from edge_agent.timeline.write.timeline import write_vitals
+from edge_agent.timeline.write.inserts import write_vitals
 from tests.support.timeline import database, query
 
 

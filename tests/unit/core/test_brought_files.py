@@ -11,7 +11,7 @@ import pytest
 from edge_agent.core.brought_files import kind_of
 from edge_agent.core.errors import DataFileError
 from edge_agent.vision.face_tables import Choice, read_face_table
-from edge_agent.vitals.csv import read_file
+from edge_agent.vitals.csv_files import read_file
 from edge_agent.vitals.health.exports import open_export
 
 EDF = b"0       X X X X".ljust(168) + b"02.10.2606.00.00" + b"512     EDF+C".ljust(52)

@@ -15,7 +15,7 @@ from edge_agent.core.errors import DataFileError
 from edge_agent.core.readings import LocalTimes, VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.column_map import ColumnMap
-from edge_agent.vitals.csv import CsvFile
+from edge_agent.vitals.csv_files import CsvFile
 from edge_agent.vitals.csv_readings import all_readings, rows_of
 from edge_agent.vitals.guessed_columns import columns_without_guess, guess_map
 from edge_agent.vitals.passed_over import PassedOver, Remark

@@ -23,7 +23,7 @@ from edge_agent.core.errors import VitalsError, VitalsReason
 from edge_agent.core.readings import Gap, VitalFlag, VitalReading
 from edge_agent.core.vitals import SensorKind, VitalKind
 from edge_agent.timeline.database.connection import write_transaction
-from edge_agent.timeline.write.timeline import write_gap, write_vitals
+from edge_agent.timeline.write.inserts import write_gap, write_vitals
 from edge_agent.vitals import polar
 from edge_agent.vitals.sensor import BluetoothVitals, Sensor, SensorSession
 from edge_agent.vitals.sources import Link

@@ -11,7 +11,7 @@ from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.readings import LocalTimes
 from edge_agent.vitals.column_map import ColumnMap
-from edge_agent.vitals.csv import CsvFile
+from edge_agent.vitals.csv_files import CsvFile
 from edge_agent.vitals.csv_readings import all_readings
 from edge_agent.vitals.guessed_columns import guess_map
 from edge_agent.vitals.zone_names import zone_in_name

@@ -26,7 +26,7 @@ from edge_agent.core.study import (
 )
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
-from edge_agent.vitals.guesses import how_to_choose
+from edge_agent.vitals.column_names import how_to_choose
 from edge_agent.vitals.health.files import Member, RowValidator, readable
 from edge_agent.vitals.health.samples import Channel
 from edge_agent.vitals.health.xdf.container import Container, Stream, is_xdf, walk

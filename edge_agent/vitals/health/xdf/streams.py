@@ -17,7 +17,7 @@ from edge_agent.core.lab_streams import EXPRESSION, MOVEMENTS
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import Scale, VitalKind
-from edge_agent.vitals.guesses import how_to_choose, read_names
+from edge_agent.vitals.column_names import how_to_choose, read_names
 from edge_agent.vitals.health.files import ChannelChoice
 from edge_agent.vitals.health.xdf.container import Channel, Stream, is_ours
 

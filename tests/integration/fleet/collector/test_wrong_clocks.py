@@ -17,7 +17,7 @@ from collector.intake import Intake
 from collector.messages import Delivery
 from dashboard.fleet.known import FleetAddress
 from dashboard.fleet.postgres import FleetDatabase, read_devices
-from dashboard.fleet.timeline import FleetTimeline
+from dashboard.fleet.trends import FleetTrends
 from edge_agent.core.addresses import Address
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.schema import DAY_MS, HOUR_MS, MINUTE_MS
@@ -65,7 +65,7 @@ def told(there: Any, device: ClockedDevice, minutes: float) -> ClockedDevice:
 
 def counts(fleet: FleetDatabase, name: str, device: str | None = None) -> list[tuple[Any, ...]]:
     """Return the rows of expressions and the readings of each step, and their means."""
-    reader = FleetTimeline(fleet, device)
+    reader = FleetTrends(fleet, device)
     trend = reader.trend(*AROUND[name])
     vital = reader.vital_trend(HEART, *AROUND[name])
     return list(zip(trend.starts, trend.rows, vital.n, vital.mean, vital.most, strict=True))
@@ -94,7 +94,7 @@ def test_rows_of_a_wrong_clock_lie_where_they_belong(
     wrong = ClockedDevice.make(tmp_path, "wrong", ahead_ms=ahead_ms)
     wrong.record(10)
     wrong.send(there)
-    every = FleetTimeline(fleet, None)
+    every = FleetTrends(fleet, None)
     assert every.clocks_off(*AROUND[name]) == ()  # one message proves nothing
     if name == "minutes":
         assert counts(fleet, name) == alone
@@ -104,7 +104,7 @@ def test_rows_of_a_wrong_clock_lie_where_they_belong(
     assert (off.device, off.doubt_ms) == ("wrong", 1_000)
     assert off.ahead_ms == pytest.approx(ahead_ms, abs=20_000)
     # alone it is shown by its own clock
-    reader = FleetTimeline(fleet, "wrong")
+    reader = FleetTrends(fleet, "wrong")
     assert reader.clocks_off(*AROUND[name]) == ()
     trend = reader.trend(RECORDED_MS - 4 * DAY_MS, RECORDED_MS + 4 * DAY_MS, 192)
     own = [at for at, rows in zip(trend.starts, trend.rows, strict=True) if rows]
@@ -118,12 +118,12 @@ def test_where_its_clock_says_nothing_is_shown_of_it(
     """In a year it will be the year of this clock: its rows are not shown then either."""
     year = 365 * DAY_MS
     told(there, ClockedDevice.make(tmp_path, "wrong", ahead_ms=year), 10)
-    every = FleetTimeline(fleet, None)
+    every = FleetTrends(fleet, None)
     there_ms = RECORDED_MS + year
     for start, end in ((there_ms, there_ms + HOUR_MS), (there_ms - DAY_MS, there_ms + 20 * DAY_MS)):
         assert not any(every.trend(start, end, 60).rows)
         assert not any(every.vital_trend(HEART, start, end, 60).n)
-    assert any(FleetTimeline(fleet, "wrong").trend(there_ms, there_ms + HOUR_MS, 60).rows)
+    assert any(FleetTrends(fleet, "wrong").trend(there_ms, there_ms + HOUR_MS, 60).rows)
     assert every.span() == (RECORDED_MS, RECORDED_MS)
 
 
@@ -132,7 +132,7 @@ def test_what_a_server_of_time_has_set_is_never_moved(
 ) -> None:
     told(there, ClockedDevice.make(tmp_path, "sure", ahead_ms=2 * HOUR_MS, synchronised=True), 10)
     assert [one[2] for one in clocks(there) if one[0] == "sure"] == [1_000]
-    assert FleetTimeline(fleet, None).clocks_off(*AROUND["hours"]) == ()
+    assert FleetTrends(fleet, None).clocks_off(*AROUND["hours"]) == ()
     hours = {at for at, rows, *_ in counts(fleet, "hours") if rows}
     assert hours == {RECORDED_MS, RECORDED_MS + 2 * HOUR_MS}
 
@@ -155,7 +155,7 @@ def test_a_backlog_that_comes_late_falsifies_nothing(
     slow.speak(there, late_ms=2 * HOUR_MS)
     ((_, ahead, doubt),) = [one for one in clocks(there) if one[0] == "slow"]
     assert ahead == pytest.approx(0, abs=20_000) and doubt == 1_000
-    assert FleetTimeline(fleet, None).clocks_off(*AROUND["minutes"]) == ()
+    assert FleetTrends(fleet, None).clocks_off(*AROUND["minutes"]) == ()
     assert counts(fleet, "minutes") == twice(alone)
     # the newest message alone says that the clock is behind; the page Fleet knows better
     (latest,) = there.execute("SELECT clock_ahead_ms FROM fleet.stream WHERE device = 'slow'")
@@ -198,9 +198,9 @@ def test_a_machine_that_starts_with_the_same_time_again_is_distinguished(
     assert len(query(device.path, "SELECT DISTINCT boot_id FROM boot")) == 2
     assert counts(fleet, name) == twice(alone)
     right_ms = RECORDED_MS // HOUR_MS * HOUR_MS
-    assert FleetTimeline(fleet, None).span() == (right_ms, right_ms)
+    assert FleetTrends(fleet, None).span() == (right_ms, right_ms)
     forget(there, "right")
-    assert FleetTimeline(fleet, None).span() == (right_ms, right_ms), "alone, too"
+    assert FleetTrends(fleet, None).span() == (right_ms, right_ms), "alone, too"
 
 
 def test_two_collectors_at_once_keep_one_estimate(

@@ -10,7 +10,7 @@ from dashboard.questions.comparison.computing import face_reading
 from edge_agent.core.expression import Emotion
 from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.database.upgrade import migrate
-from edge_agent.timeline.write.timeline import ModelUse, write_model
+from edge_agent.timeline.write.inserts import ModelUse, write_model
 from edge_agent.vision.models.card import find_model, read_card
 
 

@@ -14,7 +14,7 @@ import pytest
 from dashboard.analysis.readings.sites import pooled_number, sessions_by_site
 from dashboard.export_jobs import StudyExport, export_sites
 from edge_agent.core.errors import StoreError
-from edge_agent.timeline.export.formats import format_named
+from edge_agent.timeline.export.format_register import format_named
 from edge_agent.timeline.export.rows import Choice
 from tests.support.studies import add_session, heart
 from tests.support.timeline import timeline

@@ -15,7 +15,7 @@ from edge_agent.timeline.database.connection import connect
 from edge_agent.timeline.database.dashboard_file import read_dashboard
 from edge_agent.timeline.database.schema import DATABASE_NAME
 from edge_agent.timeline.database.schema import NAMES as EXPRESSIONS
-from edge_agent.timeline.export import columns
+from edge_agent.timeline.export import table_schemas
 from edge_agent.vitals import column_map
 from tests.support.timeline import timeline
 from tools.write_tables import MANY, with_table
@@ -124,7 +124,7 @@ def test_every_time_in_a_table_has_its_unit(tmp_path: Path) -> None:
                 assert unit == "ms", f"{heading}.{column}"
 
 
-@pytest.mark.parametrize("name", columns.FILES)
+@pytest.mark.parametrize("name", table_schemas.FILES)
 def test_every_exported_file_is_listed_with_its_columns(name: str) -> None:
     found = re.search(rf"^\| `{name}\.csv` \| ([^|]*) \|$", TEXT, re.MULTILINE)
     assert found, name
@@ -132,7 +132,7 @@ def test_every_exported_file_is_listed_with_its_columns(name: str) -> None:
     for first, last in re.findall(r"`(\w+)`(?: … `(\w+)`)?", found[1]):
         names = MOVEMENTS if first == MOVEMENTS[0] else EXPRESSIONS if last else ("",)
         listed += [first.replace(names[0], one) if last else first for one in names]
-    assert listed == [column.name for column in columns.FILES[name]]
+    assert listed == [column.name for column in table_schemas.FILES[name]]
 
 
 def test_data_page_describes_each_view(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Emotion, ExpressionRow
 from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.read.reader import Reader
-from edge_agent.timeline.write.timeline import write_expressions
+from edge_agent.timeline.write.inserts import write_expressions
 from tests.support.timeline import START_MS, mostly, query, reading, session_row, timeline
 
 ROLLUPS = ("expression_minute", "expression_hour", "vital_minute", "vital_hour")

@@ -48,7 +48,7 @@ from edge_agent.timeline.database.upgrade_steps import (
 from edge_agent.timeline.intake.imports import list_imports, undo_import
 from edge_agent.timeline.salvage.rescue import Rescue, find_damage
 from edge_agent.timeline.upkeep.erasure import erase_participant
-from edge_agent.timeline.write.timeline import ModelUse, write_model
+from edge_agent.timeline.write.inserts import ModelUse, write_model
 from tests.golden.tables import schema_shape
 from tests.support.first_release import SCRIPTS, ask, first_dashboard, first_database, rows_in
 from tests.support.timeline import query, reading, timeline

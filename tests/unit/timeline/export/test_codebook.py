@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.export.appliance import Appliance
-from edge_agent.timeline.export.columns import COMPUTED, FILES
-from edge_agent.timeline.export.formats import format_named
+from edge_agent.timeline.export.format_register import format_named
+from edge_agent.timeline.export.table_schemas import COMPUTED, FILES
 from tests.support.timeline import timeline
 
 

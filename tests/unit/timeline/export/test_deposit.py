@@ -16,7 +16,7 @@ from edge_agent.config.settings import Settings
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.export.appliance import Appliance, public_settings
 from edge_agent.timeline.export.bundle import METHOD_OF_ANALYSIS
-from edge_agent.timeline.export.formats import format_named
+from edge_agent.timeline.export.format_register import format_named
 from edge_agent.timeline.export.rows import Choice
 from edge_agent.timeline.study.preregistrations import freeze
 from edge_agent.vision.models.card import known_cards

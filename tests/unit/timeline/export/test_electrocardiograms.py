@@ -15,7 +15,7 @@ from edge_agent.core.electrocardiogram import EcgStretch, pack
 from edge_agent.timeline.export import edf
 from edge_agent.timeline.export.edf import EDF
 from edge_agent.timeline.export.electrocardiograms import Electrocardiogram
-from edge_agent.timeline.export.formats import format_named
+from edge_agent.timeline.export.format_register import format_named
 from edge_agent.timeline.write.recorder import Recorder
 from tests.support.timeline import instant, query, session_row, timeline
 

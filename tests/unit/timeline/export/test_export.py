@@ -18,8 +18,8 @@ from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, StoreError
 from edge_agent.core.study import NewSession, Purpose
 from edge_agent.timeline.export.bundle import BUNDLE
-from edge_agent.timeline.export.columns import FILES
 from edge_agent.timeline.export.rows import Choice
+from edge_agent.timeline.export.table_schemas import FILES
 from edge_agent.timeline.export.text_formats import CSV, JSON, NDJSON
 from edge_agent.timeline.study.past import give_past_consent
 from edge_agent.timeline.study.sessions import Study

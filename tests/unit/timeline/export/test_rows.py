@@ -19,8 +19,8 @@ from edge_agent.core.expression import Emotion
 from edge_agent.core.study import MarkerKind
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.connection import connect
-from edge_agent.timeline.export.columns import FILES
 from edge_agent.timeline.export.rows import cell, strip_guard
+from edge_agent.timeline.export.table_schemas import FILES
 from edge_agent.timeline.export.text_formats import CSV
 from edge_agent.timeline.read.matching import OBSERVED, Matching
 from edge_agent.timeline.read.observed import read_face_labels

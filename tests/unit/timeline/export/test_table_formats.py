@@ -22,11 +22,11 @@ from edge_agent.core.readings import VitalFlag
 from edge_agent.timeline.database.connection import read_transaction
 from edge_agent.timeline.export import table_formats
 from edge_agent.timeline.export.appliance import Appliance
-from edge_agent.timeline.export.columns import FILES
 from edge_agent.timeline.export.rows import Choice
 from edge_agent.timeline.export.source import ExportSource
 from edge_agent.timeline.export.sqlite import SQLITE
 from edge_agent.timeline.export.table_formats import PARQUET, SAV, XLSX
+from edge_agent.timeline.export.table_schemas import FILES
 from tests.support.timeline import reading, row, session_row, timeline
 
 ROOT = Path(__file__).resolve().parents[4]

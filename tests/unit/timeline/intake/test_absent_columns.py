@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from edge_agent.core.expression import EMOTIONS
-from edge_agent.timeline.intake.timeline import ABSENT
+from edge_agent.timeline.intake.staged_rows import ABSENT
 from tests.unit.timeline.intake.conftest import Here
 from tests.unit.timeline.intake.test_refused import at, study
 

@@ -18,7 +18,7 @@ from edge_agent.timeline.intake.corrections import (
     removed_readings,
 )
 from edge_agent.timeline.upkeep.erasure import erase_participant
-from edge_agent.timeline.write.timeline import import_each
+from edge_agent.timeline.write.inserts import import_each
 from tests.support.clocks.dated import assert_rollups_are_those_of_the_rows
 from tests.support.timeline import instant, query, session_row, timeline
 

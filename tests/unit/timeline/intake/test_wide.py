@@ -15,7 +15,7 @@ from affect_edge import cli
 from dashboard.__main__ import main as dashboard
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.vitals import MMHG_IN_KPA, VitalKind
-from edge_agent.vitals.csv import CsvFile
+from edge_agent.vitals.csv_files import CsvFile
 from edge_agent.vitals.wide import CODES, Cell, guessed_cell, told_cell, wide_columns
 from tests.unit.timeline.intake.conftest import Here
 

@@ -24,7 +24,7 @@ from edge_agent.timeline.read.reader import (
     session_counts,
 )
 from edge_agent.timeline.study.sessions import Study
-from edge_agent.timeline.write.timeline import ModelUse, write_model
+from edge_agent.timeline.write.inserts import ModelUse, write_model
 from tests.support.timeline import (
     START_MS,
     instant,

@@ -23,8 +23,8 @@ from edge_agent.timeline.study.declarations import (
 from edge_agent.timeline.study.marker_changes import correct_marker, marker_changes, remove_marker
 from edge_agent.timeline.study.past import PastMarker
 from edge_agent.timeline.upkeep.erasure import erase_participant
+from edge_agent.timeline.write.inserts import write_expressions
 from edge_agent.timeline.write.open_minutes import OpenMinutes
-from edge_agent.timeline.write.timeline import write_expressions
 from tests.support.timeline import (
     START_MS,
     Row,

@@ -13,8 +13,8 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.upkeep.fold import fold_rollups
 from edge_agent.timeline.write import portions
+from edge_agent.timeline.write.inserts import import_each
 from edge_agent.timeline.write.portions import import_readings
-from edge_agent.timeline.write.timeline import import_each
 from tests.support.clocks.dated import assert_rollups_are_those_of_the_rows
 from tests.support.timeline import instant, query, reading, timeline
 

@@ -13,7 +13,7 @@ from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.database.schema import HOUR_MS
 from edge_agent.timeline.read.reader import Reader
 from edge_agent.timeline.upkeep.fold import make_anew, pruned_minutes
-from edge_agent.timeline.write.timeline import write_expressions
+from edge_agent.timeline.write.inserts import write_expressions
 from tests.support.clocks.dated import assert_rollups_are_those_of_the_rows
 from tests.support.clocks.machine import Machine, Writing, rows_at
 from tests.support.timeline import START_MS, query

@@ -24,9 +24,9 @@ from edge_agent.timeline.upkeep.retention import prune
 from edge_agent.timeline.upkeep.row_erasure import erase_rows
 from edge_agent.timeline.write import redating
 from edge_agent.timeline.write.boots import ClockCheck
+from edge_agent.timeline.write.inserts import import_each
 from edge_agent.timeline.write.outbox import OutboxMessage
 from edge_agent.timeline.write.portions import import_readings
-from edge_agent.timeline.write.timeline import import_each
 from tests.support.clocks.dated import (
     assert_rollups_are_those_of_the_rows,
     study_with_session,

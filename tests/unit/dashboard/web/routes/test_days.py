@@ -26,7 +26,7 @@ from edge_agent.timeline.study.example_study import (
     seed_example_weeks,
 )
 from edge_agent.timeline.study.sessions import Study
-from edge_agent.timeline.write.timeline import ModelUse, write_model
+from edge_agent.timeline.write.inserts import ModelUse, write_model
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.dashboard import consenting, log_in_as
 from tests.support.timeline import START_MS, add, copied, database, instant, reading, row

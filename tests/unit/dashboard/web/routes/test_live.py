@@ -30,7 +30,7 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.live.feed import LiveServer
 from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.database.dashboard_file import write_dashboard
-from edge_agent.timeline.write.timeline import write_vitals
+from edge_agent.timeline.write.inserts import write_vitals
 from tests.support.dashboard import consenting, fill
 from tests.support.timeline import observation, reading, recognition
 

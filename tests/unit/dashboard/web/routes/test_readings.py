@@ -17,7 +17,7 @@ from edge_agent.core.bounds import COLUMNS_MOST, LINE_MOST
 from edge_agent.core.clock import now
 from edge_agent.core.study import NewSession, Purpose
 from edge_agent.timeline.intake.imports import undo_import
-from edge_agent.vitals.csv import MAX_FILE_BYTES
+from edge_agent.vitals.csv_files import MAX_FILE_BYTES
 from tests.support.clocks.simulated_time import Seconds
 from tests.support.dashboard import consenting, log_in_as
 from tests.support.timeline import query

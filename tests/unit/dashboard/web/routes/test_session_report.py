@@ -14,7 +14,7 @@ from edge_agent.core.study import MarkerKind, NewSession, Purpose
 from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.study.rows import insert_consent, insert_participant
 from edge_agent.timeline.study.sessions import Study
-from edge_agent.timeline.write.timeline import write_movements
+from edge_agent.timeline.write.inserts import write_movements
 from tests.support.dashboard import add_session, fill
 from tests.support.timeline import movements, query
 

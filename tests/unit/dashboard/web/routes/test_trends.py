@@ -14,7 +14,7 @@ from edge_agent.core.clock import Instant, now
 from edge_agent.core.movements import MovementRow
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.connection import write_transaction
-from edge_agent.timeline.write.timeline import write_movements
+from edge_agent.timeline.write.inserts import write_movements
 from tests.support.dashboard import add_session, fill, log_in_as
 from tests.support.timeline import movement_row, movements, query, timeline
 

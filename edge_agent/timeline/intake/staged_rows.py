@@ -53,7 +53,7 @@ from edge_agent.timeline.intake.tidy import StudySource
 from edge_agent.timeline.read.base import flags_of
 from edge_agent.timeline.study.marker_changes import checked_reason
 from edge_agent.timeline.study.protocol_runs import NUMBER_ANSWERS
-from edge_agent.timeline.write.timeline import recorded_value
+from edge_agent.timeline.write.inserts import recorded_value
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 

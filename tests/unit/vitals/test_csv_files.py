@@ -14,10 +14,10 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.readings import LocalTimes, VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.timeline.export.columns import VITAL
+from edge_agent.timeline.export.table_schemas import VITAL
 from edge_agent.timeline.write.portions import import_readings
 from edge_agent.vitals.column_map import ColumnMap
-from edge_agent.vitals.csv import MAX_FILE_BYTES, PROBLEMS_MOST, CsvFile, read_file
+from edge_agent.vitals.csv_files import MAX_FILE_BYTES, PROBLEMS_MOST, CsvFile, read_file
 from edge_agent.vitals.csv_readings import all_readings, read_readings, rows_of
 from edge_agent.vitals.dates import guess_dates
 from edge_agent.vitals.guessed_columns import guess_columns, guess_map

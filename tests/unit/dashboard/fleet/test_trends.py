@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("psycopg", reason="pip install -e '.[fleet]'")
 
-from dashboard.fleet.timeline import FleetTimeline
+from dashboard.fleet.trends import FleetTrends
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.schema import DAY_MS, HOUR_MS
 
@@ -59,10 +59,10 @@ class Played:
 
 def timeline(
     device: str | None, rows: list[Any], *streams: tuple[int, bool]
-) -> tuple[FleetTimeline, Played]:
+) -> tuple[FleetTrends, Played]:
     played = Played(list(streams) or [(1, True), (2, False)], rows)
     database: Any = played
-    return FleetTimeline(database, device), played
+    return FleetTrends(database, device), played
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def _of_rows(*, with_means: bool) -> str:
 _FACES = Table("expression", _OF_ALL, _of_rows(with_means=False), which_rows=" AND is_primary = 1")
 
 
-class FleetTimeline:
+class FleetTrends:
     """Answers what the Trends page asks, from what collectors wrote; for one thread at a time.
 
     What a device sent before its database was restored counts as far as the newer stream does not

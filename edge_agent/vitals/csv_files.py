@@ -29,8 +29,8 @@ from edge_agent.core.given_readings import Origin, flag_near_pressures, reading_
 from edge_agent.core.readings import LocalTimes, VitalFlag, VitalReading
 from edge_agent.core.texts import N_, Message, text_of
 from edge_agent.vitals.column_map import DERIVED, OPTIONAL, OURS, ColumnMap, is_number
+from edge_agent.vitals.column_names import bare_name, how_to_choose, names_readings
 from edge_agent.vitals.dates import DateOrder, iso_of
-from edge_agent.vitals.guesses import bare_name, how_to_choose, names_readings
 from edge_agent.vitals.recordings import recording_of
 from edge_agent.vitals.row_times import TIME_OF_DAY, RowTimes
 from edge_agent.vitals.zone_names import (
