@@ -54,7 +54,7 @@ SIZE = 320, 240
 Labels = dict[tuple[int, int], Emotion | None]
 """Second and track → label."""
 FIRST_SEED = 41000
-"""Of the first of the eight series of walks that judged (training/RESULTS.md)."""
+"""Of the first of the walks that judged."""
 WALKS = 14
 LATER = 0.5
 """How much later the third chain films, frames."""
