@@ -51,7 +51,7 @@ class Recording(TrendData):
     Attributes:
         zero_ms: what the axis counts from; ``None``: the start.
         left_out: what is left out of the analysis at present.
-        not_known: stretches with a face of which it is not known whose it is.
+        not_known: stretches with a face that may not be the participant's.
     """
 
     zero_ms: int | None = None
@@ -141,7 +141,7 @@ class Timeline:
         flags: numbered notes and baselines of the first session.
         left_out: stretches that are left out of the analysis, with their reasons; of one session
             over all that is drawn, of two each over its own strip.
-        not_known: stretches of the strips with a face of which it is not known whose it is.
+        not_known: stretches of the strips with a face that may not be the participant's.
         foot: where the panels end.
     """
 

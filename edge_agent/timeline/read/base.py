@@ -197,7 +197,7 @@ def count_declared(connection: sqlite3.Connection, *, unknown: bool = False) -> 
 
     Args:
         connection: to read from.
-        unknown: whether those count, too, of which it is not known whose they are.
+        unknown: whether faces count, too, that may not be the participant's.
     """
     stretches = connection.execute(f"SELECT first, last FROM ({DECLARED_STRETCHES})").fetchall()
     if not stretches and not unknown:

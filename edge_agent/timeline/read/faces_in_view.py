@@ -383,10 +383,7 @@ def in_words(view: FacesInView) -> str:
 
 def _not_known(view: FacesInView) -> Iterator[str]:
     if view.not_known_s:
-        text = N_(
-            "For {time} a face was in view of which it is not known whose it is: that time is in "
-            "no figure."
-        )
+        text = N_("For {time} it is not known whose face was in view: that time is in no figure.")
         yield Message(text, time=_time(view.not_known_s))
 
 

@@ -223,7 +223,7 @@ def _check_free(
     if not connection.execute(f"SELECT {either}", span * len(ATTRIBUTED)).fetchone()[0]:
         raise StudyError(
             N_(
-                "From {start} to {end} no face was recorded of which it is not known whose it is. "
+                "Between {start} and {end} there is no face that still needs an owner. "
                 "Choose a stretch that the page lists."
             ),
             start=write(span[0]),

@@ -1,4 +1,4 @@
-"""Faces of which it is not known whose they are, in the questions that can count them."""
+"""Faces that may not be the participant's, in the questions that can count them."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from dashboard.questions.week.words import weeks_in_words
 from edge_agent.core.expression import Whose
 
 MAYBE_OTHERS = "It is not known whether it was always the same person."
-NOT_KNOWN = "For 3 min a face was in view of which it is not known whose it is"
+NOT_KNOWN = "For 3 min it is not known whose face was in view"
 
 
 @pytest.mark.parametrize(

@@ -198,7 +198,7 @@ def test_nurse_who_is_not_known_gives_the_week_no_distress(tmp_path: Path) -> No
     (week,) = weeks_in_words(database, "P-01", day, None)
     assert week.model.face_ms == 1_199_000
     assert week.model.figures[0].value == 0
-    told = "For 30 min a face was in view of which it is not known whose it is"
+    told = "For 30 min it is not known whose face was in view"
     assert told in week.model.faces_sentence
     assert told in write_letter(database, "P-01", day, 1, "hall").body
 

@@ -143,7 +143,7 @@ def test_export_gives_declared_rows_as_they_count(path: Path, tmp_path: Path) ->
         ((40, 30), "x", "does not follow its start"),
         ((20, 30), " ", "Give a reason of 1 to 68 characters"),
         ((20, 30), "x" * 69, "Give a reason of 1 to 68 characters"),
-        ((42, 60), "x", "From 0:42 to 1:00 no face was recorded of which it is not known"),
+        ((42, 60), "x", "Between 0:42 and 1:00 there is no face that still needs an owner"),
         ((60, 80), "x", "Of session 1, 1:10 to 1:15 is declared already: first"),
     ],
 )

@@ -98,6 +98,6 @@ def test_seat_is_proposed_for_a_standing_session_and_drawn_on_live(
 
     page = client.get(PAGE).text
 
-    assert ("Proposed: only a face in the seat counts." in page) is proposed
+    assert ("Proposal: count only a face in the seat." in page) is proposed
     assert '<rect class="face-seat" x="192.0" y="96.0" width="256.0" height="288.0"/>' in page
     assert ('data-seat="0.3 0.2 0.4 0.6"' in client.get("/live").text) is drawn
