@@ -64,6 +64,7 @@ from dashboard.analysis.inference.loss import (
 )
 from dashboard.analysis.inference.measures import MeasuredValue, compare_measures, measured_values
 from dashboard.analysis.inference.mixed import Main, VitalPair, main_analysis, models_of
+from dashboard.analysis.inference.neighbours import neighbours
 from dashboard.analysis.inference.sensitivity import C, S, sensitivity, without_own_neutral
 from dashboard.analysis.inference.skin import skin_by_state, skin_times
 from dashboard.analysis.inference.spread import Spread, spread_of
@@ -116,6 +117,7 @@ from dashboard.analysis.results import (
     MatchModel,
     MeanModel,
     ModelTestModel,
+    NeighboursModel,
     PeriodModel,
     PlainLabelsModel,
     SensitivityModel,
@@ -302,6 +304,7 @@ class Choices:
         mixture: how far windows hold several states; ``None`` without windows.
         without_baseline: sessions without a baseline, where a change is asked for.
         baselines: means at rest, where a change is asked for.
+        levels: the readings before a baseline was taken away, in the same order.
     """
 
     matched: dict[MatchingChoice, StateReadings]
@@ -309,11 +312,25 @@ class Choices:
     mixture: Mixture | None
     without_baseline: int
     baselines: Mapping[Place, float] = field(default_factory=dict)
+    levels: tuple[StateReadings, ...] = ()
 
     @property
     def declared(self) -> StateReadings:
         # Dicts keep their order, and the declared choice was put in first.
         return next(iter((self.matched or self.settled).values()))
+
+    def neighbours(
+        self, query: AnalysisQuery, sessions: Iterable[Session]
+    ) -> tuple[NeighboursModel, ...]:
+        """Return each comparison under all choices and sources, not tested.
+
+        Where all times are made up, nothing settles: only sources differ.
+        """
+        choices: tuple[MatchingChoice | SettlingChoice, ...] = (*self.matched, *self.settled)
+        tried = list(zip(choices, self.levels, strict=True))
+        if all(one.has_made_up_times for one in sessions):
+            tried = tried[:1]
+        return neighbours(query, tried, self.baselines)
 
 
 def read_choices(
@@ -338,7 +355,7 @@ def read_choices(
         every = find_readings(reader, query, sessions, stimuli, settlings)
         settled = dict(zip(settlings, every, strict=True))
     if query.outcome is not Outcome.CHANGE:
-        return Choices(matched, settled, mixed, 0)
+        return Choices(matched, settled, mixed, 0, levels=tuple(every))
     baselines = find_baselines(reader, query, sessions)
     return Choices(
         {choice: less_baseline(one, baselines) for choice, one in matched.items()},
@@ -347,6 +364,7 @@ def read_choices(
         # Of the declared choice, which comes first: the others only stand beside it.
         without_baseline(every[0], baselines),
         baselines,
+        tuple(every),
     )
 
 
@@ -476,6 +494,7 @@ def _analysis_of(
             choices.settled if is_timed else {},
             settling_choices,
         ),
+        neighbours=choices.neighbours(query, sessions) if query.sensitivity else (),
         own_neutral_sessions=calibrated,
         without_own_neutral=_without_own_neutral(
             reader, query, sessions if calibrated else (), compared, choices.baselines
@@ -519,6 +538,27 @@ def _analysis_of(
         if check and faces
         else None,
     )
+
+
+def read_neighbours(
+    reader: Reader, query: AnalysisQuery, sessions: tuple[Session, ...]
+) -> tuple[NeighboursModel, ...]:
+    """Read what the difference of each comparison comes to under other choices, and nothing else.
+
+    Args:
+        reader: the timeline.
+        query: the question, with the sources that count.
+        sessions: those that are analysed.
+
+    Raises:
+        StatisticsError: a reading cannot be computed with.
+        StoreError: the database cannot be read.
+    """
+    query = query.model_copy(update={"sensitivity": True})
+    with reader.at_one_moment():
+        stimuli = reader.stimuli([session.id for session in sessions])
+        shown = reader.face_labels(sessions) if query.state is StateBy.OBSERVED else {}
+        return read_choices(reader, query, sessions, stimuli, shown).neighbours(query, sessions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -252,6 +252,47 @@ class SettlingSensitivityModel(_SensitivityModel):
     )
 
 
+class NeighbourModel(Model):
+    """One comparison under a choice that could have been declared; it is not tested."""
+
+    settling: float | None = Field(
+        description="By condition and self-report: seconds of each stimulus that are left out"
+    )
+    window: float | None = Field(
+        description="By observed emotion: seconds of expression before a reading"
+    )
+    lag: float | None = Field(
+        description="By observed emotion: seconds by which the vital follows the face"
+    )
+    source: str = Field(description="The source that is preferred; empty: as the question has it")
+    declared: bool = Field(description="Whether this is what the question asks for")
+    n_first: int = Field(description="Participants on the first side; with pairs the pairs")
+    n_second: int = Field(description="Participants on the second side; with pairs the same")
+    difference: float | None = Field(
+        description="Mean difference as the t-test has it; null where too few people have both "
+        "states"
+    )
+
+
+class NeighboursModel(Model):
+    """One comparison under each choice that could have been declared; none of them is tested."""
+
+    vital: Measure = Field(description="What was measured")
+    first: str = Field(description="First state")
+    second: str = Field(description="Second state")
+    computed: int = Field(description="Choices that have a difference")
+    low: float | None = Field(description="Smallest difference; null without any")
+    high: float | None = Field(description="Largest difference")
+    same_sign: int | None = Field(
+        description="Choices whose difference has the sign of the declared one; null: that has none"
+    )
+    sentence: str = Field(description="The range in words")
+    choices: tuple[NeighbourModel, ...] = Field(
+        description="Settling times, or windows and lags, each with every source that changes "
+        "what counts (at most four of a vital)"
+    )
+
+
 class PlainLabelsModel(DecisionModel):
     """One comparison by observed emotions as they were read, without a shift by the participants'
     own neutral.
@@ -1330,6 +1371,11 @@ class AnalysisModel(Model):
     )
     settling_sensitivity: tuple[SettlingSensitivityModel, ...] = Field(
         description="With sensitivity=true and conditions or self-report: other settling times"
+    )
+    neighbours: tuple[NeighboursModel, ...] = Field(
+        (),
+        description="With sensitivity=true: the difference under every choice of window and lag, "
+        "or settling time, and source, as a description without tests",
     )
     own_neutral_sessions: tuple[int, ...] = Field(
         (),

@@ -127,6 +127,7 @@ def report(response: AnalysisModel) -> str:
     supplement += [agreement.sentence for agreement in response.agreements]
     supplement += [sensitivity.sentence for sensitivity in response.sensitivity]
     supplement += [sensitivity.sentence for sensitivity in response.settling_sensitivity]
+    supplement += [one.sentence for one in response.neighbours]
     supplement += [one.sentence for one in response.without_own_neutral]
     supplement += [test.sentence for test in (*response.heart_tests, *response.skin_tests)]
     supplement += [drift.sentence for drift in response.drifts]

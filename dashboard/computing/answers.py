@@ -120,11 +120,17 @@ def files_of(inquiry: Inquiry, analysis: Analysis) -> dict[str, str]:
     Raises:
         StoreError: a database cannot be read.
     """
-    from dashboard.analysis.rendering.tables import bundle_tables
+    from dashboard.analysis.analyse import read_neighbours
+    from dashboard.analysis.rendering.tables import bundle_tables, neighbours_csv
     from dashboard.analysis.rendering.words import sentences
 
     readings = readings_of(analysis.answer.question, analysis.answer.sample)
     tables = bundle_tables(analysis)
+    query = analysis.answer.question
+    reader = reader_of(inquiry.sites, inquiry.span, count_unknown=query.count_unknown)
+    if analysis.means:
+        tried = read_neighbours(reader, query, analysis.sessions)
+        tables["neighbours.csv"] = neighbours_csv(tried)
     # In the language of the other texts of a bundle, whoever asks for it.
     with speaking(SOURCE):
         method = "\n\n".join(filter(None, sentences("method", "method", analysis)))

@@ -57,6 +57,7 @@ def response_of(
             _with_sentence(one, "sensitivity", one, test.result, settling=True)
             for one, test in zip(answer.settling_sensitivity, family, strict=False)
         ],
+        "neighbours": [_with_sentence(one, "neighbours", one) for one in answer.neighbours],
         "drifts": [_with_sentence(_with_own_reason(one), "drift", one) for one in answer.drifts],
         "periods": [
             _with_sentence(on.period, "period", test, on)

@@ -20,6 +20,7 @@ from dashboard.analysis.results import (
     FlowModel,
     IntervalModel,
     NeededInFamilyModel,
+    NeighboursModel,
     TestGroup,
     TestRow,
 )
@@ -30,6 +31,11 @@ from edge_agent.core.measures import Measure
 
 _OF_MEASURE = ("measure", "title", "participant", "session", "state", "value", "minutes")
 _FLOW = ("step", "vital", "first", "second", "state", "reason", "people", "sessions", "readings")
+
+_NEIGHBOURS = (
+    *("vital", "first", "second", "settling_s", "window_s", "lag_s", "source"),
+    *("declared", "n_first", "n_second", "difference"),
+)
 
 
 def groups_of(response: AnalysisModel) -> tuple[TestGroup, ...]:
@@ -143,6 +149,32 @@ def bundle_tables(analysis: Analysis) -> dict[str, str]:
     if analysis.answer.flow is not None:
         present["flow.csv"] = flow_csv(analysis.answer.flow)
     return present
+
+
+def neighbours_csv(compared: Iterable[NeighboursModel]) -> str:
+    """Return ``neighbours.csv``: each comparison under choices that could have been declared."""
+    rows = (
+        (
+            one.vital.value,
+            one.first,
+            one.second,
+            _or_empty(choice.settling),
+            _or_empty(choice.window),
+            _or_empty(choice.lag),
+            choice.source,
+            int(choice.declared),
+            choice.n_first,
+            choice.n_second,
+            _or_empty(choice.difference),
+        )
+        for one in compared
+        for choice in one.choices
+    )
+    return _csv(_NEIGHBOURS, rows)
+
+
+def _or_empty(value: float | None) -> float | str:
+    return "" if value is None else value
 
 
 def _attenuations(analysis: Analysis) -> str:

@@ -102,4 +102,31 @@ TABLES = (
             ),
         ),
     ),
+    BundleTable(
+        "neighbours",
+        "Differences under the choices that could have been declared; none is tested",
+        (
+            OF_VITAL,
+            Column("first", "string", "First state"),
+            Column("second", "string", "Second state"),
+            Column(
+                "settling_s",
+                "number",
+                "By condition and self-report: what is left out of each stimulus",
+                "s",
+            ),
+            Column("window_s", "number", "By observed emotion: expression before a reading", "s"),
+            Column("lag_s", "number", "By observed emotion: by how much the vital follows", "s"),
+            Column("source", "string", "The source that is preferred; empty: as declared"),
+            Column("declared", "integer", "1: the declared choice"),
+            Column("n_first", "integer", "Participants on the first side; with pairs the pairs"),
+            Column("n_second", "integer", "Participants on the second side; with pairs the same"),
+            Column(
+                "difference",
+                "number",
+                "First minus second, as the t-test has it, in the unit of the vital; empty: too "
+                "few people",
+            ),
+        ),
+    ),
 )

@@ -17,6 +17,7 @@ from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.results import IntervalModel, SensitivityModel
 from dashboard.statistics.t_tests import Method
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.study import MADE_UP
 from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.database.upgrade import migrate
 from tests.support.analyses import analysed
@@ -167,3 +168,46 @@ def test_settling_time_is_that_of_each_vital_and_what_it_takes_is_counted(tmp_pa
     answer = response_of(found)
     assert [one.settling for one in answer.settling_sensitivity[3].variants] == [0, 15, 30, 60]
     assert answer.sensitivity == ()
+
+
+@pytest.mark.parametrize("outcome", ["level", "change"])
+def test_neighbouring_choices_are_those_asked_for_one_by_one(tmp_path: Path, outcome: str) -> None:
+    path = slow_study(tmp_path)
+    with write_transaction(path) as connection:
+        # A second sensor, which sees half of what the first does and has fewer readings.
+        connection.execute(
+            "INSERT INTO vital (at, kind, source, value, flags) SELECT at, kind, 'ble:B', "
+            "60 + (value - 60) / 2, flags FROM vital WHERE at / 1000 % 3 > 0"
+        )
+        connection.execute("UPDATE marker SET label = 'baseline' WHERE label = 'happiness'")
+    asked: dict[str, object] = {"vital": ["heart_rate"], "states": ["neutral", "anger"]}
+    asked["outcome"] = outcome
+    found = analysed(path, sensitivity=True, **asked).answer
+    (table,) = found.neighbours
+    every = itertools.product(("", "ble:B"), (0.0, 5.0, 10.0, 20.0))
+    assert [(one.source, one.settling) for one in table.choices] == list(every)
+    for one in table.choices:
+        preferred = {"prefer_source": [one.source]} if one.source else {}
+        alone = analysed(path, settling_heart_rate=one.settling, **preferred, **asked)
+        (comparison,) = alone.answer.comparisons
+        assert one.difference == pytest.approx(comparison.difference)
+        assert one.difference and one.n_first == comparison.n_first == 6
+    assert [one.settling for one in table.choices if one.declared] == [10.0]
+    differences = [one.difference or 0.0 for one in table.choices]
+    assert (table.low, table.high) == (min(differences), max(differences))
+    assert (table.computed, table.same_sign) == (8, 8)
+    assert analysed(path, **asked, sensitivity=False).answer.neighbours == ()
+
+
+def test_source_that_changes_nothing_is_no_other_choice(tmp_path: Path) -> None:
+    path = slow_study(tmp_path)
+    found = analysed(path, vital=["heart_rate"], prefer_source=["simulated"], sensitivity=True)
+    assert {one.source for one in found.answer.neighbours[0].choices} == {""}
+
+
+def test_made_up_times_leave_no_other_settling_time(tmp_path: Path) -> None:
+    path = slow_study(tmp_path)
+    with write_transaction(path) as connection:
+        connection.execute("UPDATE session SET origin = ?", (f"table ({MADE_UP})",))
+    found = analysed(path, vital=["heart_rate"], sensitivity=True).answer
+    assert [len(one.choices) for one in found.neighbours] == [1, 1, 1]
