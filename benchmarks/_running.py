@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,17 +65,30 @@ class Running:
 
 
 @contextmanager
-def agent_on(video: Path, data: Path, command: list[str] | None = None) -> Iterator[Running]:
-    """Run the agent on a video without end, until the block ends; it must then end in order."""
-    settings = {
-        "CAMERA__SOURCE": "opencv",
-        "CAMERA__DEVICE": str(video),
+def agent_on(
+    video: Path | None,
+    data: Path,
+    command: list[str] | None = None,
+    settings: Mapping[str, str] | None = None,
+) -> Iterator[Running]:
+    """Run the agent on a video without end, until the block ends; it must then end in order.
+
+    Args:
+        video: the file; ``None``: the demonstration camera.
+        data: its data folder.
+        command: what is run; ``None``: the agent.
+        settings: further variables, without their prefix.
+    """
+    camera = {"SOURCE": "opencv", "DEVICE": str(video)} if video else {"SOURCE": "demo"}
+    variables = {
+        **{f"CAMERA__{name}": value for name, value in camera.items()},
         "CAMERA__FPS": str(FPS),
         "CAMERA__LOOP": "true",
         "MQTT__HOST": "127.0.0.1",
         "MQTT__PORT": "1",  # nobody listens: the outbox fills as on a day without a broker
+        **(settings or {}),
     }
-    environment = os.environ | {f"AFFECT_EDGE_{name}": value for name, value in settings.items()}
+    environment = os.environ | {f"AFFECT_EDGE_{name}": value for name, value in variables.items()}
     words = command or [sys.executable, "-m", "edge_agent", "run"]
     log = (data / "log.txt").open("w", encoding="utf-8")
     with (
