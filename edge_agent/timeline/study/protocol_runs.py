@@ -6,12 +6,15 @@ last one was.
 
 from __future__ import annotations
 
+import logging
 import secrets
 import sqlite3
-from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
@@ -22,8 +25,10 @@ from edge_agent.timeline.database.connection import insert, read_transaction, wr
 from edge_agent.timeline.study import rows
 from edge_agent.timeline.study.exclusions import leave_out_practice
 from edge_agent.timeline.study.sessions import enqueue_session_event
+from edge_agent.timeline.write.batch import BAD_ROW, set_aside
 from edge_agent.timeline.write.boots import stamp_study
 
+log = logging.getLogger(__name__)
 _TURNS = (
     "(SELECT coalesce(max(turn), 0) FROM trial WHERE trial.session = protocol_run.session) AS turns"
 )
@@ -249,6 +254,9 @@ class ProtocolRuns:
     def save(self, run: int, session: int, progress: Progress, *, actor: str | None = None) -> bool:
         """Save the state of a protocol, with its new markers and self-reports.
 
+        Those that the database refuses are set aside: tried again, they would keep what follows
+        from being stored.
+
         Args:
             run: its number.
             session: that it runs in.
@@ -270,11 +278,11 @@ class ProtocolRuns:
                 end = replace(progress, state=RunState.ENDED, reason=SESSION_ENDED)
                 _save(connection, run, end)
                 return False
-            if told := _audit_text(session, before, progress):
-                rows.insert_audit(connection, actor, "protocol_save", told, clock.now())
             # Markers before the state: what a restarted dashboard reads goes together with what was
             # marked.
-            self._write(connection, open_session, progress)
+            stored, refused = self._write(connection, open_session, progress)
+            if told := _audit_text(session, before, stored, refused):
+                rows.insert_audit(connection, actor, "protocol_save", told, clock.now())
             is_over = progress.state in {RunState.FINISHED, RunState.ENDED}
             _save(connection, run, progress)
             if is_over:
@@ -284,21 +292,63 @@ class ProtocolRuns:
                 )
             return not is_over
 
-    def _write(self, connection: sqlite3.Connection, session: Session, progress: Progress) -> None:
-        for marker in progress.markers:
-            if (
-                marker.kind is MarkerKind.STIMULUS_END
-                and rows.find_open_condition(connection, session.id) is None
-            ):
-                continue  # somebody has ended it by hand
-            added = rows.insert_marker(connection, session, marker.kind, marker.label, marker.at)
-            enqueue_session_event(
-                connection, "marker", session, marker.at, added, self._outbox_rows
+    def _write(
+        self, connection: sqlite3.Connection, session: Session, progress: Progress
+    ) -> tuple[Progress, int]:
+        """Add markers, answers and screens; return those stored, and how many were set aside."""
+        ways: dict[str, Callable[[Any], object]] = {
+            "markers": partial(self._insert_marker, connection, session),
+            "reports": partial(_insert_report, connection, session.id),
+            "trials": partial(_insert_trial, connection, session.id),
+            "times": partial(_update_times, connection, session.id),
+            "practice": lambda stretch: leave_out_practice(connection, session, *stretch),
+        }
+        stored: dict[str, Any] = {}
+        refused = 0
+        for name, write in ways.items():
+            given = getattr(progress, name)
+            taken = [_is_stored(connection, write, one, progress.at) for one in given]
+            stored[name] = tuple(one for one, is_in in zip(given, taken, strict=True) if is_in)
+            refused += taken.count(False)
+        if refused:  # without a value: they are somebody's answers
+            log.error(
+                "%d %s of session %d %s refused by the database and set aside",
+                *(refused, "record" if refused == 1 else "records"),
+                *(session.id, "was" if refused == 1 else "were"),
             )
-        insert_reports(connection, session.id, progress.reports)
-        _insert_trials(connection, session.id, progress)
-        for start, end in progress.practice:
-            leave_out_practice(connection, session, start, end)
+        return replace(progress, **stored), refused
+
+    def _insert_marker(
+        self, connection: sqlite3.Connection, session: Session, marker: Marker
+    ) -> None:
+        if (
+            marker.kind is MarkerKind.STIMULUS_END
+            and rows.find_open_condition(connection, session.id) is None
+        ):
+            return  # somebody has ended it by hand
+        added = rows.insert_marker(connection, session, marker.kind, marker.label, marker.at)
+        enqueue_session_event(connection, "marker", session, marker.at, added, self._outbox_rows)
+
+
+def _is_stored(
+    connection: sqlite3.Connection, write: Callable[[Any], object], record: Any, saved: Instant
+) -> bool:
+    """Write a record; set it aside if no table takes it, and return whether one did."""
+    # A savepoint each: one bad record must not take the others back with it.
+    connection.execute("SAVEPOINT one_record")
+    try:
+        write(record)
+    except (*BAD_ROW, StudyError) as error:
+        connection.execute("ROLLBACK TO one_record")
+        first = record[0] if isinstance(record, tuple) else getattr(record, "at", saved)
+        source = "practice" if isinstance(record, tuple) else type(record).__name__
+        content = {"stretch": record} if isinstance(record, tuple) else asdict(record)
+        set_aside(connection, first.wall_ms, source, content, str(error))
+        is_stored = False
+    else:
+        is_stored = True
+    connection.execute("RELEASE one_record")
+    return is_stored
 
 
 def _refuse_other(connection: sqlite3.Connection, run: int, session: int) -> RunState:
@@ -319,12 +369,13 @@ def _refuse_other(connection: sqlite3.Connection, run: int, session: int) -> Run
     return RunState(row["state"])
 
 
-def _audit_text(session: int, before: RunState, progress: Progress) -> str:
+def _audit_text(session: int, before: RunState, progress: Progress, refused: int) -> str:
     """Return the audit text of a save; empty where only the time on a screen passed."""
     news = [progress.state.value] if progress.state is not before else []
     answers = (*progress.reports, *(one for one in progress.trials if one.value is not None))
     added = (("markers", progress.markers), ("answers", answers))
     news += [f"{name} added: {len(rows)}" for name, rows in added if rows]
+    news += [f"set aside: {refused}"] if refused else []
     return f"session {session}: {', '.join(news)}" if news else ""
 
 
@@ -382,29 +433,33 @@ def insert_reports(
 ) -> None:
     """Add self-reports to a session."""
     for one in reports:
-        boot, at = rows.in_session(connection, session, one.at)
-        connection.execute(
-            "INSERT INTO self_report (session, at, boot_ms, condition, scale, value, boot) VALUES "
-            "(?, ?, ?, ?, ?, ?, ?)",
-            (session, at.wall_ms, at.boot_ms, one.condition, one.scale, one.value, boot),
-        )
+        _insert_report(connection, session, one)
 
 
-def _insert_trials(connection: sqlite3.Connection, session: int, progress: Progress) -> None:
-    for one in progress.trials:
-        boot, at = rows.in_session(connection, session, one.at)
-        values = {named.name: getattr(one, named.name) for named in fields(one)}
-        values |= {"at": at.wall_ms, "boot_ms": at.boot_ms, "practice": int(one.practice)}
-        insert(connection, "trial", session=session, boot=boot, **values)
-    connection.executemany(
+def _insert_report(connection: sqlite3.Connection, session: int, one: SelfReport) -> None:
+    boot, at = rows.in_session(connection, session, one.at)
+    connection.execute(
+        "INSERT INTO self_report (session, at, boot_ms, condition, scale, value, boot) VALUES "
+        "(?, ?, ?, ?, ?, ?, ?)",
+        (session, at.wall_ms, at.boot_ms, one.condition, one.scale, one.value, boot),
+    )
+
+
+def _insert_trial(connection: sqlite3.Connection, session: int, one: Trial) -> None:
+    boot, at = rows.in_session(connection, session, one.at)
+    values = {named.name: getattr(one, named.name) for named in fields(one)}
+    values |= {"at": at.wall_ms, "boot_ms": at.boot_ms, "practice": int(one.practice)}
+    insert(connection, "trial", session=session, boot=boot, **values)
+
+
+def _update_times(connection: sqlite3.Connection, session: int, one: ShownTime) -> None:
+    """Store when a screen was really shown, in the row of its trial."""
+    connection.execute(
         "UPDATE trial SET late_ms = ?, late_within_ms = ?, shown_ms = ?, frame_ms = ? "
         "WHERE session = ? AND turn = ? AND shown_ms IS NULL AND kind <> ?",
         (
-            (
-                *(one.late_ms, one.late_within_ms, one.shown_ms, one.frame_ms),
-                *(session, one.turn, EXPERIMENT),
-            )
-            for one in progress.times
+            *(one.late_ms, one.late_within_ms, one.shown_ms, one.frame_ms),
+            *(session, one.turn, EXPERIMENT),
         ),
     )
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,8 @@ from edge_agent.timeline.study.protocol_runs import (
     RunState,
     SavedRun,
     SelfReport,
+    ShownTime,
+    Trial,
 )
 from edge_agent.timeline.study.sessions import Study
 from tests.support.timeline import instant, query, timeline
@@ -110,13 +114,73 @@ def test_markers_and_answers_are_kept_with_their_own_times_and_announced(path: P
     ("scale", "value"),
     [("valence", 0), ("valence", 10), ("arousal", "5"), ("emotion", "joy"), ("x", 1)],
 )
-def test_what_no_scale_allows_is_refused_and_nothing_of_it_written(
-    path: Path, scale: str, value: int | str
+def test_answer_that_no_scale_allows_is_set_aside_and_the_rest_stored(
+    path: Path, scale: str, value: int | str, caplog: pytest.LogCaptureFixture
 ) -> None:
     run = begun(path)
+    refused, good = (
+        SelfReport(instant(7), None, scale, value),
+        SelfReport(instant(8), None, "arousal", 5),
+    )
+    progress = Progress(3, 1500, RunState.RUNNING, "", instant(9), (note(8),), (refused, good))
+
+    assert ProtocolRuns(path).save(run.id, run.session.id, progress, actor="dashboard service")
+
+    assert query(path, "SELECT scale, value FROM self_report") == [("arousal", 5)]
+    assert query(path, "SELECT count(*) FROM marker") == [(1,)]
+    ((at, source, content, reason),) = query(
+        path, "SELECT at, source, content, reason FROM set_aside"
+    )
+    assert (at, source) == (instant(7).wall_ms, "SelfReport")
+    assert (json.loads(content)["value"], "CHECK" in reason) == (value, True)
+    lines = query(path, "SELECT detail FROM audit WHERE action = 'protocol_save'")
+    assert lines == [("session 1: running, markers added: 1, answers added: 1, set aside: 1",)]
+    assert "1 record of session 1 was refused by the database and set aside" in caplog.text
+
+
+def test_records_of_each_kind_that_no_table_takes_are_set_aside(path: Path) -> None:
+    run = begun(path)
+    shown = Trial(instant(3), 0, 1, "stimulus", None, False, None, 10)
+    progress = Progress(
+        3,
+        1500,
+        RunState.RUNNING,
+        "",
+        instant(9),
+        (Marker(instant(8), MarkerKind.NOTE, "two\nlines"),),
+        trials=(shown, replace(shown, turn=1), replace(shown, turn=2)),
+        times=(ShownTime(1, 0.0, 0.0, 5.0, -1.0), ShownTime(2, 0.0, 0.0, 5.0, None)),
+        practice=((instant(4), instant(5)),),
+    )
+    with write_transaction(path) as connection:
+        connection.execute(
+            "CREATE TRIGGER no BEFORE INSERT ON exclusion BEGIN SELECT RAISE(ABORT, 'no'); END"
+        )
+
+    assert ProtocolRuns(path).save(run.id, run.session.id, progress)
+
+    assert query(path, "SELECT turn, shown_ms FROM trial ORDER BY turn") == [(1, None), (2, 5.0)]
+    assert query(path, "SELECT at, source FROM set_aside ORDER BY id") == [
+        (instant(8).wall_ms, "Marker"),
+        (instant(3).wall_ms, "Trial"),
+        (instant(9).wall_ms, "ShownTime"),
+        (instant(4).wall_ms, "practice"),
+    ]
+
+
+def test_save_to_a_full_disk_stores_and_sets_aside_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = begun(path)
+
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(protocol_runs, "_insert_report", full)
     with pytest.raises(StoreError):
-        save(path, run, 9, note(8), reports=(SelfReport(instant(7), None, scale, value),))
+        save(path, run, 9, note(8), reports=(SelfReport(instant(7), None, "valence", 3),))
     assert query(path, "SELECT count(*) FROM marker") == [(0,)]
+    assert query(path, "SELECT count(*) FROM set_aside") == [(0,)]
 
 
 @pytest.mark.parametrize("state", [RunState.FINISHED, RunState.ENDED])
