@@ -11,6 +11,7 @@ from edge_agent.alerts.rule_file import RuleFile
 from edge_agent.alerts.sending import alert_options
 from edge_agent.alerts.watch import AlertWorker
 from edge_agent.config.loading import load_settings
+from edge_agent.config.settings import Settings
 from edge_agent.timeline.write.alert_log import AlertLog
 from tests.support.timeline import instant, query, timeline
 
@@ -56,13 +57,79 @@ def test_file_with_an_error_or_none_keeps_the_rules_before_it(file: Path) -> Non
 
 def test_change_that_keeps_time_and_size_of_the_file_is_read(file: Path) -> None:
     replace(file, WARM)
-    rules = RuleFile(load_settings(file).alerts.rule, file)
+    seconds = [0.0]
+    rules = RuleFile(load_settings(file).alerts.rule, file, lambda: seconds[0])
     before = file.stat()
     file.write_text(WARM.replace("38", "39"), encoding="utf-8")
     while file.stat().st_ctime_ns == before.st_ctime_ns:  # a clock of some milliseconds
         file.touch()
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    rules.refresh()
+    seconds[0] += 1
     assert rules.refresh() and rules.rules[0].above == 39
+
+
+def change(file: Path, text: str) -> None:
+    """Write into the file itself, as some editors do, at another time by its clock."""
+    before = file.stat().st_ctime_ns
+    file.write_text(text, encoding="utf-8")
+    while file.stat().st_ctime_ns == before:
+        file.touch()
+
+
+@pytest.mark.parametrize("half", [WARM, ""], ids=["a rule of two", "empty"])
+def test_file_that_is_being_written_counts_once_nobody_writes(file: Path, half: str) -> None:
+    both = WARM + WARM.replace("warm", "hot").replace("38", "39")
+    replace(file, both)
+    seconds = [0.0]
+    rules = RuleFile(load_settings(file).alerts.rule, file, lambda: seconds[0])
+    before = rules.rules
+    change(file, half)
+    assert not rules.refresh() and rules.rules == before
+    seconds[0] += 0.4
+    change(file, both + "# 1\n")
+    assert not rules.refresh() and rules.rules == before
+    seconds[0] += 0.4
+    assert not rules.refresh() and rules.rules == before
+    seconds[0] += 0.2
+    assert not rules.refresh() and rules.rules == before
+    change(file, WARM)
+    rules.refresh()
+    seconds[0] += 1
+    assert rules.refresh() and [rule.name for rule in rules.rules] == ["warm"]
+
+
+def test_file_put_in_place_empty_counts_once_nobody_writes(file: Path) -> None:
+    replace(file, WARM)
+    seconds = [0.0]
+    rules = RuleFile(load_settings(file).alerts.rule, file, lambda: seconds[0])
+    replace(file, "")
+    assert not rules.refresh() and len(rules.rules) == 1
+    change(file, WARM + "# 1\n")
+    seconds[0] += 1
+    assert not rules.refresh() and len(rules.rules) == 1
+
+
+def test_file_changed_while_it_is_read_counts_as_it_is_afterwards(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = [0.0]
+    rules = RuleFile(load_settings(file).alerts.rule, file, lambda: seconds[0])
+    before = rules.rules
+    replace(file, WARM)
+
+    def read(_: Path) -> Settings:
+        early = load_settings(file)
+        replace(file, WARM.replace("warm", "late"))
+        monkeypatch.undo()
+        return early
+
+    monkeypatch.setattr("edge_agent.alerts.rule_file.load_settings", read)
+    assert not rules.refresh() and rules.rules == before
+    rules.refresh()  # its inode may be that of the first file again
+    seconds[0] += 1
+    rules.refresh()
+    assert rules.rules[0].name == "late"
 
 
 @pytest.mark.parametrize("text", ["a = " + "[" * 100_000, "a = " + "9" * 5_000, "[alerts\n"])
