@@ -133,7 +133,7 @@ def print_upgraded(here: Here) -> None:
 
 
 def print_removed(database: Path) -> None:
-    """Remove the rows that break bounds, and print how many they were.
+    """Remove the rows whose time or value lies beyond ``core.bounds``, and print their number.
 
     Raises:
         StoreError: the database cannot be written, or such rows are left.

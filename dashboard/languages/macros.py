@@ -66,7 +66,7 @@ _SPACE = re.compile(r"[ \n]+")  # no other white space: a narrow one belongs to 
 
 
 class Macros:
-    """The macros of files in a folder, such as that of the module that uses them."""
+    """The macros in the files of a folder, mostly the one beside the module that uses them."""
 
     def __init__(
         self,

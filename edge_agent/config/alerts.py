@@ -51,7 +51,8 @@ class RuleSettings(Section):
     above: float | None = Field(
         None,
         allow_inf_nan=False,
-        description="Upper limit: of a vital in its unit, of backup in hours, of variability in ms",
+        description="Upper limit: of a vital in its unit; of backup, hours since the last copy; of "
+        "variability in ms",
     )
     below: float | None = Field(
         None,

@@ -72,7 +72,8 @@ def user_named(name: str) -> Owner | None:
 
 
 def owner_of(path: Path) -> Owner | None:
-    """Return the user with whose rights root works at a path; ``None``: the way there is root's.
+    """Return the user who controls a path, with whose rights root works there; ``None``: only root
+    does.
 
     A link that another user has laid leads where that user wants: its owner counts. Else it is the
     owner of the innermost folder that is not root's.

@@ -152,7 +152,7 @@ def own_split(portraits: Sequence[Portrait]) -> dict[str, list[Portrait]]:
 
 
 def folds(portraits: Sequence[Portrait], count: int) -> dict[str, list[Portrait]]:
-    """Return folds that test each picture once, with nobody in both parts of one.
+    """Return folds: each picture is tested once, and nobody is in both training and test of a fold.
 
     People are dealt to the folds in turn, in the order of their names. A picture that does not say
     who it shows goes to a fold by its checksum.

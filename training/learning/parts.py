@@ -63,8 +63,8 @@ def check_parts(module: nn.Module, schedule: Schedule) -> None:
 def frozen_at(schedule: Schedule, epoch: int) -> int:
     """Return how many of the first parts are frozen in an epoch, counted from 0.
 
-    At each epoch of ``unfreeze_at`` the last of the frozen parts begins to learn; at the last of
-    these epochs all that are left.
+    At each epoch of ``unfreeze_at`` the last frozen part begins to learn; at the final one, all the
+    rest.
     """
     begun = sum(after <= epoch for after in schedule.unfreeze_at)
     # The last of these epochs frees all that are left, however many they are.

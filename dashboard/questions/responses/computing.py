@@ -79,12 +79,12 @@ class Material:
     """Readings and events that curves are made of.
 
     Attributes:
-        sessions: by the number that events and series name.
+        sessions: by the number with which events and series refer to them.
         series: of all sessions and kinds.
         events: of one kind, in order of session and time.
         without_times: sessions whose times are made up, which are not among these.
-        skin: skin conductance of the whole sessions with an event, for its responses; empty where
-            it is not asked for.
+        skin: skin conductance of each whole session that has an event; empty if the question does
+            not ask for it.
     """
 
     sessions: Mapping[int, Session]
@@ -181,8 +181,8 @@ def read_responses(
         reader: the timeline of a site, or of several as one study.
         query: the question.
         prefer_sources: which source counts where the question names none, the best first.
-        decided: the preregistration that declares windows, which are then compared, too; ``None``:
-            none does.
+        decided: a preregistration; windows that it declares are compared as well. ``None``: there
+            is none.
 
     Raises:
         StatisticsError: a session is asked for that does not exist.

@@ -1,4 +1,6 @@
-"""The entry of responses: what measures do around events, by condition."""
+"""The register entry of the question *responses*: how each measure changes around events, by
+condition.
+"""
 
 from __future__ import annotations
 

@@ -255,8 +255,8 @@ def test_accounts_without_end_hold_up_nobody(data: Path, monkeypatch: pytest.Mon
             connection.execute(statement)
         connection.commit()
     os.chown(file, WEB, GROUP)
-    monkeypatch.setattr(dashboard_file_module, "_LONGEST_S", 0.2)
     assert len(account_names(database)) == 10_000
+    monkeypatch.setattr(dashboard_file_module, "_LONGEST_S", 0.2)
     with pytest.raises(StoreError, match="interrupted"), read_as_owner(database) as connection:
         connection.execute("SELECT count(*) FROM account").fetchone()
     os.truncate(file, 200_000_000)

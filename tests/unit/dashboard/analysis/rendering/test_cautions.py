@@ -164,9 +164,10 @@ def test_analysis_by_report_uses_the_last_report_of_each_stimulus(tmp_path: Path
         ("P-2", Emotion.NEUTRAL, 78.0),
     ]
     assert (found.answer.unreported, found.answer.other_states) == (9, {"none": 1})
-    assert ("Nothing was reported for 9 stimuli; their readings are left out.") in response_of(
-        found
-    ).cautions
+    assert (
+        "The participants gave no self-report for 9 stimuli; their readings are left out."
+        in response_of(found).cautions
+    )
     assert "the last report before the next stimulus" in sentences("method", "method", found)[0]
 
 

@@ -281,7 +281,7 @@ def test_the_picture_of_means_names_test_and_family(tmp_path: Path) -> None:
         "(paired t-test over people; p adjusted by the method of Holm over the 6 tests of the "
         "family: 2 measures × 3 pairs of states): anger − neutral 4.0"
     ) in heart_chart.caption
-    assert "one can exclude 0 although its adjusted p is not below .05" in heart_chart.caption
+    assert "an interval can exclude 0 while its adjusted p is .05 or more" in heart_chart.caption
 
 
 def test_the_picture_has_a_line_for_each_person_and_a_mean_beside(tmp_path: Path) -> None:
