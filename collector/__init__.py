@@ -6,8 +6,8 @@ killed at any time. ``docs/fleet.md`` says how.
 Example:
     Take what waits at the broker, once::
 
-        intake = Intake(connection)
+        writer = MessageWriter(connection)
         deliveries = transport.receive(most=500, timeout_s=1.0)
-        confirmations = intake.write_deliveries(deliveries)
+        confirmations = writer.write_deliveries(deliveries)
         transport.acknowledge(deliveries)
 """

@@ -16,8 +16,8 @@ import psycopg
 
 from collector.database.devices import note_states, refuse_state
 from collector.database.schema import migrate
-from collector.intake import MOST_CLOSED, Intake, Told
 from collector.messages import CollectorError, Delivery, StateMessage, Transport, TransportError
+from collector.writer import MOST_CLOSED, MessageWriter, Told
 from edge_agent.core import clock
 from edge_agent.core.clock import boot_id, now
 from edge_agent.core.pauses import Pauses, doubling
@@ -162,7 +162,7 @@ class Collector:
         self._connect = connect
         self._health = health
         self._connection: psycopg.Connection | None = None
-        self._intake: Intake | None = None
+        self._writer: MessageWriter | None = None
         self._pending: list[Delivery] = []
         self._owed: dict[str, _Owed] = {}
         self._states: dict[tuple[str, str], StateMessage] = {}
@@ -225,17 +225,17 @@ class Collector:
 
     def _commit_received(self) -> None:
         """Commit what was received; only then acknowledge it."""
-        intake = self._ready()
+        writer = self._ready()
         deliveries = self._pending
         if self._health is not None and len(deliveries) >= LARGE:
             self._health.expect(len(deliveries))
         try:
-            told = intake.write_deliveries(deliveries)
+            told = writer.write_deliveries(deliveries)
         # The server is away: that is no fault of a message.
         except psycopg.OperationalError:
             raise
         except psycopg.Error as error:
-            told = self._take_each(intake, deliveries, error)
+            told = self._take_each(writer, deliveries, error)
         self._pending = []
         self._go_on()
         # After the commit: what a crash leaves unacknowledged comes again, and positions reveal
@@ -293,20 +293,20 @@ class Collector:
             refuse_state(connection, message, f"the database refuses it: {error}")
 
     def _take_each(
-        self, intake: Intake, deliveries: Sequence[Delivery], error: psycopg.Error
+        self, writer: MessageWriter, deliveries: Sequence[Delivery], error: psycopg.Error
     ) -> list[Told]:
         """Find the message that the database does not take, by halves, and set it aside."""
         if len(deliveries) == 1:
-            return intake.refuse(deliveries[0], f"the database refuses it: {error}")
+            return writer.refuse(deliveries[0], f"the database refuses it: {error}")
         told: list[Told] = []
         half = len(deliveries) // 2
         for part in (deliveries[:half], deliveries[half:]):
             try:
-                told += intake.write_deliveries(part)
+                told += writer.write_deliveries(part)
             except psycopg.OperationalError:
                 raise
             except psycopg.Error as again:
-                told += self._take_each(intake, part, again)
+                told += self._take_each(writer, part, again)
         return told
 
     def _confirm(self, *, everything: bool = False) -> None:
@@ -323,23 +323,23 @@ class Collector:
 
     def _close_minutes(self) -> None:
         """Now and then, roll up what no later message will."""
-        if self._intake is not None and clock.boot_seconds() >= self._closes_s:
-            are_more = self._intake.close_minutes(SILENT_S) >= MOST_CLOSED
+        if self._writer is not None and clock.boot_seconds() >= self._closes_s:
+            are_more = self._writer.close_minutes(SILENT_S) >= MOST_CLOSED
             self._closes_s = clock.boot_seconds() + (0.0 if are_more else CLOSE_S)
 
-    def _ready(self) -> Intake:
+    def _ready(self) -> MessageWriter:
         """Return what writes; connect and upgrade the database where needed."""
-        if self._intake is None:
+        if self._writer is None:
             self._connection = self._connect()
             migrate(self._connection)
-            self._intake = Intake(self._connection)
-        return self._intake
+            self._writer = MessageWriter(self._connection)
+        return self._writer
 
     def _disconnect(self) -> None:
         if self._connection is not None:
             self._connection.close()
         self._connection = None
-        self._intake = None
+        self._writer = None
 
     def _wait(self, text: str) -> None:
         """Say what is away when that changes, and wait; the broker hears of us meanwhile."""

@@ -38,7 +38,7 @@ from dashboard.analysis.query import Sample
 from dashboard.analysis.readings.sites import pooled_number, sessions_by_site
 from dashboard.backup import write_backup
 from dashboard.computing.answers import computed_files, files_over_sites
-from dashboard.computing.computing import Computing
+from dashboard.computing.processes import Computing
 from dashboard.fleet.known import Sites
 from edge_agent import __version__
 from edge_agent.core import clock

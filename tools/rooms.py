@@ -84,7 +84,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"messages"}),
         frozenset({"database", "mqtt", "amqp"}),
         frozenset({"streams", "values"}),
-        frozenset({"intake"}),
+        frozenset({"writer"}),
         frozenset({"worker"}),
         frozenset({"__main__"}),
     ),

@@ -34,7 +34,7 @@ from types import CodeType, FrameType
 from typing import Any, ParamSpec, TypeVar, cast
 
 from dashboard.analysis.query import AnalysisQuery
-from dashboard.computing.computing import Computing
+from dashboard.computing.processes import Computing
 from dashboard.questions.comparison.computing import sheet as sheet_of
 from dashboard.questions.entry import Inquiry
 from edge_agent.timeline.database.schema import DATABASE_NAME

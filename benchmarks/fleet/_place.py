@@ -19,7 +19,7 @@ from paho.mqtt.enums import MQTTProtocolVersion
 from benchmarks.fleet._day import HASHES, Kept
 from benchmarks.fleet._load import Load
 from collector.database import rollups
-from collector.intake import close_minutes
+from collector.writer import close_minutes
 from tests.support.broker import Mosquitto, wait_until
 from tests.support.fleet.devices import CollectorProcess
 from tests.support.fleet.postgres import Postgres, running_postgres

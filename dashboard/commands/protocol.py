@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from dashboard.protocols.file import load_protocol
-from dashboard.protocols.plan import RunOrder, order_rows, screens_of
+from dashboard.protocols.screens import RunOrder, order_rows, screens_of
 from edge_agent.core.command_line import Group
 
 

@@ -70,7 +70,7 @@ def skin_response_files(
     Raises:
         StoreError: the database cannot be read.
     """
-    from dashboard.computing.skin_responses import skin_response_csv
+    from dashboard.computing.skin_response_table import skin_response_csv
 
     if not question:
         return {}

@@ -20,8 +20,8 @@ from edge_agent.core.errors import StoreError
 from edge_agent.timeline.database.dashboard_file import own_folder
 
 if TYPE_CHECKING:
-    from dashboard.fleet.copies import KeptCopies
     from dashboard.fleet.postgres import FleetDatabase
+    from dashboard.fleet.study_files import KeptCopies
 
 
 PREFIXES = ("postgresql://", "postgres://")
@@ -80,7 +80,7 @@ class FleetStudy:
         is personal as the appliance's own file does.
         """
         try:
-            from dashboard.fleet.copies import copy_studies
+            from dashboard.fleet.study_files import copy_studies
         except ImportError as error:
             raise StoreError(
                 f"Reading PostgreSQL needs psycopg ({error}). On an installed machine: sudo "
@@ -155,6 +155,6 @@ def open_copies(
     """
     if fleet is None:
         return None
-    from dashboard.fleet.copies import KeptCopies
+    from dashboard.fleet.study_files import KeptCopies
 
     return KeptCopies(fleet, own_folder(data), on_erasure)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from dashboard.languages.current import SOURCE, gettext, language
 from dashboard.protocols.file import StudyProtocol
-from dashboard.protocols.plan import RunOrder, from_json, order_rows, screens_of, to_json
+from dashboard.protocols.screens import RunOrder, from_json, order_rows, screens_of, to_json
 from dashboard.protocols.state import BY_HAND, FrameReport, FromExperiment, ProtocolState
 from dashboard.protocols.steps import CROSS, Screen
 from dashboard.protocols.texts import Texts, said_text

@@ -23,7 +23,7 @@ from dashboard.accounts.notes import Notes
 from dashboard.accounts.passwords import check_new_password
 from dashboard.accounts.roles import Permission
 from dashboard.accounts.second_factors import SecondFactors
-from dashboard.computing.computing import Computing, asker
+from dashboard.computing.processes import Computing, asker
 from dashboard.device_files.reader import DeviceFileReader
 from dashboard.export_jobs import ExportJobs
 from dashboard.fleet.source import open_copies, open_fleet
@@ -39,8 +39,9 @@ from dashboard.web.errors import describe, handle_errors
 from dashboard.web.first_steps import Progress
 from dashboard.web.guards.addresses import address_of
 from dashboard.web.guards.connections import ConnectionGuard, RequestTimes
+from dashboard.web.guards.fair_share import FairShare
 from dashboard.web.guards.hosts import HostCheck, is_trusted
-from dashboard.web.guards.login_gate import LoginGate
+from dashboard.web.guards.login_throttle import LoginThrottle
 from dashboard.web.guards.permissions import (
     TokenGate,
     ViewLog,
@@ -49,7 +50,6 @@ from dashboard.web.guards.permissions import (
     token_of,
 )
 from dashboard.web.guards.security import BodyLimit, SecurityHeaders, require_same_origin
-from dashboard.web.guards.shares import FairShare
 from dashboard.web.letter_sending import LetterSender
 from dashboard.web.rendering import Languages, find_pages, make_templates, navigation_of
 from dashboard.web.services import (
@@ -172,7 +172,7 @@ def _services(
         audit=AuditTrail(options.database),
         views=ViewLog(notes, clock),
         connections=ConnectionGuard(clock),
-        gate=LoginGate(options.database, clock),
+        login_throttle=LoginThrottle(options.database, clock),
         tokens=TokenGate(options.database, clock),
         reader=Reader(options.database),
         files=ShortLived(clock, FILE_S, FILES_KEPT),

@@ -23,7 +23,7 @@ from dashboard.web.authentication import (
 )
 from dashboard.web.guards.addresses import address_of, peer_of
 from dashboard.web.guards.hosts import name_from_proxy
-from dashboard.web.guards.login_gate import Asker, HeldUpError, refused_page
+from dashboard.web.guards.login_throttle import Asker, HeldUpError, refused_page
 from dashboard.web.rendering import keep_choice
 from dashboard.web.services import HALF_LOGIN_S, HalfLogin, Services
 from dashboard.web.services import services as services_of
@@ -51,13 +51,13 @@ async def checked_form(
 ) -> Response:
     """Run the action of a form, counted as an attempt; if refused, show the reason on its page."""
     try:
-        return await services.gate.checked(asked, do)
+        return await services.login_throttle.checked(asked, do)
     except (HeldUpError, AccountError) as error:
         return await refused_page(page, error, 400)
 
 
 def asker(request: Request, services: Services, name: str = "", step: str = "") -> Asker:
-    """Return the sender of a log-in attempt, as the login gate counts it."""
+    """Return the sender of a log-in attempt, as the throttle of log-ins counts it."""
     cookie = cookie_of(request, DEVICE_COOKIE, services.options)
     # Looked up by the guard already; nobody is looked up for a public page.
     account = getattr(request.state, "account", None)
@@ -82,7 +82,7 @@ def enter(request: Request, services: Services, account: Account, target: str) -
     response = RedirectResponse(target, 303)
     token = services.accounts.log_in(account, login_token(request), came_from(request))
     set_cookie(response, LOGIN_COOKIE, token, options.session_hours * 3600, options)
-    device = services.gate.devices.cookie_for(account.name)
+    device = services.login_throttle.devices.cookie_for(account.name)
     set_cookie(response, DEVICE_COOKIE, device, DEVICE_SECONDS, options)
     choice = language_of_account(options.database, account.id)
     keep_choice(request, response, choice, options)

@@ -34,15 +34,16 @@ from starlette.types import Scope as Connection
 
 from dashboard.accounts.passwords import AccountError
 from dashboard.accounts.roles import TOKEN_ROLES, Permission, Scope, roles_with
-from dashboard.computing.computing import ComputationEndedError
+from dashboard.computing.processes import ComputationEndedError
 from dashboard.languages.current import gettext, speaking
 from dashboard.languages.names import said_of
 from dashboard.languages.refused import refused_text
 from dashboard.picture.reader import BusyError
 from dashboard.web.authentication import LOGIN_COOKIE, LoginNeededError
+from dashboard.web.chosen_study import DeviceNeededError
 from dashboard.web.configuration import NotWritableError
 from dashboard.web.forms import FormPage, Refused, RequestError, form_page_of
-from dashboard.web.guards.login_gate import HeldUpError
+from dashboard.web.guards.login_throttle import HeldUpError
 from dashboard.web.guards.permissions import (
     AccountPageNeededError,
     is_for_programs,
@@ -52,7 +53,6 @@ from dashboard.web.guards.permissions import (
 from dashboard.web.guards.security import HEADERS
 from dashboard.web.rendering import language_of, render
 from dashboard.web.schemas import Problem
-from dashboard.web.study import DeviceNeededError
 from edge_agent import __version__
 from edge_agent.config.editing import ConfigChangedError
 from edge_agent.core.errors import (

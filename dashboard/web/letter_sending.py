@@ -16,7 +16,7 @@ from datetime import date
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from dashboard.accounts.letters import Addressed, LetterPlan, Letters
-from dashboard.computing.computing import ComputationFailedError, Computing
+from dashboard.computing.processes import ComputationFailedError, Computing
 from dashboard.languages.current import speaking
 from dashboard.questions.week.letter import Letter, write_letter
 from dashboard.web.settings import DashboardOptions

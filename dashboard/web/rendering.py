@@ -52,11 +52,11 @@ from dashboard.languages.names import (
 )
 from dashboard.languages.templates import TextBlocks, local_time, with_times
 from dashboard.web.authentication import account_of, cookie_name, cookie_of, drop_cookie, set_cookie
+from dashboard.web.chosen_study import study_shown
 from dashboard.web.delivery import NamedAddresses
 from dashboard.web.forms import refused_of
 from dashboard.web.services import services
 from dashboard.web.settings import DashboardOptions
-from dashboard.web.study import study_shown
 from edge_agent import __version__
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc

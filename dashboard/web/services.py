@@ -23,7 +23,7 @@ from dashboard.accounts.members import Members
 from dashboard.accounts.notes import Notes
 from dashboard.accounts.roles import Account
 from dashboard.accounts.second_factors import SecondFactors
-from dashboard.computing.computing import Computing
+from dashboard.computing.processes import Computing
 from dashboard.device_files.reader import DeviceFile, DeviceFileReader
 from dashboard.export_jobs import ExportJobs
 from dashboard.picture.reader import PictureReader
@@ -33,9 +33,9 @@ from dashboard.web.alert_watching import DashboardAlerts
 from dashboard.web.erased import ErasedPeople
 from dashboard.web.first_steps import Progress
 from dashboard.web.guards.connections import ConnectionGuard
-from dashboard.web.guards.login_gate import LoginGate
+from dashboard.web.guards.fair_share import KnownSecrets
+from dashboard.web.guards.login_throttle import LoginThrottle
 from dashboard.web.guards.permissions import TokenGate, ViewLog
-from dashboard.web.guards.shares import KnownSecrets
 from dashboard.web.letter_sending import LetterSender
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.clock import SenderClocks
@@ -46,8 +46,8 @@ from edge_agent.timeline.study.sessions import Study
 from edge_agent.vitals.csv_files import CsvFile
 
 if TYPE_CHECKING:
-    from dashboard.fleet.copies import KeptCopies
     from dashboard.fleet.postgres import FleetDatabase
+    from dashboard.fleet.study_files import KeptCopies
 
 
 HALF_LOGIN_S = 300
@@ -228,7 +228,7 @@ class Services:
         audit: who did what.
         views: who looked at whom.
         connections: who is connected, and for how long they may be.
-        gate: what logins, setup codes and links pass.
+        login_throttle: what logins, setup codes and links pass.
         tokens: what programs with a token pass.
         reader: reads the timeline.
         study: reads participants, sessions and markers.
@@ -271,7 +271,7 @@ class Services:
     audit: AuditTrail
     views: ViewLog
     connections: ConnectionGuard
-    gate: LoginGate
+    login_throttle: LoginThrottle
     tokens: TokenGate
     reader: Reader
     study: Study

@@ -17,7 +17,7 @@ from playwright.sync_api import StorageState
 
 from dashboard.accounts.accounts import create_login_link, ensure_setup_code
 from dashboard.accounts.roles import Role
-from dashboard.computing.computing import Computing
+from dashboard.computing.processes import Computing
 from dashboard.web.app import create_app
 from dashboard.web.authentication import LOGIN_COOKIE
 from dashboard.web.server import GRACE_SECONDS, DashboardServer, listen

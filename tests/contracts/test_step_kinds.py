@@ -16,8 +16,8 @@ from dashboard.languages.current import available, speaking
 from dashboard.languages.names import translate
 from dashboard.protocols.controls import fields_of
 from dashboard.protocols.file import load_protocol
-from dashboard.protocols.plan import screens_of
 from dashboard.protocols.questions import QuestionKind
+from dashboard.protocols.screens import screens_of
 from dashboard.protocols.steps import STEP_KINDS, ScreenKind, StepKind, keys_of
 from edge_agent.timeline.database.tables import TIMELINE
 from edge_agent.timeline.study.protocol_runs import NUMBER_ANSWERS

@@ -277,8 +277,8 @@ def test_fleet_gets_the_same_rows_in_its_database(there: Path, server: Postgres)
     import psycopg
 
     from collector.database.schema import migrate
-    from collector.intake import Intake
     from collector.messages import Delivery
+    from collector.writer import Intake
     from tests.support.fleet.devices import messages_of, packed, rows_here, rows_there
 
     with psycopg.connect(server.address, autocommit=True) as connection:

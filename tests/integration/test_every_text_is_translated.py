@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import pytest
 from starlette.testclient import TestClient
 
-from dashboard.computing.computing import Computing
+from dashboard.computing.processes import Computing
 from dashboard.languages import current
 from dashboard.web.settings import DashboardOptions
 from edge_agent.timeline.study.example_study import seed_example_study

@@ -26,7 +26,7 @@ from dashboard.accounts import passwords
 from dashboard.accounts.accounts import Accounts, ensure_setup_code
 from dashboard.accounts.logins import browser_name
 from dashboard.accounts.roles import CameFrom, Role
-from dashboard.computing.computing import Computing
+from dashboard.computing.processes import Computing
 from dashboard.web import routes
 from dashboard.web.app import create_app
 from dashboard.web.authentication import DEVICE_COOKIE, LOGIN_COOKIE, cookie_name
@@ -118,7 +118,7 @@ def set_up(client: TestClient, folder: Path) -> TestClient:
     token = services.accounts.log_in(
         account, came_from=CameFrom("testclient", browser_name("testclient"))
     )
-    device = services.gate.devices.cookie_for(NAME)
+    device = services.login_throttle.devices.cookie_for(NAME)
     for name, value in ((LOGIN_COOKIE, token), (DEVICE_COOKIE, device)):
         client.cookies.set(cookie_name(name, services.options), value, "127.0.0.1")
     return client

@@ -101,7 +101,7 @@ async def change_password(
         log.info("a password was changed")
         return RedirectResponse(f"{PAGE}?changed=1", 303)
 
-    return await services.gate.checked(asker(request, services, account.name), change)
+    return await services.login_throttle.checked(asker(request, services, account.name), change)
 
 
 @router.post(f"{PAGE}/language")
@@ -217,7 +217,7 @@ async def _with_password(
         services.accounts.check_own_password(account, password)
         return do()
 
-    return await services.gate.checked(asker(request, services, account.name), check)
+    return await services.login_throttle.checked(asker(request, services, account.name), check)
 
 
 def _enrolment_page(

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dashboard.accounts.roles import Permission
 from dashboard.web.authentication import AccountDep
+from dashboard.web.chosen_study import APPLIANCE_ONLY
 from dashboard.web.delivery import qr_code
 from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs
@@ -22,7 +23,6 @@ from dashboard.web.rendering import render
 from dashboard.web.routes.study import CONSENT_PAGE, CONSENT_VERSION
 from dashboard.web.schemas import ApiModel
 from dashboard.web.services import AskedConsent, Services, ServicesDep
-from dashboard.web.study import APPLIANCE_ONLY
 from edge_agent.core.errors import StudyError
 from edge_agent.core.texts import N_
 

@@ -11,13 +11,13 @@ from pydantic import Field
 
 from dashboard.accounts.roles import Permission
 from dashboard.web.authentication import AccountDep
+from dashboard.web.chosen_study import APPLIANCE_ONLY
 from dashboard.web.errors import may_refuse
 from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs
 from dashboard.web.routes.sessions import SESSION_PAGE, ExclusionForm, FormSessionDep
 from dashboard.web.schemas import ApiModel, GivenMs, Number, ShownMs
 from dashboard.web.services import ServicesDep
-from dashboard.web.study import APPLIANCE_ONLY
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import Session
 from edge_agent.core.texts import N_

@@ -17,6 +17,7 @@ from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of, translate
 from dashboard.languages.refused import OF_JSON, WholeNumber
 from dashboard.web.authentication import AccountDep
+from dashboard.web.chosen_study import ChosenStudiesDep, ChosenStudy, Devices, with_devices
 from dashboard.web.delivery import ANY_FILE, SentExport
 from dashboard.web.errors import file_answer, may_refuse
 from dashboard.web.forms import NOTHING_REFUSED, Refused, RequestError, as_problem_of
@@ -24,7 +25,6 @@ from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import NavigationEntry, render
 from dashboard.web.schemas import ApiModel, EpochMs, FieldMs
 from dashboard.web.services import Services, ServicesDep
-from dashboard.web.study import ChosenStudiesDep, ChosenStudy, Devices, with_devices
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.texts import N_

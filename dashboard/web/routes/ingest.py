@@ -12,11 +12,11 @@ from starlette.concurrency import run_in_threadpool
 from dashboard.accounts.roles import Permission, Scope
 from dashboard.accounts.tokens import Token
 from dashboard.languages.current import gettext
+from dashboard.web.chosen_study import APPLIANCE_ONLY
 from dashboard.web.errors import may_refuse, problem_response
 from dashboard.web.guards.permissions import needs, token_of
 from dashboard.web.schemas import ApiModel, Problem
 from dashboard.web.services import Services, ServicesDep
-from dashboard.web.study import APPLIANCE_ONLY
 from edge_agent.core import clock
 from edge_agent.core.errors import ReadingError
 from edge_agent.core.given_readings import MAX_BYTES, Origin, id_of, parse_payload, read_given

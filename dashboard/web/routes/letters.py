@@ -21,6 +21,7 @@ from dashboard.accounts.roles import Permission
 from dashboard.languages.current import OWN_NAMES, available, gettext, language, speaking
 from dashboard.languages.names import said_of, translate
 from dashboard.web.authentication import AccountDep
+from dashboard.web.chosen_study import APPLIANCE_ONLY
 from dashboard.web.errors import may_refuse
 from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs
@@ -29,7 +30,6 @@ from dashboard.web.rendering import render
 from dashboard.web.routes.participants import CodeDep
 from dashboard.web.schemas import ApiModel, ShownMs
 from dashboard.web.services import Services, ServicesDep
-from dashboard.web.study import APPLIANCE_ONLY
 from edge_agent.core import clock
 from edge_agent.core.errors import StudyError
 from edge_agent.core.texts import N_

@@ -25,12 +25,12 @@ from dashboard.languages.names import MOVEMENT_NAMES
 from dashboard.web import schemas
 from dashboard.web.agent_feed import Onlooker
 from dashboard.web.authentication import AccountDep, Pass, login_token, pass_of, still_holds
+from dashboard.web.chosen_study import APPLIANCE_ONLY
 from dashboard.web.errors import event_answer, may_refuse
 from dashboard.web.event_streams import EventStream
 from dashboard.web.guards.permissions import may, needs
 from dashboard.web.rendering import NavigationEntry, render
 from dashboard.web.services import ReaderDep, Services, ServicesDep, StudyDep, new_key
-from dashboard.web.study import APPLIANCE_ONLY
 from edge_agent.core import clock
 from edge_agent.core.clock import Every
 from edge_agent.core.errors import StoreError, StudyError

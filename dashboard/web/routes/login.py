@@ -18,7 +18,7 @@ from dashboard.web.entering import HOME, TextField, asker, came_from, enter, go_
 from dashboard.web.forms import NOTHING_REFUSED, Refused
 from dashboard.web.guards.addresses import address_of, is_one_of, peer_of
 from dashboard.web.guards.hosts import name_from_proxy
-from dashboard.web.guards.login_gate import HeldUpError, refused_page
+from dashboard.web.guards.login_throttle import HeldUpError, refused_page
 from dashboard.web.guards.permissions import needs
 from dashboard.web.guards.security import safe_next
 from dashboard.web.rendering import keep_choice, render
@@ -97,7 +97,7 @@ async def log_in(
         return go_on(request, services, account, safe_next(target, home_of(account)))
 
     try:
-        return await services.gate.checked(asker(request, services, name), check)
+        return await services.login_throttle.checked(asker(request, services, name), check)
     except (HeldUpError, AccountError) as error:
         if isinstance(error, AccountError):
             address = address_of(request)

@@ -16,7 +16,7 @@ from dashboard.web.authentication import HALF_LOGIN_COOKIE, cookie_of, drop_cook
 from dashboard.web.entering import CODE_PAGE, STEP, asker, came_from, enter
 from dashboard.web.forms import NOTHING_REFUSED, Refused
 from dashboard.web.guards.addresses import address_of
-from dashboard.web.guards.login_gate import HeldUpError, refused_page
+from dashboard.web.guards.login_throttle import HeldUpError, refused_page
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import render
 from dashboard.web.services import HalfLogin, Services, ServicesDep
@@ -55,7 +55,9 @@ async def give_code(
         return response
 
     try:
-        return await services.gate.checked(asker(request, services, account.name, STEP), check)
+        return await services.login_throttle.checked(
+            asker(request, services, account.name, STEP), check
+        )
     except StaleError:
         services.half_logins.end(key)
         return RedirectResponse("/login", 303)

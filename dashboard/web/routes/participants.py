@@ -25,6 +25,7 @@ from dashboard.questions.week.computing import Days
 from dashboard.questions.week.counting import last_day, today
 from dashboard.questions.week.words import Week, days_in_words, in_minutes, say, weeks_in_words
 from dashboard.web.authentication import AccountDep
+from dashboard.web.chosen_study import APPLIANCE_ONLY, ChosenStudyDep
 from dashboard.web.errors import may_refuse
 from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs
@@ -32,7 +33,6 @@ from dashboard.web.rendering import render
 from dashboard.web.schemas import ApiModel
 from dashboard.web.services import Services, ServicesDep
 from dashboard.web.session_lists import SessionsDep
-from dashboard.web.study import APPLIANCE_ONLY, ChosenStudyDep
 from edge_agent.core import clock
 from edge_agent.core.errors import DataFileError, StoreError, StudyError
 from edge_agent.core.study import (

@@ -17,12 +17,12 @@ from dashboard.questions.week.answer import DayModel
 from dashboard.questions.week.counting import count_days, nothing_on, today, together, weeks_until
 from dashboard.questions.week.words import say
 from dashboard.web.authentication import AccountDep
+from dashboard.web.chosen_study import APPLIANCE_ONLY
 from dashboard.web.entering import PEOPLE, home_of
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import NavigationEntry, render
 from dashboard.web.schemas import ApiModel, ShownMs
 from dashboard.web.services import ServicesDep
-from dashboard.web.study import APPLIANCE_ONLY
 from edge_agent.core.study import Session
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind

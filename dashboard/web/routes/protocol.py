@@ -39,6 +39,7 @@ from dashboard.protocols.state import FrameReport, FromExperiment
 from dashboard.protocols.steps import Screen
 from dashboard.web import schemas
 from dashboard.web.authentication import AccountDep, Pass, pass_of
+from dashboard.web.chosen_study import APPLIANCE_ONLY
 from dashboard.web.delivery import qr_code
 from dashboard.web.errors import event_answer, may_refuse
 from dashboard.web.event_streams import EventStream
@@ -47,7 +48,6 @@ from dashboard.web.guards.security import IN_A_FRAME, LARGER
 from dashboard.web.rendering import STUDY, NavigationEntry, render
 from dashboard.web.routes.live import CHECK_SECONDS, is_let_in
 from dashboard.web.services import OptionsDep, ProtocolRunnerDep, Services, ServicesDep
-from dashboard.web.study import APPLIANCE_ONLY
 from edge_agent.core import clock
 from edge_agent.core.errors import StudyError
 from edge_agent.core.texts import N_

@@ -28,11 +28,12 @@ from dashboard.protocols.file import Order, ProtocolError, StudyProtocol, load_p
 from dashboard.protocols.library import Origin, sha256_of
 from dashboard.protocols.manikins import figures
 from dashboard.protocols.media import MediaKind, endings, find_media, media_type
-from dashboard.protocols.plan import screens_of
+from dashboard.protocols.screens import screens_of
 from dashboard.protocols.steps import BY_NAME, KIND_OF, STEP_KINDS, Practised, StepBase, StepKind
 from dashboard.protocols.texts import Scale
 from dashboard.web import schemas
 from dashboard.web.authentication import AccountDep
+from dashboard.web.chosen_study import APPLIANCE_ONLY
 from dashboard.web.errors import may_refuse
 from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs
@@ -40,7 +41,6 @@ from dashboard.web.guards.security import LARGER
 from dashboard.web.rendering import render
 from dashboard.web.routes.protocol import ORIGINS, UPLOAD, list_page, shown_screen
 from dashboard.web.services import OptionsDep, Services, ServicesDep
-from dashboard.web.study import APPLIANCE_ONLY
 from edge_agent.core.texts import N_
 
 PAGE = "/protocols"

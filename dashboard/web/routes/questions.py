@@ -14,12 +14,12 @@ from dashboard.accounts.roles import Permission
 from dashboard.questions.basis import figure_source
 from dashboard.questions.entry import Inquiry, PageOf, Question, Way
 from dashboard.questions.register import QUESTIONS
+from dashboard.web.chosen_study import ChosenStudiesDep, OfDevice, answer_page, question_in
 from dashboard.web.delivery import keep_page
 from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import ANALYSIS, NavigationEntry, render
 from dashboard.web.services import ComputingDep, OptionsDep
-from dashboard.web.study import ChosenStudiesDep, OfDevice, answer_page, question_in
 
 NAVIGATION = tuple(
     NavigationEntry(

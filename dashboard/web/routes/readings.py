@@ -30,11 +30,11 @@ from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.figures import general, thousands
 from dashboard.languages.names import capitalise, said_of, translate, vital_label
 from dashboard.web.authentication import AccountDep
+from dashboard.web.chosen_study import APPLIANCE_ONLY
 from dashboard.web.forms import Refused
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import STUDY, NavigationEntry, render
 from dashboard.web.services import Services, ServicesDep, UploadedFile, new_key
-from dashboard.web.study import APPLIANCE_ONLY
 from edge_agent.core import clock
 from edge_agent.core.bounds import printable
 from edge_agent.core.errors import DataFileError, ReadingError, StudyError

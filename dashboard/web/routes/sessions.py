@@ -28,7 +28,7 @@ from dashboard.charts.session import (
 )
 from dashboard.charts.trends import shares_caption
 from dashboard.computing.answers import quality_of
-from dashboard.computing.computing import Computing
+from dashboard.computing.processes import Computing
 from dashboard.languages.figures import whole_duration
 from dashboard.languages.names import (
     LOOK_NAMES,
@@ -45,6 +45,13 @@ from dashboard.questions.responses.question import session_curves
 from dashboard.questions.responses.words import SessionCurves
 from dashboard.questions.sensors.asking import of_session
 from dashboard.web.authentication import AccountDep
+from dashboard.web.chosen_study import (
+    APPLIANCE_ONLY,
+    PARAMETER,
+    ChosenStudy,
+    ChosenStudyDep,
+    Device,
+)
 from dashboard.web.errors import may_refuse
 from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs
@@ -52,7 +59,6 @@ from dashboard.web.rendering import render
 from dashboard.web.schemas import ApiModel, GivenMarker, GivenMs, Number, NumberedMarker, ShownMs
 from dashboard.web.services import ComputingDep, OptionsDep, ServicesDep, services
 from dashboard.web.settings import DashboardOptions
-from dashboard.web.study import APPLIANCE_ONLY, PARAMETER, ChosenStudy, ChosenStudyDep, Device
 from edge_agent.core import clock
 from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import Emotion

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from dashboard.accounts.roles import Permission
 from dashboard.languages.figures import WEEKDAYS, hours_in_words
 from dashboard.web.authentication import AccountDep
+from dashboard.web.chosen_study import APPLIANCE_ONLY
 from dashboard.web.errors import may_refuse
 from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs
@@ -22,7 +23,6 @@ from dashboard.web.rendering import render
 from dashboard.web.routes.participants import CodeDep, PersonDep
 from dashboard.web.schemas import ApiModel, ShownMs
 from dashboard.web.services import ServicesDep
-from dashboard.web.study import APPLIANCE_ONLY
 from edge_agent.core.errors import StudyError
 from edge_agent.core.standing import Schedule, clock_text, daily_hours
 from edge_agent.core.study import Purpose, SessionSetting, choice_named

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from dashboard.accounts.roles import Permission
 from dashboard.web.authentication import AccountDep
+from dashboard.web.chosen_study import APPLIANCE_ONLY, ChosenStudiesDep, ChosenStudyDep
 from dashboard.web.errors import may_refuse
 from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs
@@ -22,7 +23,6 @@ from dashboard.web.routes.live import end_session, open_session, session_choices
 from dashboard.web.schemas import ApiModel, EndedSession, GivenMs, PastSessionModel, SessionModel
 from dashboard.web.services import ServicesDep, StudyDep
 from dashboard.web.session_lists import LAST_PAGE, SessionsDep, SessionsQuestion, address_of
-from dashboard.web.study import APPLIANCE_ONLY, ChosenStudiesDep, ChosenStudyDep
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import NewSession, new_session_of
 from edge_agent.core.texts import N_

@@ -32,12 +32,12 @@ from dashboard.web.brought_studies import (
     read_persons,
     send,
 )
+from dashboard.web.chosen_study import APPLIANCE_ONLY
 from dashboard.web.forms import Refused, form_of
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import STUDY, NavigationEntry, render
 from dashboard.web.schemas import FieldMs
 from dashboard.web.services import Services, ServicesDep, UploadedFile
-from dashboard.web.study import APPLIANCE_ONLY
 from edge_agent.core import clock
 from edge_agent.core.errors import DataFileError, FileGoneError, StudyError
 from edge_agent.core.study import AttributeUse, Purpose, SessionSetting

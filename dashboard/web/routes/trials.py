@@ -11,11 +11,11 @@ from pydantic import Field
 from dashboard.accounts.roles import Permission
 from dashboard.protocols.steps import STEP_KINDS
 from dashboard.protocols.texts import Scale
+from dashboard.web.chosen_study import ChosenStudyDep
 from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import render
 from dashboard.web.schemas import ApiModel, Number, ShownMs
-from dashboard.web.study import ChosenStudyDep
 from edge_agent.core.texts import N_
 from edge_agent.timeline.database.connection import read_transaction
 from edge_agent.timeline.read.trials import ShownTrial, timing_of, trials_of

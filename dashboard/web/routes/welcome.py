@@ -17,7 +17,7 @@ from dashboard.languages.names import said_of
 from dashboard.web.entering import TextField, checked_form, go_on, home_of
 from dashboard.web.forms import NOTHING_REFUSED, Refused
 from dashboard.web.guards.addresses import address_of
-from dashboard.web.guards.login_gate import Asker, refused_page
+from dashboard.web.guards.login_throttle import Asker, refused_page
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import render
 from dashboard.web.services import Services, ServicesDep

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.computing.computing import (
+from dashboard.computing.processes import (
     ComputationEndedError,
     ComputationFailedError,
     Computing,

@@ -1,5 +1,6 @@
-"""Many log-ins at once: memory stays small, and others get in all the same; `test_login_gate` says
-what a restart forgives.
+"""Many log-ins at once: memory stays small, and others get in all the same.
+
+`test_login_throttle` says what a restart forgives.
 """
 
 from __future__ import annotations

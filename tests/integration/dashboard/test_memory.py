@@ -15,7 +15,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from dashboard.computing.computing import Computing
+from dashboard.computing.processes import Computing
 from dashboard.web.app import create_app
 from dashboard.web.settings import DashboardOptions
 from edge_agent.timeline.database.schema import DATABASE_NAME

@@ -17,8 +17,8 @@ from psycopg.rows import dict_row
 
 from collector.database.devices import note_states
 from collector.database.schema import migrate
-from collector.intake import Intake
 from collector.messages import Delivery, StateMessage
+from collector.writer import MessageWriter
 from dashboard.fleet.known import FleetAddress
 from dashboard.fleet.postgres import FleetDatabase, read_devices
 from edge_agent.core.addresses import Address
@@ -71,11 +71,11 @@ def postgres(server: Postgres, here: Path) -> Postgres:
     server.empty()
     with psycopg.connect(server.address, autocommit=True) as connection:
         migrate(connection)
-        intake = Intake(connection)
+        writer = MessageWriter(connection)
         messages = [packed(one) for one in messages_of(here, DEVICE)]
-        intake.write_deliveries([Delivery(DEVICE, one, 0) for one in messages])
-        intake.write_deliveries([Delivery("strange", b"no timeline", 0)])
-        while intake.close_minutes(0.0):
+        writer.write_deliveries([Delivery(DEVICE, one, 0) for one in messages])
+        writer.write_deliveries([Delivery("strange", b"no timeline", 0)])
+        while writer.close_minutes(0.0):
             pass
         for name, ago_s, will in (("cellar", 400.0, False), ("attic", 5.0, True)):
             note_states(connection, told(name, ago_s, will=will))

@@ -13,8 +13,8 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 import psycopg
 
 from collector.database.schema import migrate
-from collector.intake import Intake
 from collector.messages import Delivery
+from collector.writer import MessageWriter
 from dashboard.fleet.known import FleetAddress
 from dashboard.fleet.postgres import FleetDatabase
 from dashboard.fleet.trends import FleetTrends
@@ -62,12 +62,12 @@ def postgres(server: Postgres, here: Path) -> Postgres:
     record(other, 60, 260)
     with psycopg.connect(server.address, autocommit=True) as connection:
         migrate(connection)
-        intake = Intake(connection)
+        writer = MessageWriter(connection)
         for name, path in (("room", here), ("hall", other)):
-            intake.write_deliveries(
+            writer.write_deliveries(
                 [Delivery(name, packed(one), 0) for one in messages_of(path, name)]
             )
-        intake.close_minutes(0.0)
+        writer.close_minutes(0.0)
     return server
 
 

@@ -22,7 +22,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
-from dashboard.protocols.plan import to_json
+from dashboard.protocols.screens import to_json
 from dashboard.protocols.texts import Texts
 from dashboard.web import routes
 from dashboard.web.rendering import find_pages

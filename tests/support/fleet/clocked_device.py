@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from collector.intake import Intake
 from collector.messages import Delivery
+from collector.writer import Intake
 from edge_agent.core.clock import Instant
 from edge_agent.fleet.chunks import TimelineMessage
 from edge_agent.fleet.tables import BOOT_CHARACTERS

@@ -9,8 +9,8 @@ from typing import Any
 
 from starlette.testclient import TestClient
 
-from dashboard.fleet.copies import FOLDER
 from dashboard.fleet.known import FleetAddress
+from dashboard.fleet.study_files import FOLDER
 from dashboard.web.services import Services
 from edge_agent.core.addresses import Address
 from tests.support.dashboard import client_of, set_up

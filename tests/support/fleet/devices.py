@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 
 from collector.database import rollups
-from collector.intake import close_minutes
+from collector.writer import close_minutes
 from edge_agent.config.mqtt import FleetSettings, MqttSettings
 from edge_agent.core import clock
 from edge_agent.fleet.chunks import Chunk, TimelineMessage, encode

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from collector.database.schema import migrate
-from collector.intake import Intake
 from collector.messages import Delivery
+from collector.writer import Intake
 from dashboard.__main__ import main as dashboard
 from edge_agent.core.study import AttributeUse
 from edge_agent.timeline.database.connection import write_transaction

@@ -12,7 +12,7 @@ pytest.importorskip("psycopg", reason="pip install -e '.[fleet]'")
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.intake import (
+from collector.writer import (
     LEAST_DOUBT_MS,
     MOST_DOUBT_MS,
     ROW_MS,

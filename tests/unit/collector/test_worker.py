@@ -13,9 +13,9 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 import psycopg
 
 from collector import worker
-from collector.intake import MOST_CLOSED, Told
 from collector.messages import Delivery, StateMessage, TransportError
 from collector.worker import Collector
+from collector.writer import MOST_CLOSED, Told
 from edge_agent.mqtt.payloads import Confirmation
 from tests.support.fleet.played_broker import PlayedBroker
 

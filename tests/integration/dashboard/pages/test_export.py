@@ -17,7 +17,7 @@ from markupsafe import escape
 from starlette.testclient import TestClient
 
 from dashboard import export_jobs
-from dashboard.computing.computing import Computing
+from dashboard.computing.processes import Computing
 from dashboard.export_jobs import ExportJobs, ExportRequest
 from dashboard.web.settings import DashboardOptions, options_from
 from edge_agent.config.loading import load_settings

@@ -13,8 +13,8 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 
 import psycopg
 
-from collector.intake import Intake
 from collector.messages import Delivery
+from collector.writer import MessageWriter
 from dashboard.fleet.known import FleetAddress
 from dashboard.fleet.postgres import FleetDatabase, read_devices
 from dashboard.fleet.trends import FleetTrends
@@ -214,9 +214,9 @@ def test_two_collectors_at_once_keep_one_estimate(
 
     def collect(order: int) -> None:
         with psycopg.connect(postgres.address, autocommit=True) as connection:
-            intake = Intake(connection)
+            writer = MessageWriter(connection)
             for one in messages[::order]:
-                intake.write_deliveries([Delivery(one.device, packed(one), 0)])
+                writer.write_deliveries([Delivery(one.device, packed(one), 0)])
 
     with ThreadPoolExecutor() as pool:
         assert list(pool.map(collect, (1, -1))) == [None, None]

@@ -22,12 +22,12 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 
 from starlette.testclient import TestClient
 
-from collector.intake import Intake
 from collector.messages import Delivery
+from collector.writer import MessageWriter
 from dashboard.accounts.audit import AuditFilter
 from dashboard.accounts.roles import Role
 from dashboard.export_jobs import export_sites
-from dashboard.web.study import MOST_DEVICES
+from dashboard.web.chosen_study import MOST_DEVICES
 from edge_agent.timeline.upkeep.erasure import erase_participant
 from tests.support.broker import wait_until
 from tests.support.commands import affect_edge
@@ -303,7 +303,7 @@ def test_an_erasure_ends_a_preparation_and_takes_what_is_ready(
     assert any(file.is_file() for file in folder.rglob("*"))
     erase_participant(devices["hall"], "P00", actor="ada")
     messages = messages_of(devices["hall"], "hall", applied[0])
-    Intake(there).write_deliveries([Delivery("hall", packed(one), 0) for one in messages])
+    MessageWriter(there).write_deliveries([Delivery("hall", packed(one), 0) for one in messages])
     address = f"/api/v1/exports/{made['id']}"
     wait_until(lambda: fleet.get(address).status_code == 404, "the export is given up")
     erased.set()

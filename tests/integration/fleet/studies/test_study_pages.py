@@ -15,11 +15,11 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 
 from starlette.testclient import TestClient
 
-from collector.intake import Intake
 from collector.messages import Delivery
+from collector.writer import MessageWriter
 from dashboard.__main__ import main as dashboard
 from dashboard.accounts.roles import Role
-from dashboard.fleet.copies import FOLDER, KEPT_S, KeptCopies
+from dashboard.fleet.study_files import FOLDER, KEPT_S, KeptCopies
 from edge_agent.core.errors import StoreError
 from edge_agent.timeline.read.reader import Reader
 from edge_agent.timeline.upkeep.erasure import erase_participant
@@ -293,7 +293,9 @@ def test_an_erasure_on_the_device_takes_copies_and_exports_at_once(
             assert "P03" in {one.participant for one in Reader(path).session_list()}
             erase_participant(devices["room"], "P03", actor="ada")
             messages = messages_of(devices["room"], "room", row[0])
-            Intake(there).write_deliveries([Delivery("room", packed(one), 0) for one in messages])
+            MessageWriter(there).write_deliveries(
+                [Delivery("room", packed(one), 0) for one in messages]
+            )
             wait_until(lambda: not path.exists(), "the copy goes")
             Reader(path).session_list()
 

@@ -10,7 +10,7 @@ import pytest
 
 from dashboard.accounts import attempts as attempts_module
 from dashboard.accounts.attempts import KeptAttempts, KnownDevices
-from dashboard.accounts.turns import BusyError, LoginTurns
+from dashboard.accounts.password_queue import BusyError, PasswordQueue
 from tests.support.clocks.simulated_time import WallClock
 from tests.support.timeline import query_dashboard
 
@@ -74,7 +74,7 @@ def test_a_browser_is_known_by_the_name_that_logged_in_with_it(path: Path) -> No
 class Crowd:
     """Who is being checked, in the order in which they came to it."""
 
-    def __init__(self, turns: LoginTurns) -> None:
+    def __init__(self, turns: PasswordQueue) -> None:
         self.turns = turns
         self.checked: list[str] = []
         self.refused: list[str] = []
@@ -96,7 +96,7 @@ class Crowd:
 
 def play(scene: Callable[[Crowd], Awaitable[None]], turns: tuple[int, int] = (2, 4)) -> Crowd:
     async def whole() -> Crowd:
-        crowd = Crowd(LoginTurns(*turns))
+        crowd = Crowd(PasswordQueue(*turns))
         await scene(crowd)
         return crowd
 

@@ -120,7 +120,7 @@ def test_what_is_no_address_or_needs_one_is_refused() -> None:
 
 def test_times_around_sessions_that_touch_are_read_once() -> None:
     pytest.importorskip("psycopg", reason="pip install -e '.[fleet]'")
-    from dashboard.fleet.copies import AROUND_MS, joined_spans
+    from dashboard.fleet.study_files import AROUND_MS, joined_spans
 
     hour = 3_600_000
     assert joined_spans([(0, hour), (2 * hour, 3 * hour), (9 * hour, 10 * hour)]) == [

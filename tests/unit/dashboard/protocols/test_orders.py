@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dashboard.protocols.file import ProtocolError, StudyProtocol, load_protocol
-from dashboard.protocols.plan import RunOrder, order_rows, screens_of
+from dashboard.protocols.screens import RunOrder, order_rows, screens_of
 from dashboard.protocols.steps import ScreenKind
 
 

@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard.protocols.file import EXAMPLES, load_protocol
-from dashboard.protocols.plan import RunOrder, from_json, order_rows, screens_of, to_json, williams
+from dashboard.protocols.screens import (
+    RunOrder,
+    from_json,
+    order_rows,
+    screens_of,
+    to_json,
+    williams,
+)
 from dashboard.protocols.state import Position, StepClock, StepEntry
 from dashboard.protocols.steps import ScreenKind
 

@@ -16,8 +16,8 @@ import pytest
 from dashboard.languages import current
 from dashboard.languages.current import speaking
 from dashboard.protocols.file import ProtocolError, load_protocol
-from dashboard.protocols.plan import from_json, screens_of, to_json
 from dashboard.protocols.runner import ProtocolRunner, ProtocolView, text_of_screen, texts_for
+from dashboard.protocols.screens import from_json, screens_of, to_json
 from dashboard.protocols.steps import Screen, ScreenKind
 from dashboard.protocols.texts import POINT_NAMES, Texts
 from dashboard.web.routes.study import CONSENT_VERSION

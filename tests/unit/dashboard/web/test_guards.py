@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from dashboard.languages.current import speaking
-from dashboard.web.guards.login_gate import too_many
+from dashboard.web.guards.login_throttle import too_many
 from dashboard.web.guards.security import BodyLimit, SecurityHeaders, require_same_origin
 
 MIB = 1024 * 1024

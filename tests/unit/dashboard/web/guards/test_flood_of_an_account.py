@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from dashboard.accounts.password_queue import BusyError, PasswordQueue
 from dashboard.accounts.roles import Role
-from dashboard.accounts.turns import BusyError, LoginTurns
-from dashboard.computing.computing import Computing
+from dashboard.computing.processes import Computing
 from dashboard.web.authentication import DEVICE_COOKIE
-from dashboard.web.guards.login_gate import Asker, HeldUpError, LoginGate
+from dashboard.web.guards.login_throttle import Asker, HeldUpError, LoginThrottle
 from dashboard.web.services import ShortLived
 from edge_agent.core import clock
 from edge_agent.timeline.database.connection import write_transaction
@@ -107,8 +107,8 @@ def test_half_logins_of_one_account_end_none_of_others() -> None:
 
 def test_account_known_in_many_browsers_has_one_place_in_the_queue(tmp_path: Path) -> None:
     path = timeline(tmp_path)
-    gate = LoginGate(path, Seconds())
-    cookies = [gate.devices.cookie_for("eve") for _ in range(20)]
+    throttle = LoginThrottle(path, Seconds())
+    cookies = [throttle.devices.cookie_for("eve") for _ in range(20)]
 
     async def scene() -> list[object]:
         began, go_on = asyncio.Event(), asyncio.Event()
@@ -120,11 +120,11 @@ def test_account_known_in_many_browsers_has_one_place_in_the_queue(tmp_path: Pat
             return "in"
 
         flooding = [
-            asyncio.create_task(gate.checked(Asker("192.0.2.7", "eve", cookie), check))
+            asyncio.create_task(throttle.checked(Asker("192.0.2.7", "eve", cookie), check))
             for cookie in cookies
         ]
         await began.wait()
-        other = asyncio.create_task(gate.checked(Asker("192.0.2.9", "ada"), check))
+        other = asyncio.create_task(throttle.checked(Asker("192.0.2.9", "ada"), check))
         await asyncio.sleep(0)
         go_on.set()
         return [*await asyncio.gather(*flooding, return_exceptions=True), await other]
@@ -139,7 +139,7 @@ def test_who_had_turns_lately_gives_way_to_who_had_none() -> None:
     seconds = Seconds()
 
     async def scene() -> list[str]:
-        turns = LoginTurns(1, 2, seconds)
+        turns = PasswordQueue(1, 2, seconds)
         for name in ("a", "b", "c"):
             async with turns.turn(name, -1):
                 pass
@@ -194,7 +194,9 @@ def test_new_passwords_that_wait_for_a_computation_keep_nobody_out(tmp_path: Pat
         set_up(client, tmp_path)
         carla = log_in_as(client, Role.CARER, "carla")
         known = log_in_as(client, Role.CARER, "carla")
-        known.cookies.set(DEVICE_COOKIE, services_of(client).gate.devices.cookie_for("carla"))
+        known.cookies.set(
+            DEVICE_COOKIE, services_of(client).login_throttle.devices.cookie_for("carla")
+        )
         link = services_of(client).members.add_with_link("eve", Role.CARER, NAME)
         chosen = {"link": link.partition("link=")[2], "new": NEW, "again": NEW}
         change = {"old": NEW, "new": NEW, "again": NEW}
@@ -216,8 +218,8 @@ def test_account_logged_in_has_one_place_with_or_without_the_cookie(tmp_path: Pa
     database = timeline(tmp_path)
 
     async def scene() -> None:
-        gate = LoginGate(database, Seconds())
-        cookie = gate.devices.cookie_for("carla")
+        throttle = LoginThrottle(database, Seconds())
+        cookie = throttle.devices.cookie_for("carla")
         checked, may_end = asyncio.Event(), threading.Event()
         loop = asyncio.get_running_loop()
 
@@ -226,7 +228,7 @@ def test_account_logged_in_has_one_place_with_or_without_the_cookie(tmp_path: Pa
             assert may_end.wait(SOON_S)
 
         first = asyncio.create_task(
-            gate.checked(Asker("192.0.2.7", "carla", is_logged_in=True), check)
+            throttle.checked(Asker("192.0.2.7", "carla", is_logged_in=True), check)
         )
         await checked.wait()
         try:
@@ -237,9 +239,9 @@ def test_account_logged_in_has_one_place_with_or_without_the_cookie(tmp_path: Pa
                 Asker("192.0.2.7", "carla", cookie),
             ):
                 with pytest.raises(HeldUpError) as caught:
-                    await gate.checked(second, lambda: None)
+                    await throttle.checked(second, lambda: None)
                 assert caught.value.status == 503
-            await gate.checked(Asker("192.0.2.7", "ada"), lambda: None)
+            await throttle.checked(Asker("192.0.2.7", "ada"), lambda: None)
         finally:
             may_end.set()
         await first

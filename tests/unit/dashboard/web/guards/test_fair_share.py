@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
 
 from dashboard.web.authentication import LOGIN_COOKIE
-from dashboard.web.guards.shares import OF_ACCOUNT, OF_ADDRESS, FairShare, KnownSecrets
+from dashboard.web.guards.fair_share import OF_ACCOUNT, OF_ADDRESS, FairShare, KnownSecrets
 from tests.support.dashboard import services_of
 
 

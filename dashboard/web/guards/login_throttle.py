@@ -21,7 +21,7 @@ from dashboard.accounts.attempts import (
     KnownDevices,
     group_of,
 )
-from dashboard.accounts.turns import RETRY_SECONDS, BusyError, LoginTurns
+from dashboard.accounts.password_queue import RETRY_SECONDS, BusyError, PasswordQueue
 from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.names import said_of
 from edge_agent.config.dashboard import is_loopback
@@ -63,7 +63,7 @@ class HeldUpError(AffectEdgeError):
         self.wait = wait
 
 
-class LoginGate:
+class LoginThrottle:
     """Counts attempts before they are checked, and lets two be checked at once.
 
     Five in five minutes are allowed from one address. Attempts of strangers at one account are
@@ -80,7 +80,7 @@ class LoginGate:
         self.devices = KnownDevices(kept)
         self._addresses = AttemptLimiter(clock=clock, kept=kept)
         self._accounts = GuessLimiter(clock=clock, kept=kept)
-        self._turns = LoginTurns(clock=clock)
+        self._queue = PasswordQueue(clock=clock)
 
     async def checked(self, asker: Asker, check: Callable[[], Result]) -> Result:
         """Run ``check`` in a thread when its turn has come, and return its result.
@@ -127,7 +127,7 @@ class LoginGate:
             rank, crowd = self._addresses.attempts_of(who), group_of(asker.address)
             whose = f"{crowd} {asker.step} {name}"
         try:
-            async with self._turns.turn(whose, rank, crowd):
+            async with self._queue.turn(whose, rank, crowd):
                 return await run_in_threadpool(count_and_check)
         except BusyError as error:
             raise HeldUpError(said_of(error), 503, RETRY_SECONDS) from error

@@ -46,7 +46,7 @@ class _Place:
     called: asyncio.Future[None]
 
 
-class LoginTurns:
+class PasswordQueue:
     """Lets ``at_once`` checks run; ``waiting`` more have a place to wait, the others come again.
 
     For one event loop. Waiting takes no thread. Who had turns lately goes after who had none,

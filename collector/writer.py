@@ -315,7 +315,7 @@ _Refused = tuple[Delivery, str]
 """A message that no table takes, and why."""
 
 
-class Intake:
+class MessageWriter:
     """Takes messages over one connection to PostgreSQL.
 
     Args:

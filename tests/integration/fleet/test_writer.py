@@ -17,8 +17,8 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 import psycopg
 
 from collector.database.schema import MIGRATIONS, Migration, migrate
-from collector.intake import Intake
 from collector.messages import CollectorError, Delivery
+from collector.writer import MessageWriter
 from edge_agent.fleet.chunks import decode, encode
 from edge_agent.fleet.log import ChangeLog
 from edge_agent.fleet.tables import BY_NAME
@@ -64,16 +64,16 @@ def here(tmp_path: Path, made: Path) -> Path:
     return Path(shutil.copy(made, tmp_path))
 
 
-def take(intake: Intake, payloads: list[bytes]) -> int:
+def take(writer: MessageWriter, payloads: list[bytes]) -> int:
     """Take messages; return the position that is confirmed at last."""
-    told = intake.write_deliveries([Delivery("room", payload, 0) for payload in payloads])
+    told = writer.write_deliveries([Delivery("room", payload, 0) for payload in payloads])
     return max((each.confirmation.position for each in told), default=0)
 
 
-def send(intake: Intake, path: Path, after: int = 0) -> int:
+def send(writer: MessageWriter, path: Path, after: int = 0) -> int:
     """Send everything after a position, and return the last one."""
     messages = messages_of(path, "room", after)
-    return take(intake, [packed(message) for message in messages])
+    return take(writer, [packed(message) for message in messages])
 
 
 def test_messages_in_any_order_and_twice_make_the_same_rows(there: Any, here: Path) -> None:
@@ -82,30 +82,30 @@ def test_messages_in_any_order_and_twice_make_the_same_rows(there: Any, here: Pa
     payloads += [packed(message) for message in messages_of(here, "room", len(payloads))]
     payloads += payloads[::2]
     random.Random(3).shuffle(payloads)
-    intake = Intake(there)
+    writer = MessageWriter(there)
     for start in range(0, len(payloads), 3):
-        take(intake, payloads[start : start + 3])
+        take(writer, payloads[start : start + 3])
     assert rows_there(there, "room") == rows_here(here)
     assert rollups_there(there, "room") == rollups_here(here)
     assert there.execute("SELECT count(*) FROM fleet.waiting").fetchone() == (0,)
 
 
-def one_by_one(intake: Intake, payloads: list[bytes]) -> None:
+def one_by_one(writer: MessageWriter, payloads: list[bytes]) -> None:
     """Let each message come in a transaction of its own, as from several collectors."""
     for payload in payloads:
-        take(intake, [payload])
+        take(writer, [payload])
 
 
 def test_rows_that_overtake_what_is_missing_are_there_at_once(there: Any, here: Path) -> None:
-    intake = Intake(there)
-    done = send(intake, here)
+    writer = MessageWriter(there)
+    done = send(writer, here)
     record(here, 300, 900)
     first, *others = [packed(message) for message in messages_of(here, "room", done)]
     assert len(others) > 2
-    one_by_one(intake, others[::-1])
+    one_by_one(writer, others[::-1])
     assert there.execute("SELECT count(*) FROM fleet.waiting").fetchone() == (0,)
     assert there.execute("SELECT applied FROM fleet.stream").fetchone() == (done,)
-    one_by_one(intake, [first])
+    one_by_one(writer, [first])
     assert rows_there(there, "room") == rows_here(here)
     assert rollups_there(there, "room") == rollups_here(here)
     assert there.execute("SELECT isempty(ahead) FROM fleet.stream").fetchone() == (True,)
@@ -122,52 +122,52 @@ def test_rows_that_overtake_what_is_missing_are_there_at_once(there: Any, here: 
 def test_an_old_value_that_comes_last_gives_way_to_the_newer_one(
     there: Any, here: Path, statement: str
 ) -> None:
-    intake = Intake(there)
-    done = send(intake, here)
+    writer = MessageWriter(there)
+    done = send(writer, here)
     record(here, 300, 700)
     old = [packed(message) for message in messages_of(here, "room", done)]
     before = query(here, "SELECT max(seq) FROM fleet_change")[0][0]
     with write_transaction(here) as connection:
         connection.execute(statement)
     new = [packed(message) for message in messages_of(here, "room", before)]
-    one_by_one(intake, new + old)
+    one_by_one(writer, new + old)
     # what was not confirmed is sent again
     applied = there.execute("SELECT applied FROM fleet.stream").fetchone()[0]
-    send(intake, here, applied)
+    send(writer, here, applied)
     assert rows_there(there, "room") == rows_here(here)
-    intake.write_deliveries([Delivery("hall", packed(one), 0) for one in messages_of(here, "hall")])
+    writer.write_deliveries([Delivery("hall", packed(one), 0) for one in messages_of(here, "hall")])
     assert rollups_there(there, "room") == rollups_there(there, "hall")
     newest = query(here, "SELECT max(seq) FROM fleet_change")[0][0]
     assert there.execute("SELECT applied FROM fleet.stream").fetchone() == (newest,)
 
 
 def test_what_is_changed_and_removed_on_the_device_is_so_there(there: Any, here: Path) -> None:
-    intake = Intake(there)
-    done = send(intake, here)
+    writer = MessageWriter(there)
+    done = send(writer, here)
     with write_transaction(here) as connection:
         connection.execute("UPDATE expression SET at = at + 3600000 WHERE id % 2 = 0")
         connection.execute("UPDATE vital SET at = at + 7200000 WHERE at % 3000 = 0")
         connection.execute("UPDATE session SET name = 'other films'")
         connection.execute("DELETE FROM vital WHERE at % 5000 = 0")
         connection.execute("DELETE FROM marker WHERE id = 1")
-    send(intake, here, done)
+    send(writer, here, done)
     assert rows_there(there, "room") == rows_here(here)
 
 
 def test_what_the_device_does_not_keep_any_more_stays_there(there: Any, here: Path) -> None:
-    intake = Intake(there)
-    done = send(intake, here)
+    writer = MessageWriter(there)
+    done = send(writer, here)
     before = rows_there(there, "room")
     assert prune(here, 1, now_ms=START_MS + 90 * DAY_MS) > 0
-    send(intake, here, done)
+    send(writer, here, done)
     assert rows_there(there, "room") == before
 
 
 def test_an_erasure_goes_through_rows_partitions_and_rollups(there: Any, here: Path) -> None:
-    intake = Intake(there)
-    done = send(intake, here)
+    writer = MessageWriter(there)
+    done = send(writer, here)
     erase_participant(here, "P01", actor="ada")
-    told = intake.write_deliveries(
+    told = writer.write_deliveries(
         [Delivery("room", packed(m), 0) for m in messages_of(here, "room", done)]
     )
     assert rows_there(there, "room") == rows_here(here)
@@ -186,42 +186,42 @@ def test_an_erasure_goes_through_rows_partitions_and_rollups(there: Any, here: P
 
 
 def test_a_message_of_before_an_erasure_brings_nobody_back(there: Any, here: Path) -> None:
-    intake = Intake(there)
+    writer = MessageWriter(there)
     old = [packed(message) for message in messages_of(here, "room")]
-    take(intake, old)
+    take(writer, old)
     erase_participant(here, "P01", actor="ada")
-    send(intake, here, len(old))
-    take(intake, old)
+    send(writer, here, len(old))
+    take(writer, old)
     assert rows_there(there, "room") == rows_here(here)
 
 
 def test_after_a_restore_the_new_copy_takes_the_place_of_the_old_one(
     there: Any, here: Path
 ) -> None:
-    intake = Intake(there)
+    writer = MessageWriter(there)
     old = [packed(message) for message in messages_of(here, "room")]
-    take(intake, old)
+    take(writer, old)
     with write_transaction(here) as connection:  # what a restored backup does not know
         connection.execute("DELETE FROM vital WHERE at % 2000 = 0")
         renew_stream_epoch(connection)
     new = [packed(message) for message in messages_of(here, "room")]
     assert decode(new[0]).epoch != decode(old[0]).epoch
-    take(intake, new)
-    take(intake, old)  # what the broker still had
+    take(writer, new)
+    take(writer, old)  # what the broker still had
     assert rows_there(there, "room") == rows_here(here)
     total = there.execute("SELECT count(*) FROM fleet.expression").fetchone()
     assert total == query(here, "SELECT count(*) FROM expression")[0]
 
 
 def test_what_no_table_takes_is_set_aside_and_the_stream_goes_on(there: Any, here: Path) -> None:
-    intake = Intake(there)
+    writer = MessageWriter(there)
     messages = messages_of(here, "room")
     wrong = next(m for m in messages if any(c[1] == "expression" for c in m.changes))
     place = messages.index(wrong)
     wrong.changes[0][3][1] = "yesterday"
     deliveries = [Delivery("room", packed(message), 0) for message in messages]
     deliveries += [Delivery("room", b"nonsense", 0), Delivery("other", packed(messages[0]), 0)]
-    told = intake.write_deliveries(deliveries)
+    told = writer.write_deliveries(deliveries)
     assert told[0].confirmation.position == messages[-1].last
     reasons = [row[0] for row in there.execute("SELECT reason FROM fleet.dead_letter")]
     assert len(reasons) == 3
@@ -234,16 +234,16 @@ def test_what_no_table_takes_is_set_aside_and_the_stream_goes_on(there: Any, her
 def test_a_number_that_no_sum_can_hold_is_refused(
     there: Any, here: Path, column: str, value: int
 ) -> None:
-    intake = Intake(there)
+    writer = MessageWriter(there)
     messages = messages_of(here, "room")
     wrong = next(m for m in messages if any(c[1] == "expression" for c in m.changes))
     change = next(one for one in wrong.changes if one[1] == "expression")
     change[3][BY_NAME["expression"].columns.index(column)] = value
-    take(intake, [packed(message) for message in messages])
+    take(writer, [packed(message) for message in messages])
     assert there.execute("SELECT reason FROM fleet.dead_letter").fetchone() == (
         f"has expression.{column} = {value}, which cannot be",
     )
-    while intake.close_minutes(0.0):
+    while writer.close_minutes(0.0):
         pass
 
 
@@ -255,45 +255,45 @@ def test_a_minute_is_rolled_up_when_next_one_begins_or_device_is_silent(
     there: Any, here: Path
 ) -> None:
     path = timeline(here.parent / "empty")
-    intake = Intake(there)
+    writer = MessageWriter(there)
     record(path, 0, 70)
-    done = send(intake, path)
+    done = send(writer, path)
     first = START_MS // 60_000 * 60_000
     assert minutes(there) == minutes(there, "vital") == [first]
     assert there.execute("SELECT open_minute FROM fleet.stream").fetchone() == (first + 60_000,)
-    assert intake.close_minutes(20.0) == 0
+    assert writer.close_minutes(20.0) == 0
     record(path, 70, 125)
-    done = send(intake, path, done)
+    done = send(writer, path, done)
     assert minutes(there) == minutes(there, "vital") == [first, first + 60_000]
-    assert [intake.close_minutes(0.0) for _ in range(2)] == [1, 0]
+    assert [writer.close_minutes(0.0) for _ in range(2)] == [1, 0]
     assert minutes(there)[-1] == first + 120_000
     record(path, 125, 130)  # a minute that was closed is computed anew
-    send(intake, path, done)
+    send(writer, path, done)
     assert rollups_there(there, "room") == rollups_here(path)
 
 
 def test_a_collector_leaves_minutes_to_the_one_that_holds_their_stream(
     postgres: Postgres, there: Any, here: Path
 ) -> None:
-    intake = Intake(there)
-    send(intake, here)
+    writer = MessageWriter(there)
+    send(writer, here)
     with psycopg.connect(postgres.address) as other:
         other.execute("SELECT 1 FROM fleet.stream FOR UPDATE")
-        assert intake.close_minutes(0.0) == 0
-    assert intake.close_minutes(0.0) == 1
+        assert writer.close_minutes(0.0) == 0
+    assert writer.close_minutes(0.0) == 1
 
 
 def test_nothing_of_an_erased_participant_is_left_to_a_minute_that_is_open(
     there: Any, here: Path
 ) -> None:
-    intake = Intake(there)
+    writer = MessageWriter(there)
     first, last = query(here, "SELECT min(started), max(ended) FROM session")[0]
-    done = send(intake, here)
+    done = send(writer, here)
     there.execute("UPDATE fleet.stream SET open_minute = %s", (first // 60_000 * 60_000,))
     erase_participant(here, "P01", actor="ada")
     erase_participant(here, "P02", actor="ada")
-    send(intake, here, done)
-    while intake.close_minutes(0.0):
+    send(writer, here, done)
+    while writer.close_minutes(0.0):
         pass
     gone = range(first // 60_000 * 60_000 + 60_000, last // 60_000 * 60_000, 60_000)
     assert not set(minutes(there, "vital")) & set(gone)
@@ -301,8 +301,8 @@ def test_nothing_of_an_erased_participant_is_left_to_a_minute_that_is_open(
 
 
 def test_a_gap_of_the_device_is_reported_and_the_stream_goes_on(there: Any, here: Path) -> None:
-    intake = Intake(there)
-    done = send(intake, here)
+    writer = MessageWriter(there)
+    done = send(writer, here)
     record(here, 300, 900)
     log = ChangeLog(here)
     log.begin()
@@ -310,17 +310,17 @@ def test_a_gap_of_the_device_is_reported_and_the_stream_goes_on(there: Any, here
     dropped = log.shrink(40 * 1000)
     log.close()
     assert dropped > 0
-    assert send(intake, here, done) == query(here, "SELECT max(seq) FROM fleet_change")[0][0]
+    assert send(writer, here, done) == query(here, "SELECT max(seq) FROM fleet_change")[0][0]
     assert there.execute("SELECT first, last, reason FROM fleet.lost").fetchall() == [
         (done + 1, done + dropped, "backlog_full")
     ]
 
 
 def test_a_time_that_no_month_has_is_kept(there: Any, here: Path) -> None:
-    intake = Intake(there)
+    writer = MessageWriter(there)
     with write_transaction(here) as connection:
         connection.execute("UPDATE vital SET at = at + 9000000000000 WHERE at % 7000 = 0")
-    send(intake, here)
+    send(writer, here)
     assert rows_there(there, "room")["vital"] == rows_here(here)["vital"]
 
 
@@ -345,7 +345,7 @@ def test_older_database_is_upgraded_and_says_what_it_does_not_know(there: Any, h
     there.execute("DELETE FROM fleet.study_row")
     with write_transaction(here) as connection:
         write_model(connection, ModelUse("expression", "fast", "1", "aa", 9, prior="balanced"))
-    send(Intake(there), here)
+    send(MessageWriter(there), here)
     told = there.execute("SELECT name, prior FROM fleet.model WHERE sha256 = 'aa'").fetchall()
     assert told == [("fast", "balanced")]
     told = there.execute("SELECT state, shift FROM fleet.own_neutral").fetchall()
@@ -362,7 +362,7 @@ def test_a_newer_database_is_refused_and_nothing_is_changed(there: Any) -> None:
 
 def test_a_device_cannot_say_that_it_is_another_one(there: Any, here: Path) -> None:
     payload = encode(messages_of(here, "room")[0])
-    assert Intake(there).write_deliveries([Delivery("hall", payload, 0)]) == []
+    assert MessageWriter(there).write_deliveries([Delivery("hall", payload, 0)]) == []
     assert there.execute("SELECT reason FROM fleet.dead_letter").fetchone() == (
         "says that it is of 'room'",
     )
