@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from affect_edge.video_pulse import PulseOfVideo
     from edge_agent.config.camera import Rotation
     from edge_agent.config.settings import Settings
-    from edge_agent.reading import VideoRow
+    from edge_agent.face_reading import VideoRow
     from edge_agent.timeline.intake.video import VideoImport
     from edge_agent.vision.recognizer import Recognizer
 
@@ -149,7 +149,7 @@ WriteRows = Callable[[Sequence["VideoRow"]], None]
 
 @contextmanager
 def _csv_table(path: Path) -> Iterator[WriteRows]:
-    from edge_agent.reading import VideoRow
+    from edge_agent.face_reading import VideoRow
 
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
@@ -189,7 +189,7 @@ def _parquet_schema() -> Any:
     """Return the columns with the types of `VideoRow`; times are in UTC."""
     import pyarrow as pa
 
-    from edge_agent.reading import VideoRow
+    from edge_agent.face_reading import VideoRow
 
     types = {"int": pa.int64(), "float": pa.float64(), "bool": pa.bool_(), "str": pa.string()}
     columns = {
@@ -406,7 +406,7 @@ def write_table(
     """Read a video into a table, and its pulse into another; each appears when it is complete, or
     not at all.
     """
-    from edge_agent.reading import video_rows
+    from edge_agent.face_reading import video_rows
 
     result = Result()
     known_ms = of.start_of(video)
@@ -494,7 +494,7 @@ def _frames(video: Path, settings: Settings, of: VideoOptions, result: Result) -
     """Yield the frames of a video as they are read, and count them."""
     from affect_edge.video_pulse import PulseOfVideo
     from edge_agent.agent.building import configured_recognizer
-    from edge_agent.reading import VideoReader
+    from edge_agent.face_reading import VideoReader
 
     began = clock.boot_seconds()
     shown = 0.0
@@ -538,7 +538,7 @@ def _missing_seconds(promised: int, result: Result) -> float:
 
 def _start_of(video: Path) -> int | None:
     """Return the time of recording in a video's file, and print where it comes from."""
-    from edge_agent.reading import creation_ms
+    from edge_agent.face_reading import creation_ms
 
     made_ms = creation_ms(video)
     if made_ms is not None:

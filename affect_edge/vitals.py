@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from edge_agent.timeline.intake.imports import TakenReadings
     from edge_agent.timeline.intake.staged_rows import StagedReadings
     from edge_agent.timeline.study.past import Placement
-    from edge_agent.timeline.write.portions import ImportResult
+    from edge_agent.timeline.write.reading_imports import ImportResult
     from edge_agent.vitals.column_map import ColumnMap
     from edge_agent.vitals.csv_files import CsvFile
     from edge_agent.vitals.dates import DateOrder
@@ -466,7 +466,7 @@ def counted(readings: int) -> str:
 def tell_plan(contents: FileContents, database: Path, as_json: bool, name: str) -> None:
     """Print what an import would do; write nothing."""
     from edge_agent.timeline.intake.imports import plan_readings
-    from edge_agent.timeline.write.portions import ImportResult
+    from edge_agent.timeline.write.reading_imports import ImportResult
 
     taken, placement = plan_readings(database, contents.staged)
     new = sum(one.readings for one in taken)
@@ -494,7 +494,7 @@ def take_in(contents: FileContents, database: Path, as_json: bool, name: str) ->
     """Write the readings, and print the result."""
     from edge_agent.timeline.intake.imports import taken_readings
     from edge_agent.timeline.study.past import Placement
-    from edge_agent.timeline.write.portions import ImportResult, import_readings
+    from edge_agent.timeline.write.reading_imports import ImportResult, import_readings
 
     placement = Placement.of_database(database)
     total = sum(row.readings for row in contents.staged.kinds())

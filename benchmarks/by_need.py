@@ -6,8 +6,8 @@
 Read are made-up walks of half a minute: a photograph of a face drifts, tilts and is lit as a
 hand-held one would be, under noise, and every two to six seconds another one takes its place. Half
 a of the photographs (every second one) served to choose the numbers of
-`edge_agent/vision/need.py`, half b judges. Both chains see the same frames, 15 a second. Compared
-are the labels of each row of one second.
+`edge_agent/vision/reading_by_need.py`, half b judges. Both chains see the same frames, 15 a second.
+Compared are the labels of each row of one second.
 
 Rows near the border of a label are decided by chance, whoever reads: so a third chain reads every
 frame, too, of the same walk, filmed half a frame later. How often its rows have the label of the
@@ -45,7 +45,7 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Emotion, ExpressionRow, Frame, Prior
 from edge_agent.timeline.write.recorder import Intervals
 from edge_agent.vision.align import Picture
-from edge_agent.vision.need import Effort
+from edge_agent.vision.reading_by_need import Effort
 from edge_agent.vision.recognizer import open_recognizer
 
 START = Instant(boot_ms=60_000, wall_ms=1_800_000_000_000)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edge_agent.reading import FaceRow, VideoRow, read, read_video
+    from edge_agent.face_reading import FaceRow, VideoRow, read, read_video
 
 __all__ = ["FaceRow", "VideoRow", "__version__", "read", "read_video"]
 __version__ = "0.2.0.dev0"
@@ -23,6 +23,6 @@ def __getattr__(name: str) -> Any:
     """Load what reads pictures at its first use: most of the appliance starts without it."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from edge_agent import reading
+    from edge_agent import face_reading
 
-    return getattr(reading, name)
+    return getattr(face_reading, name)

@@ -32,7 +32,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"alerts", "fleet", "live", "lsl"}),
         frozenset({"control"}),
         frozenset({"agent"}),
-        frozenset({"reading"}),
+        frozenset({"face_reading"}),
         frozenset({"appliance"}),
         frozenset({"__main__"}),
     ),

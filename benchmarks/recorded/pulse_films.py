@@ -31,7 +31,7 @@ import numpy as np
 from affect_edge.video_pulse import PulseOfVideo
 from benchmarks._command import benchmark, say
 from benchmarks.camera_pulse import FPS, HEIGHT, LEVELS, WIDTH, Level, Person
-from edge_agent.reading import VideoReader
+from edge_agent.face_reading import VideoReader
 from edge_agent.vision.align import Picture
 from edge_agent.vision.recognizer import open_recognizer
 from edge_agent.vitals.camera_pulse import STEP_S, WINDOW_S

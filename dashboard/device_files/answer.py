@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
-from edge_agent.timeline.write.portions import ReadingTable
+from edge_agent.timeline.write.reading_imports import ReadingTable
 from edge_agent.vitals.passed_over import ColumnNotTaken
 
 if TYPE_CHECKING:

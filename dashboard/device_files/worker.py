@@ -21,7 +21,7 @@ from edge_agent.core.helper.rights import forbid
 from edge_agent.core.readings import LocalTimes, VitalReading
 from edge_agent.core.texts import N_, pack_text, text_of
 from edge_agent.timeline.intake.staged_rows import StagedReadings
-from edge_agent.timeline.write.portions import ReadingTable
+from edge_agent.timeline.write.reading_imports import ReadingTable
 from edge_agent.vitals.health.exports import XDF, export_of_file
 from edge_agent.vitals.health.files import RowValidator
 from edge_agent.vitals.health.xdf.samples import load_libraries

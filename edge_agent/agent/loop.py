@@ -58,7 +58,7 @@ from edge_agent.timeline.database.files import finish_replacement
 from edge_agent.timeline.database.schema import DATABASE_NAME, NO_PRIOR
 from edge_agent.timeline.database.upgrade import lock_for_agent
 from edge_agent.timeline.database.upgrade_process import migrate_apart, told_to_systemd
-from edge_agent.timeline.salvage.carrier import Carrier
+from edge_agent.timeline.salvage.background_copying import BackgroundCopying
 from edge_agent.timeline.salvage.rescue import Rescue
 from edge_agent.timeline.study.capture_switch import CaptureSwitch
 from edge_agent.timeline.study.sessions import Study
@@ -241,7 +241,7 @@ class Agent:
             recorder=recorder,
             live=live,
             client=client,
-            carrier=Carrier(self._rescue),
+            background_copying=BackgroundCopying(self._rescue),
             alerts=configured_publishers(settings, self._database, live, client),
             preview=preview,
             streams=configured_streams(settings, self._database),

@@ -18,7 +18,7 @@ from edge_agent.live.feed import LiveServer
 from edge_agent.live.preview import PreviewServer
 from edge_agent.lsl.worker import StreamWorker
 from edge_agent.mqtt.client import MqttClient
-from edge_agent.timeline.salvage.carrier import Carrier
+from edge_agent.timeline.salvage.background_copying import BackgroundCopying
 from edge_agent.timeline.upkeep.budget import Space
 from edge_agent.timeline.write.changes import Replicates
 from edge_agent.timeline.write.recorder import Recorder
@@ -45,7 +45,7 @@ class AgentThreads:
         recorder: writes the timeline.
         live: serves the live feed.
         client: publishes over MQTT; ``None`` if MQTT is off.
-        carrier: salvages the timeline of a damaged database.
+        background_copying: salvages the timeline of a damaged database.
         alerts: evaluate and send alerts, and send the timeline to a collector.
         preview: shows the camera's picture to administrators; ``None`` if it is forbidden.
         streams: offers streams of the Lab Streaming Layer; ``None`` if they are off.
@@ -58,7 +58,7 @@ class AgentThreads:
     recorder: Recorder
     live: LiveServer
     client: MqttClient | None
-    carrier: Carrier
+    background_copying: BackgroundCopying
     alerts: Sequence[Worker] = ()
     preview: PreviewServer | None = None
     streams: StreamWorker | None = None
@@ -116,7 +116,7 @@ class AgentThreads:
     @property
     def _outputs(self) -> list[Worker]:
         maybe = (self.streams, self.client, self.preview)
-        workers: list[Worker] = [self.live, self.recorder, self.carrier, *self.alerts]
+        workers: list[Worker] = [self.live, self.recorder, self.background_copying, *self.alerts]
         return [*workers, *(worker for worker in maybe if worker is not None)]
 
 
@@ -180,7 +180,7 @@ class FigureReader:
             unstored_since_ms=unstored.since.wall_ms if unstored else None,
             read_error=read_error,
             rows_set_aside=recorder.set_aside,
-            salvage=self._threads.carrier.sentence(),
+            salvage=self._threads.background_copying.sentence(),
             space=space,
             mqtt_state=client.state.value if client else "disabled",
             mqtt_error=client.last_error if client else None,

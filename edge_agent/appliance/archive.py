@@ -28,10 +28,10 @@ from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import BackupError, StoreError
 from edge_agent.core.owners import as_owner_of, open_given
 from edge_agent.timeline.database.dashboard_file import FILE_NAME as DASHBOARD_NAME
-from edge_agent.timeline.database.distrust import set_bounds
 from edge_agent.timeline.database.files import PREPARED, refuse_pipe, translate_errors
 from edge_agent.timeline.database.schema import APPLICATION_ID, DATABASE_NAME
 from edge_agent.timeline.database.tables import TIMELINE, Move
+from edge_agent.timeline.database.untrusted_file import set_bounds
 from edge_agent.timeline.export.age import Lock, Readable, Writable, open_lock
 
 # ruff: noqa: S608 - only our own names are put into SQL text

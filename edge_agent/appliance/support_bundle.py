@@ -36,9 +36,9 @@ from edge_agent.core.files import replace_file
 from edge_agent.core.owners import as_owner_of
 from edge_agent.live.feed import SOCKET_NAME
 from edge_agent.timeline.database.dashboard_file import dashboard_file, read_as_owner
-from edge_agent.timeline.database.distrust import set_bounds
 from edge_agent.timeline.database.files import refuse_pipe, said_by
 from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.untrusted_file import set_bounds
 
 _JOURNAL_LINES = 2_000
 _LONGEST_S = 60.0

@@ -41,9 +41,9 @@ from edge_agent.timeline.database.dashboard_file import (
     open_accounts,
     refuse_too_large,
 )
-from edge_agent.timeline.database.distrust import set_bounds
 from edge_agent.timeline.database.files import free_stamp, translate_errors
 from edge_agent.timeline.database.schema import DATABASE_NAME
+from edge_agent.timeline.database.untrusted_file import set_bounds
 from edge_agent.timeline.upkeep.copies import restore_copy
 
 log = logging.getLogger(__name__)

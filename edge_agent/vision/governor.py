@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from enum import Enum
 
-from edge_agent.vision.need import Effort
+from edge_agent.vision.reading_by_need import Effort
 
 log = logging.getLogger(__name__)
 

@@ -24,7 +24,7 @@ from edge_agent.vision.models.model import TFLiteModel, load_model
 OUTPUTS = ("movements", "pose", "look")
 READ_S = 0.19
 """Least time between two readings of a followed face, as for its expression
-(`edge_agent.vision.need.FOLLOW_S`)."""
+(`edge_agent.vision.reading_by_need.FOLLOW_S`)."""
 FORGET_S = 2.0
 """Time without a reading after which a track starts again."""
 

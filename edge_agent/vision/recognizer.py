@@ -55,8 +55,8 @@ from edge_agent.vision.movements import (
     crop_angle,
     open_movements,
 )
-from edge_agent.vision.need import Effort, NeedReader, SceneWatch, open_need_reader
 from edge_agent.vision.quality import CROP_SIDE, READ_PART, Quality, face_quality
+from edge_agent.vision.reading_by_need import Effort, NeedReader, SceneWatch, open_need_reader
 from edge_agent.vision.smoother import Smoother, StateHolder, label_of
 from edge_agent.vision.speech import SpeechWatch
 
@@ -489,7 +489,8 @@ def open_recognizer(
     Args:
         options: the table ``[vision]``.
         by_need: whether the faces of a camera are read as often and as carefully as they need
-            (``edge_agent.vision.need``), instead of all in each frame; not for still pictures.
+            (``edge_agent.vision.reading_by_need``), instead of all in each frame; not for still
+            pictures.
         covers: whether covered faces are detected.
 
     Raises:

@@ -18,7 +18,7 @@ from edge_agent.core.expression import Face, Frame, Recognition
 from edge_agent.core.threads import LatestValue, Worker
 from edge_agent.vision.align import Picture, crop_matrix
 from edge_agent.vision.governor import Governor
-from edge_agent.vision.need import Effort
+from edge_agent.vision.reading_by_need import Effort
 from edge_agent.vision.recognizer import Recognizer
 
 TAKE_S = 0.25

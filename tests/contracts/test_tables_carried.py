@@ -25,7 +25,7 @@ from edge_agent.timeline.database.schema import DATABASE_NAME, PAGE_BYTES
 from edge_agent.timeline.database.tables import BY_NAME
 from edge_agent.timeline.export.table_schemas import FILES, TITLES
 from edge_agent.timeline.intake.imports import undo_import
-from edge_agent.timeline.salvage.carrier import Carrier
+from edge_agent.timeline.salvage.background_copying import BackgroundCopying
 from edge_agent.timeline.salvage.rescue import Rescue
 from edge_agent.timeline.write.redating import redate
 from tests.support import every_table
@@ -227,13 +227,13 @@ def salvage(path: Path) -> None:
     """Rescue a database, timeline and all."""
     rescue = Rescue(path)
     rescue.before_start()
-    carrier = Carrier(rescue, pause_s=0.0)
-    carrier.start()
+    copying = BackgroundCopying(rescue, pause_s=0.0)
+    copying.start()
     try:
-        wait_for(lambda: "still being" not in (carrier.sentence() or "still being"))
+        wait_for(lambda: "still being" not in (copying.sentence() or "still being"))
     finally:
-        carrier.stop()
-        assert carrier.join(60)
+        copying.stop()
+        assert copying.join(60)
 
 
 def test_salvage_of_a_damaged_copy_has_the_same_rows(there: Path) -> None:

@@ -18,7 +18,7 @@ from edge_agent.core.vitals import PRESSURES, SPECS, VitalKind
 from edge_agent.timeline.export.fhir import vitals as observations
 from edge_agent.timeline.export.rows import Row
 from edge_agent.timeline.read.reader import Reader
-from edge_agent.timeline.write.portions import import_readings
+from edge_agent.timeline.write.reading_imports import import_readings
 from tests.support.timeline import database, instant, query
 from tools.write_vital_kinds import PAGE, with_table
 

@@ -20,7 +20,7 @@ from edge_agent.timeline.database.creation import expected_tables
 from edge_agent.timeline.database.salvages import read_salvages
 from edge_agent.timeline.database.schema import DATABASE_NAME, PAGE_BYTES
 from edge_agent.timeline.database.upgrade import migrate
-from edge_agent.timeline.salvage.copying import LARGE, MADE_ANEW
+from edge_agent.timeline.salvage.row_copying import LARGE, MADE_ANEW
 from edge_agent.timeline.study.example_study import seed_example_study
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.timeline import timeline

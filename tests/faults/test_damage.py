@@ -16,9 +16,9 @@ import pytest
 from edge_agent.core.errors import StoreError
 from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.database.upgrade import migrate
-from edge_agent.timeline.salvage.copying import Source
+from edge_agent.timeline.salvage.btrees import Value
 from edge_agent.timeline.salvage.rescue import Rescue
-from edge_agent.timeline.salvage.trees import Value
+from edge_agent.timeline.salvage.row_copying import Source
 from tests.faults.damage import (
     STUDY,
     Place,

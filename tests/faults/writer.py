@@ -2,7 +2,7 @@
 
     python -m tests.faults.writer FOLDER
 
-It is what the agent has around its database: rescue, recorder and carrier, with a camera's pace of
+It is what the agent has around its database: rescue, recorder and salvage, with a camera's pace of
 rows. It notes each number before it submits it, and how far it was told that rows are committed.
 """
 
@@ -25,7 +25,7 @@ from edge_agent.core.readings import VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.schema import DATABASE_NAME
 from edge_agent.timeline.database.upgrade import migrate
-from edge_agent.timeline.salvage.carrier import Carrier
+from edge_agent.timeline.salvage.background_copying import BackgroundCopying
 from edge_agent.timeline.salvage.rescue import Rescue
 from edge_agent.timeline.upkeep.retention import prune
 from edge_agent.timeline.write.boots import ClockCheck
@@ -54,14 +54,14 @@ class Writer:
         rescue = Rescue(path)
         rescue.before_start()
         migrate(path)
-        self._carrier = Carrier(rescue)
+        self._copying = BackgroundCopying(rescue)
         self._recorder = Recorder(path, RecorderOptions(), safe=rescue, on_commit=self._committed)
         self._watch = ClockWatch()
 
     def run(self) -> int:
         """Record until stopped; return the exit code."""
         self._recorder.start()
-        self._carrier.start()
+        self._copying.start()
         number = self._first
         # Only now: on a busy machine seconds go by until here, in which nothing is sent.
         self._recorder.submit(ClockCheck(clock.now(), is_start=True))
@@ -77,9 +77,9 @@ class Writer:
                 self._look(at)
             number += 1
         self._recorder.stop()
-        self._carrier.stop()
+        self._copying.stop()
         self._recorder.join(60)
-        self._carrier.join(60)
+        self._copying.join(60)
         return int(self._recorder.error is not None)
 
     def _record(self, number: int, at: Instant) -> None:

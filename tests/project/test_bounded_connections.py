@@ -12,7 +12,7 @@ UNBOUNDED = {
     "edge_agent/timeline/database/dashboard_file.py:open_accounts": "its owner alone opens it so",
     "edge_agent/timeline/database/copy.py:copy_database": "a file that this function makes",
     "edge_agent/timeline/database/copy.py:_open_copy": "a copy that an upgrade has made",
-    "edge_agent/timeline/database/unexchanged.py:_open": "its caller sets the bounds",
+    "edge_agent/timeline/database/secure_open.py:_open": "its caller sets the bounds",
     "edge_agent/timeline/export/sqlite.py:_write": "a file that this function makes",
     "edge_agent/timeline/salvage/rescue.py:find_damage": "as the owner it reads every page, "
     "for hours if need be",

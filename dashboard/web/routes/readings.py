@@ -61,7 +61,7 @@ from edge_agent.timeline.intake.devices import (
 )
 from edge_agent.timeline.intake.imports import TakenReadings, taken_readings
 from edge_agent.timeline.study.past import Nearest, Placement, outside_sentence
-from edge_agent.timeline.write.portions import ImportResult, ReadingTable
+from edge_agent.timeline.write.reading_imports import ImportResult, ReadingTable
 from edge_agent.vitals import csv_files
 from edge_agent.vitals.column_map import TARGETS, ColumnMap
 from edge_agent.vitals.csv_readings import rows_of

@@ -15,7 +15,6 @@ from pathlib import Path
 from urllib.parse import quote
 
 from edge_agent.core.errors import StoreError
-from edge_agent.timeline.database.distrust import refuse_foreign, set_bounds
 from edge_agent.timeline.database.files import (
     closed_on_error,
     refuse_half_replaced,
@@ -24,6 +23,7 @@ from edge_agent.timeline.database.files import (
     translate_errors,
 )
 from edge_agent.timeline.database.schema import APPLICATION_ID, PAGE_BYTES, VERSION
+from edge_agent.timeline.database.untrusted_file import refuse_foreign, set_bounds
 from edge_agent.timeline.database.upgrade_progress import refuse_during_upgrade
 from edge_agent.timeline.database.upgrade_steps import TIMELINE
 

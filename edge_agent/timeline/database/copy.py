@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from edge_agent.core.errors import DamageError, StoreError
 from edge_agent.timeline.database.files import LOGS, forget_cached_pages, sync_folder
-from edge_agent.timeline.database.same_bytes import have_same_pages
+from edge_agent.timeline.database.page_comparison import have_same_pages
 
 # ruff: noqa: S608 - only names from the file's own list of tables are put into SQL text
 

@@ -26,9 +26,9 @@ from edge_agent.core.files import empty_folder, opened_folder
 from edge_agent.core.owners import Owner, as_user, become, is_root, owner_of
 from edge_agent.timeline.database.connection import BUSY_SECONDS, transaction, versions
 from edge_agent.timeline.database.creation import statements_of
-from edge_agent.timeline.database.distrust import set_bounds
 from edge_agent.timeline.database.files import closed_on_error, refuse_pipe, translate_errors
-from edge_agent.timeline.database.unexchanged import closing_alone, connect_in
+from edge_agent.timeline.database.secure_open import closing_alone, connect_in
+from edge_agent.timeline.database.untrusted_file import set_bounds
 from edge_agent.timeline.database.upgrade import upgrade
 from edge_agent.timeline.database.upgrade_steps import DASHBOARD_STEPS, Form
 

@@ -55,7 +55,7 @@ from edge_agent.timeline.write.alert_log import ENDINGS, AlertEntry, AlertLog, D
 from edge_agent.timeline.write.boots import BootRows
 from edge_agent.timeline.write.inserts import import_each
 from edge_agent.timeline.write.merged_notes import without_erased, write_note
-from edge_agent.timeline.write.portions import (
+from edge_agent.timeline.write.reading_imports import (
     ImportResult,
     Part,
     ReadingTable,

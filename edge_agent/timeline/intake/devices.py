@@ -23,7 +23,7 @@ from edge_agent.core.interleaving import Interleaving, first_interleaved
 from edge_agent.core.texts import N_, Message, as_message
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.connection import read_transaction
-from edge_agent.timeline.write.portions import ReadingTable
+from edge_agent.timeline.write.reading_imports import ReadingTable
 
 _MOVED_MS = 10
 """Readings of one time were stored a millisecond later each."""

@@ -34,8 +34,8 @@ from edge_agent.timeline.intake.tidy import StudySource, TidySource
 from edge_agent.timeline.study.rows import insert_audit
 from edge_agent.timeline.upkeep.fold import make_anew
 from edge_agent.timeline.write import rollups
-from edge_agent.timeline.write.neighbours import flag_all_artefacts
-from edge_agent.timeline.write.portions import next_import
+from edge_agent.timeline.write.artefact_flags import flag_all_artefacts
+from edge_agent.timeline.write.reading_imports import next_import
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 

@@ -29,7 +29,7 @@ from edge_agent.timeline.write.inserts import (
     write_rejected_frames,
     write_vitals,
 )
-from edge_agent.timeline.write.portions import next_import
+from edge_agent.timeline.write.reading_imports import next_import
 
 VideoRow = ExpressionRow | MovementRow | RejectedFrames | VitalReading | Gap
 VideoRows = Sequence[VideoRow]

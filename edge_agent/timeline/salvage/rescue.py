@@ -39,8 +39,8 @@ from edge_agent.timeline.database.schema import APPLICATION_ID, VERSION
 from edge_agent.timeline.database.setting import renew_stream_epoch
 from edge_agent.timeline.database.upgrade import migrate
 from edge_agent.timeline.database.upgrade_steps import TIMELINE
-from edge_agent.timeline.salvage.copying import LARGE, Copying, Source
 from edge_agent.timeline.salvage.pages import open_pages
+from edge_agent.timeline.salvage.row_copying import LARGE, Copying, Source
 from edge_agent.timeline.salvage.wal import has_content, log_beside, read_log
 from edge_agent.timeline.write.boots import BootRows
 
@@ -256,7 +256,7 @@ class Rescue:
     def replace(self, cause: str) -> None:
         """Set the database aside, and replace it by a new one with its readable rows.
 
-        The timeline follows later, in ``Carrier``.
+        The timeline follows later, in ``BackgroundCopying``.
 
         Args:
             cause: what is wrong, as the end of a sentence.

@@ -41,9 +41,9 @@ from edge_agent.timeline.database.connection import (
 )
 from edge_agent.timeline.database.copy import copies_beside, copy_database
 from edge_agent.timeline.database.dashboard_file import has_own_folder, own_folder
-from edge_agent.timeline.database.distrust import set_bounds
 from edge_agent.timeline.database.lock import lock_for_copies
 from edge_agent.timeline.database.setting import read_setting, renew_stream_epoch, write_setting
+from edge_agent.timeline.database.untrusted_file import set_bounds
 from edge_agent.timeline.upkeep.aging import DAY_MS
 from edge_agent.timeline.upkeep.soundness import Contents, read_contents, verify
 

@@ -16,7 +16,6 @@ from urllib.parse import quote
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
 from edge_agent.timeline.database.connection import connect_any, refuse_unknown_version
-from edge_agent.timeline.database.distrust import set_bounds
 from edge_agent.timeline.database.files import (
     forget_cached_pages,
     refuse_pipe,
@@ -25,6 +24,7 @@ from edge_agent.timeline.database.files import (
 )
 from edge_agent.timeline.database.setting import read_setting
 from edge_agent.timeline.database.tables import OF_SESSION, PRUNED
+from edge_agent.timeline.database.untrusted_file import set_bounds
 from edge_agent.timeline.salvage.rescue import forget_damage, note_damage
 
 _STEPS = 10_000  # of SQLite's machine between two looks at the time: some milliseconds

@@ -30,8 +30,8 @@ from edge_agent.timeline.database.schema import (
 )
 from edge_agent.timeline.database.tables import RECORDED
 from edge_agent.timeline.write import audit
+from edge_agent.timeline.write.artefact_flags import flag_artefacts
 from edge_agent.timeline.write.boots import BootRows, stamp
-from edge_agent.timeline.write.neighbours import flag_artefacts
 from edge_agent.timeline.write.open_minutes import OpenMinutes
 from edge_agent.timeline.write.rollups import (
     Tombstones,

@@ -34,9 +34,9 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.errors import AffectEdgeError
 from edge_agent.core.given_readings import Origin
 from edge_agent.core.readings import LocalTimes
+from edge_agent.face_reading import creation_ms
 from edge_agent.fleet.chunks import TimelineMessage, decode, encode, read_confirmation
 from edge_agent.mqtt.incoming import Commands
-from edge_agent.reading import creation_ms
 from edge_agent.vision.face_tables import Choice, read_face_table
 from edge_agent.vision.models.card import MODELS_FOLDER, read_card
 from edge_agent.vision.stills import load_picture

@@ -40,7 +40,7 @@ from edge_agent.timeline.gate.commands import Commands
 from edge_agent.timeline.intake.sent_files import sent_file
 from edge_agent.timeline.study.past import PastMarker
 from edge_agent.timeline.study.protocol_runs import NewRun
-from edge_agent.timeline.write.portions import Part, ReadingTable
+from edge_agent.timeline.write.reading_imports import Part, ReadingTable
 from tests.support.dashboard import add_session, client_of, fill, set_up
 
 TWO_HOURS = clock.now().wall_ms - 2 * 3_600_000

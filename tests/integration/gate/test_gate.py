@@ -46,7 +46,7 @@ from edge_agent.timeline.study.sessions import Study
 from edge_agent.timeline.write.alert_log import AlertEntry, AlertLog
 from edge_agent.timeline.write.audit import check
 from edge_agent.timeline.write.boots import BootRows
-from edge_agent.timeline.write.portions import ReadingTable, import_readings
+from edge_agent.timeline.write.reading_imports import ReadingTable, import_readings
 from tests.integration.gate.conftest import Gate, running_gate, written_through
 
 MANUAL = frozenset({VitalFlag.MANUAL})

@@ -24,9 +24,9 @@ from edge_agent.timeline.database.salvages import Salvage, read_salvages, write_
 from edge_agent.timeline.database.schema import MINUTE_MS, PAGE_BYTES
 from edge_agent.timeline.database.upgrade import migrate
 from edge_agent.timeline.intake.imports import undo_import
-from edge_agent.timeline.salvage.carrier import FEWEST_PAGES, Carrier
-from edge_agent.timeline.salvage.copying import LARGE, Copying
+from edge_agent.timeline.salvage.background_copying import FEWEST_PAGES, BackgroundCopying
 from edge_agent.timeline.salvage.rescue import MOST_IN_AN_HOUR, Rescue, note_damage, noted_damage
+from edge_agent.timeline.salvage.row_copying import LARGE, Copying
 from edge_agent.timeline.salvage.wal import log_beside, read_log
 from edge_agent.timeline.upkeep.erasure import erase_participant
 from edge_agent.timeline.write.batch import BatchWriter
@@ -59,15 +59,15 @@ def replaced(path: Path) -> str:
 
 def carried(rescue: Rescue) -> str:
     """Carry over the whole timeline; return what is told of it."""
-    carrier = Carrier(rescue, pause_s=0.0)
-    carrier.start()
+    copying = BackgroundCopying(rescue, pause_s=0.0)
+    copying.start()
     try:
-        wait_for(lambda: "still being" not in (carrier.sentence() or "still being"), 120)
+        wait_for(lambda: "still being" not in (copying.sentence() or "still being"), 120)
     finally:
-        carrier.stop()
-        assert carrier.join(60)
-    assert carrier.error is None
-    return carrier.sentence() or ""
+        copying.stop()
+        assert copying.join(60)
+    assert copying.error is None
+    return copying.sentence() or ""
 
 
 def test_rescue_database_of_first_release_with_imports_can_undo_them(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_rows_below_a_damaged_inner_page_are_found(path: Path, sound: Path, seed
 def test_a_damaged_page_is_counted_once_in_any_portion(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge_agent.timeline.salvage.carrier.PORTION_S", 0.0)
+    monkeypatch.setattr("edge_agent.timeline.salvage.background_copying.PORTION_S", 0.0)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         leaves = connection.execute(
@@ -181,7 +181,7 @@ def test_a_damaged_page_is_counted_once_in_any_portion(
     rescue.replace("a test")
     rows = "SELECT count(*) FROM expression"
     newest = query(path, rows)
-    first = Carrier(rescue, pause_s=0.0)  # which is stopped somewhere in the table
+    first = BackgroundCopying(rescue, pause_s=0.0)  # which is stopped somewhere in the table
     first.start()
     wait_for(lambda: query(path, rows) > newest)
     first.stop()
@@ -277,10 +277,10 @@ def write_faces(path: Path, writer: BatchWriter, start: int, seconds: range) -> 
         writer.write(connection, faces)
 
 
-def test_a_carrier_goes_on_where_it_was(path: Path, sound: Path) -> None:
+def test_background_copying_goes_on_where_it_was(path: Path, sound: Path) -> None:
     rescue = Rescue(path)
     rescue.replace("a test")
-    first = Carrier(rescue, pause_s=3600.0)  # one portion
+    first = BackgroundCopying(rescue, pause_s=3600.0)  # one portion
     first.start()
     wait_for(lambda: query(path, "SELECT count(*) FROM expression_hour")[0][0] > 0)
     first.stop()
@@ -302,7 +302,9 @@ def test_on_a_busy_machine_portions_do_not_become_smaller(
         changes.append(salvages)
         write_salvages(connection, salvages)
 
-    monkeypatch.setattr("edge_agent.timeline.salvage.carrier.write_salvages", write_and_count)
+    monkeypatch.setattr(
+        "edge_agent.timeline.salvage.background_copying.write_salvages", write_and_count
+    )
     carried(rescue)
     assert sizes_of(path) == sizes_of(sound)
     # Of a copy: closing the database itself would write its log back, which other tests need.
@@ -313,12 +315,12 @@ def test_on_a_busy_machine_portions_do_not_become_smaller(
 
 
 @pytest.mark.parametrize("when", ["between two portions", "during one"])
-def test_a_carrier_at_work_forgets_no_second_rescue(
+def test_background_copying_at_work_forgets_no_second_rescue(
     path: Path, sound: Path, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
     rescue = Rescue(path)
     rescue.replace("the first")
-    owner: type = Carrier
+    owner: type = BackgroundCopying
     name = "_check_space"
     if when == "during one":
         owner = Copying
@@ -334,7 +336,7 @@ def test_a_carrier_at_work_forgets_no_second_rescue(
             rescue.replace("the second")
 
     monkeypatch.setattr(owner, name, rescue_too)
-    begun.setattr("edge_agent.timeline.salvage.carrier.PORTION_S", 0.0)
+    begun.setattr("edge_agent.timeline.salvage.background_copying.PORTION_S", 0.0)
     carried(rescue)
     told = carried(rescue)  # it ends with the first one, if that is all it knew
     assert "the first" in told and "the second" in told

@@ -19,7 +19,7 @@ from edge_agent.core.given_readings import Origin
 from edge_agent.core.readings import VitalReading
 from edge_agent.mqtt.incoming import rejected_payload
 from edge_agent.timeline.database.connection import connect
-from edge_agent.timeline.write.portions import import_readings
+from edge_agent.timeline.write.reading_imports import import_readings
 from edge_agent.vitals.ingest import VitalIngest
 from tests.support.dashboard import client_of
 from tests.support.fuzz.damage import examples

@@ -25,7 +25,7 @@ from edge_agent.core.errors import CameraError
 from edge_agent.core.expression import Expression, ExpressionRow, RejectedFrames, RejectReason
 from edge_agent.core.movements import NAMES, MovementRow
 from edge_agent.core.study import NewSession, Purpose
-from edge_agent.reading import creation_ms
+from edge_agent.face_reading import creation_ms
 from edge_agent.timeline.database.schema import DATABASE_NAME
 from edge_agent.timeline.intake.video import VideoImport, store_video
 from edge_agent.timeline.study.past import PastSession

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from edge_agent.vision.governor import SLOWEST_S, WHOLE_S, Governor, Limit, Plan
-from edge_agent.vision.need import Effort
+from edge_agent.vision.reading_by_need import Effort
 
 PERIOD_S = 1 / 15
 

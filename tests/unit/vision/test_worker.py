@@ -14,7 +14,7 @@ from edge_agent.core.threads import LatestValue
 from edge_agent.vision.eyes import EyeWatch
 from edge_agent.vision.governor import SLOWEST_S, WHOLE_FRAMES, Governor, Limit
 from edge_agent.vision.movements import open_movements
-from edge_agent.vision.need import Effort
+from edge_agent.vision.reading_by_need import Effort
 from edge_agent.vision.recognizer import Recognizer, open_recognizer
 from edge_agent.vision.worker import WEIGHTS, FrameWatchers, VisionWorker, skin_colour
 from tests.support.clocks.simulated_time import Seconds

@@ -15,7 +15,7 @@ from edge_agent.core.errors import DataFileError
 from edge_agent.core.readings import LocalTimes, VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.export.table_schemas import VITAL
-from edge_agent.timeline.write.portions import import_readings
+from edge_agent.timeline.write.reading_imports import import_readings
 from edge_agent.vitals.column_map import ColumnMap
 from edge_agent.vitals.csv_files import MAX_FILE_BYTES, PROBLEMS_MOST, CsvFile, read_file
 from edge_agent.vitals.csv_readings import all_readings, read_readings, rows_of

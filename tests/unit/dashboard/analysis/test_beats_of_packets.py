@@ -13,7 +13,7 @@ from dashboard.analysis.query import AnalysisQuery, StateBy
 from dashboard.statistics.distributions import Values
 from edge_agent.core.clock import iso_utc
 from edge_agent.timeline.read.reader import Reader
-from edge_agent.timeline.write.portions import import_readings
+from edge_agent.timeline.write.reading_imports import import_readings
 from edge_agent.vitals.csv_readings import read_readings
 from tests.support.studies import add_session
 from tests.support.timeline import START_MS

@@ -22,7 +22,7 @@ from edge_agent.core import owners
 from edge_agent.core.errors import StoreError
 from edge_agent.core.files import give_owner
 from edge_agent.timeline.database import dashboard_file as dashboard_file_module
-from edge_agent.timeline.database import unexchanged
+from edge_agent.timeline.database import secure_open
 from edge_agent.timeline.database.creation import statements_of
 from edge_agent.timeline.database.dashboard_file import (
     FOLDER,
@@ -374,7 +374,7 @@ def test_accounts_exchanged_while_they_are_opened_are_not_believed(
             exchange()
 
     with monkeypatch.context() as patched:
-        patched.setattr(unexchanged, "sqlite3", SimpleNamespace(connect=connect))
+        patched.setattr(secure_open, "sqlite3", SimpleNamespace(connect=connect))
         refused = pytest.raises(StoreError, match=rf"{named}: was exchanged while it was opened")
         with refused, read_as_owner(database):
             pass

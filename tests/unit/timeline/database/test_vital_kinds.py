@@ -13,7 +13,7 @@ from edge_agent.core.readings import VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.connection import connect, write_transaction
 from edge_agent.timeline.database.upgrade import migrate
-from edge_agent.timeline.write.portions import import_readings
+from edge_agent.timeline.write.reading_imports import import_readings
 from tests.support.timeline import instant, query, timeline
 
 

@@ -22,7 +22,7 @@ from edge_agent.timeline.intake.video import VideoImport, store_video
 from edge_agent.timeline.study.sessions import Study
 from edge_agent.timeline.upkeep.erasure import erase_participant
 from edge_agent.timeline.upkeep.fold import fold_rollups
-from edge_agent.timeline.write.portions import import_readings
+from edge_agent.timeline.write.reading_imports import import_readings
 from tests.support import studies
 from tests.support.clocks.dated import assert_rollups_are_those_of_the_rows
 from tests.support.timeline import START_MS, instant, mostly, query, reading, session_row, timeline

@@ -26,7 +26,7 @@ from edge_agent.timeline.write import redating
 from edge_agent.timeline.write.boots import ClockCheck
 from edge_agent.timeline.write.inserts import import_each
 from edge_agent.timeline.write.outbox import OutboxMessage
-from edge_agent.timeline.write.portions import import_readings
+from edge_agent.timeline.write.reading_imports import import_readings
 from tests.support.clocks.dated import (
     assert_rollups_are_those_of_the_rows,
     study_with_session,

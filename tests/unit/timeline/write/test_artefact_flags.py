@@ -12,9 +12,9 @@ from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.upkeep.fold import fold_rollups
-from edge_agent.timeline.write import portions
+from edge_agent.timeline.write import reading_imports
 from edge_agent.timeline.write.inserts import import_each
-from edge_agent.timeline.write.portions import import_readings
+from edge_agent.timeline.write.reading_imports import import_readings
 from tests.support.clocks.dated import assert_rollups_are_those_of_the_rows
 from tests.support.timeline import instant, query, reading, timeline
 
@@ -59,8 +59,8 @@ def test_artefacts_in_any_order_of_writing_are_flagged_alike(
 def test_imported_heart_rates_are_flagged_over_the_ends_of_portions(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(portions, "PORTION", 10)
-    monkeypatch.setattr(portions, "LET_IN_S", 0.0)
+    monkeypatch.setattr(reading_imports, "PORTION", 10)
+    monkeypatch.setattr(reading_imports, "LET_IN_S", 0.0)
     import_readings(path, SERIES, file="strap.csv", actor="ada")
     assert flagged(path) == list(WRONG)
     assert_rollups_are_those_of_the_rows(path)

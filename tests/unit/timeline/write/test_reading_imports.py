@@ -14,8 +14,8 @@ from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.gate.commands import Commands, import_file
 from edge_agent.timeline.intake.imports import list_imports, undo_import
-from edge_agent.timeline.write import portions
-from edge_agent.timeline.write.portions import (
+from edge_agent.timeline.write import reading_imports
+from edge_agent.timeline.write.reading_imports import (
     ImportResult,
     Part,
     ReadingTable,
@@ -31,8 +31,8 @@ from tests.support.timeline import query, reading, timeline
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A new database; ten readings are a portion."""
-    monkeypatch.setattr(portions, "PORTION", 10)
-    monkeypatch.setattr(portions, "LET_IN_S", 0.0)
+    monkeypatch.setattr(reading_imports, "PORTION", 10)
+    monkeypatch.setattr(reading_imports, "LET_IN_S", 0.0)
     return timeline(tmp_path)
 
 

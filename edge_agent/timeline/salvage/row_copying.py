@@ -18,8 +18,8 @@ from edge_agent.core import clock
 from edge_agent.timeline.database.connection import insert
 from edge_agent.timeline.database.creation import StoredTable, expected_tables
 from edge_agent.timeline.database.tables import BY_NAME, OF_PARTICIPANT, TIMELINE, Owner, Salvage
+from edge_agent.timeline.salvage.btrees import Damage, Layout, Tree, Value
 from edge_agent.timeline.salvage.pages import Pages
-from edge_agent.timeline.salvage.trees import Damage, Layout, Tree, Value
 from edge_agent.timeline.write.batch import set_aside
 from edge_agent.timeline.write.rollups import Tombstones
 

@@ -15,7 +15,7 @@ from edge_agent.core.expression import Box, Emotion, Expression, Face, Frame, Re
 from edge_agent.core.own_neutral import NeutralShift
 from edge_agent.vision.align import Picture, crop_face
 from edge_agent.vision.classifier import ExpressionClassifier
-from edge_agent.vision.need import (
+from edge_agent.vision.reading_by_need import (
     SPARING_S,
     Border,
     Effort,

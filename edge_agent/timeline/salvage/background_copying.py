@@ -17,9 +17,9 @@ from edge_agent.timeline.database.connection import connect, read_transaction, t
 from edge_agent.timeline.database.files import translate_errors
 from edge_agent.timeline.database.import_step import fill_import_columns
 from edge_agent.timeline.database.salvages import Salvage, read_salvages, write_salvages
-from edge_agent.timeline.salvage.copying import Copying, Source
 from edge_agent.timeline.salvage.pages import open_pages
 from edge_agent.timeline.salvage.rescue import Rescue, note_counts
+from edge_agent.timeline.salvage.row_copying import Copying, Source
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ SPARE_BYTES = 300_000_000
 """Space that is left to recording: a salvaged timeline lies beside the file it comes from."""
 
 
-class Carrier(Worker):
+class BackgroundCopying(Worker):
     """Carries the timeline over in portions, and continues where it stopped after a restart.
 
     Its errors never stop the agent: a failed portion is retried later.
