@@ -278,13 +278,15 @@ def test_fleet_gets_the_same_rows_in_its_database(there: Path, server: Postgres)
 
     from collector.database.schema import migrate
     from collector.messages import Delivery
-    from collector.writer import Intake
+    from collector.writer import MessageWriter
     from tests.support.fleet.devices import messages_of, packed, rows_here, rows_there
 
     with psycopg.connect(server.address, autocommit=True) as connection:
         migrate(connection)
         messages = messages_of(there, "room")
-        Intake(connection).write_deliveries([Delivery("room", packed(one), 0) for one in messages])
+        MessageWriter(connection).write_deliveries(
+            [Delivery("room", packed(one), 0) for one in messages]
+        )
         assert rows_there(connection, "room") == rows_here(there)
         assert connection.execute("SELECT count(*) FROM fleet.dead_letter").fetchone() == (0,)
 

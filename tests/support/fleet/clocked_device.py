@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from collector.messages import Delivery
-from collector.writer import Intake
+from collector.writer import MessageWriter
 from edge_agent.core.clock import Instant
 from edge_agent.fleet.chunks import TimelineMessage
 from edge_agent.fleet.tables import BOOT_CHARACTERS
@@ -109,6 +109,6 @@ class ClockedDevice:
 
 def take(there: Any, messages: list[TimelineMessage]) -> None:
     """Let a collector take messages of one device that was not asked before."""
-    intake = Intake(there)
-    intake.write_deliveries([Delivery(one.device, packed(one), 0) for one in messages])
-    intake.close_minutes(0.0)
+    writer = MessageWriter(there)
+    writer.write_deliveries([Delivery(one.device, packed(one), 0) for one in messages])
+    writer.close_minutes(0.0)

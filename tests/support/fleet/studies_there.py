@@ -11,7 +11,7 @@ import pytest
 
 from collector.database.schema import migrate
 from collector.messages import Delivery
-from collector.writer import Intake
+from collector.writer import MessageWriter
 from dashboard.__main__ import main as dashboard
 from edge_agent.core.study import AttributeUse
 from edge_agent.timeline.database.connection import write_transaction
@@ -64,12 +64,12 @@ def collect(connection: Any, devices: Mapping[str, Path]) -> None:
     """Make the tables of a fleet anew, and send each device's database to them, out of order."""
     connection.execute("DROP SCHEMA IF EXISTS fleet CASCADE")
     migrate(connection)
-    intake = Intake(connection)
+    writer = MessageWriter(connection)
     for name, path in devices.items():
         messages = [packed(message) for message in messages_of(path, name)]
         random.Random(1).shuffle(messages)
         for start in range(0, len(messages), 7):
-            intake.write_deliveries([Delivery(name, one, 0) for one in messages[start : start + 7]])
+            writer.write_deliveries([Delivery(name, one, 0) for one in messages[start : start + 7]])
 
 
 def analysed(capsys: pytest.CaptureFixture[str], *words: str) -> str:

@@ -22,7 +22,7 @@ from tests.support.fleet.played_broker import PlayedBroker
 EPOCH = "5f2c9a0d1e3b4c67"
 
 
-class PlayedIntake:
+class PlayedWriter:
     """Takes all but what is ``bad``, which no transaction may hold."""
 
     transactions: list[int]
@@ -59,9 +59,9 @@ class Connection:
 @pytest.fixture
 def transactions(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     made: list[int] = []
-    monkeypatch.setattr(PlayedIntake, "transactions", made, raising=False)
-    monkeypatch.setattr(PlayedIntake, "closed", [], raising=False)
-    monkeypatch.setattr(worker, "Intake", PlayedIntake)
+    monkeypatch.setattr(PlayedWriter, "transactions", made, raising=False)
+    monkeypatch.setattr(PlayedWriter, "closed", [], raising=False)
+    monkeypatch.setattr(worker, "MessageWriter", PlayedWriter)
     monkeypatch.setattr(worker, "migrate", lambda _: None)
     return made
 
@@ -188,10 +188,10 @@ def test_open_minutes_are_closed_now_and_then(
 ) -> None:
     batches = [deliveries(b"a") for _ in range(5)]
     collect(PlayedBroker(*batches))
-    assert PlayedIntake.closed == []
+    assert PlayedWriter.closed == []
     broker = PlayedBroker(*batches)
     monkeypatch.setattr(worker, "CLOSE_S", 0.0)
     broker.collector = Collector(broker, lambda: cast("Any", Connection()))
     monkeypatch.setattr(worker, "CLOSE_S", 3600.0)
     broker.collector.run()
-    assert PlayedIntake.closed == [MOST_CLOSED, MOST_CLOSED, 3]
+    assert PlayedWriter.closed == [MOST_CLOSED, MOST_CLOSED, 3]
