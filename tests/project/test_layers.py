@@ -205,8 +205,8 @@ def test_only_what_an_extra_is_for_needs_its_libraries() -> None:
     run = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     assert run.stdout.split() == [
         "edge_agent.vitals.ble",
-        "dashboard.fleet.study_files",
         "dashboard.fleet.postgres",
+        "dashboard.fleet.study_files",
         "dashboard.fleet.trends",
     ]
 
