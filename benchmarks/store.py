@@ -3,22 +3,26 @@
     python -m benchmarks.store [--json]
 
 An hour of 1 Hz rows goes through a real recorder, in transactions of 60 rows and, as by default, of
-ten seconds; bytes are those handed to the system by this process (``wchar`` of ``/proc/self/io``),
-write-ahead log and checkpoints included. Times are medians of eleven calls.
+ten seconds, there also with the rows of a strap whose electrocardiogram is kept. Bytes are those
+handed to the system by this process (``wchar`` of ``/proc/self/io``), write-ahead log and
+checkpoints included. Times are medians of eleven calls.
 """
 
 from __future__ import annotations
 
+import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 from benchmarks._command import benchmark, median_ms
 from edge_agent.config.data import RecorderOptions
 from edge_agent.core.clock import Instant
+from edge_agent.core.electrocardiogram import EcgStretch
 from edge_agent.core.expression import Box, Emotion, Expression, Face, Observation, Recognition
 from edge_agent.core.movements import MOVEMENTS, FaceMovements
+from edge_agent.core.readings import VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.connection import connect, transaction
 from edge_agent.timeline.database.schema import DATABASE_NAME
@@ -27,11 +31,16 @@ from edge_agent.timeline.read.reader import Reader
 from edge_agent.timeline.study.example_study import seed_example_study
 from edge_agent.timeline.write.recorder import Recorder
 from edge_agent.vitals.simulated import SimulatedPerson
+from tests.support.vitals.polar_frames import ecg_of
 
 START_MS = 1_790_000_400_000
 HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
 DAYS = 90
+STRAP = "ble:A0:9E:1A:00:00:01"
+BEAT_S = 0.85
+MOST_WAITING = 2_000
+"""Items that wait for the recorder; it takes 4,000."""
 # A row of each rollup for every minute and hour, in which happiness and neutral come and go.
 SERIES = (
     "WITH RECURSIVE series(at) AS (SELECT :start UNION ALL SELECT at + :length FROM series WHERE "
@@ -54,13 +63,16 @@ def bytes_written() -> int:
     return int(next(line.split()[1] for line in lines if line.startswith("wchar")))
 
 
-def write_an_hour(path: Path, rows: int, movements: FaceMovements | None = None) -> float:
+def write_an_hour(
+    path: Path, rows: int, movements: FaceMovements | None = None, *, strap: bool = False
+) -> float:
     """Send an hour of one face at 1 Hz through a recorder and return the megabytes written.
 
     Args:
         path: the database, made here.
-        rows: in one transaction, which are as many seconds.
+        rows: in one transaction, which are as many faces.
         movements: of the face; ``None``: not read.
+        strap: whether a strap sends heart rate, beats and an electrocardiogram that is kept.
     """
     migrate(path)
     shown = Expression((0.1, 0.7, 0.05, 0.05, 0.04, 0.03, 0.02, 0.01))
@@ -77,15 +89,40 @@ def write_an_hour(path: Path, rows: int, movements: FaceMovements | None = None)
         smoothed_movements=movements,
     )
     before = bytes_written()
+    of_strap = list(strap_rows()) if strap else []
+    rows += len(of_strap) * rows // 3600
     recorder = Recorder(path, RecorderOptions.model_construct(batch_seconds=3600, batch_rows=rows))
     recorder.start()
     for second in range(3600):
+        while recorder.queue_depth > MOST_WAITING:
+            time.sleep(0.01)
         at = Instant(boot_ms=second * 1000, wall_ms=START_MS + second * 1000)
         recorder.submit(Recognition(at, second, 640, 480, (face,)))
+        while of_strap and of_strap[0].at.boot_ms <= at.boot_ms:
+            recorder.submit(of_strap.pop(0))
     recorder.stop()
-    if not recorder.join(120) or recorder.error:
-        raise SystemExit(f"the recorder failed: {recorder.error}")
+    if not recorder.join(120) or recorder.error or recorder.dropped:
+        raise SystemExit(f"the recorder failed: {recorder.error}, {recorder.dropped} items lost")
     return (bytes_written() - before) / 1e6
+
+
+def strap_rows() -> Iterator[VitalReading | EcgStretch]:
+    """Yield what an H10 gives in an hour: a heart rate each second, a beat each 0.85 s, and ten
+    seconds of an electrocardiogram with noise of 10 µV at a time.
+    """
+    draws = random.Random(1)
+    clean = ecg_of([BEAT_S * number for number in range(1, 12)], 10)
+    ended_s = 0.0
+    for second in range(1, 3600):
+        at = Instant(boot_ms=second * 1000, wall_ms=START_MS + second * 1000)
+        while ended_s + BEAT_S <= second:
+            ended_s += BEAT_S
+            ended = at.shift(ended_s - second)
+            yield VitalReading(ended, VitalKind.RR_INTERVAL, BEAT_S, STRAP, error=0.0005)
+        yield VitalReading(at, VitalKind.HEART_RATE, 70.0, STRAP)
+        if second % 10 == 0:
+            samples = tuple(one + round(draws.gauss(0, 10)) for one in clean)
+            yield EcgStretch(at, STRAP, 10.0, samples)
 
 
 def fill_rollups(path: Path) -> None:
@@ -106,12 +143,13 @@ def measure(folder: Path) -> dict[str, float]:
     path = folder / DATABASE_NAME
     figures = {"store_mb_written_per_hour": write_an_hour(path, 60)}
     face = FaceMovements((*[0.3] * len(MOVEMENTS), 12.3, -8.1, 2.5, 0.2, -0.2))
-    for name, rows, movements in (
-        ("with_movements", 60, face),
-        ("by_default", 10, None),
-        ("by_default_with_movements", 10, face),
+    for name, rows, movements, strap in (
+        ("with_movements", 60, face, False),
+        ("by_default", 10, None, False),
+        ("by_default_with_movements", 10, face, False),
+        ("by_default_with_movements_and_strap", 10, face, True),
     ):
-        written = write_an_hour(folder / name / DATABASE_NAME, rows, movements)
+        written = write_an_hour(folder / name / DATABASE_NAME, rows, movements, strap=strap)
         figures[f"store_mb_written_per_hour_{name}"] = written
     fill_rollups(path)
     reader = Reader(path)
