@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from affect_edge import cli
+from edge_agent.core.electrocardiogram import pack
 from edge_agent.core.errors import StoreError
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
@@ -25,12 +26,16 @@ from tests.support.own_neutral import calibrate_session
 from tests.support.timeline import instant, reading, session_row, timeline
 
 BEH = "sub-P01/ses-1/beh/sub-P01_ses-1_task-affect"
+HEART = pack([7 * (place % 130) for place in range(1300)])
+"""Ten seconds of a kept electrocardiogram."""
 TWICE = BEH.replace("P01", "P01x2")
 
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two people, one with two sessions; readings of three sensors, one of them in doubt."""
+    """Two people, one with two sessions; readings of three sensors, one of them in doubt, and an
+    electrocardiogram.
+    """
     readings = [
         *(reading(second + 0.25, 60.0 + second) for second in range(8)),
         reading(8.25, 0.0, flags=(VitalFlag.CONTACT_LOST,)),
@@ -60,6 +65,9 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
             {"session": 2, "reason": "No consent of a guest"},
         ],
         gap=[{"started": -5, "ended": 1}],
+        ecg=[
+            {"at": 12, "interval_ms": 10_000, "source": "strap", "samples": 1300, "packed": HEART}
+        ],
     )
     calibrate_session(path, 3, 0.5, 12.5)
     return path
@@ -99,7 +107,9 @@ def test_the_official_validator_has_nothing_but_the_missing_authors(
     cut = tmp_path_factory.mktemp("range") / "dataset"
     within = Choice(None, instant(5).wall_ms, instant(35).wall_ms)  # stimuli go on at both ends
     format_named("bids").export(recorded, cut, within)
-    assert validated(validator, cut) == (set(), {"NO_AUTHORS"})
+    errors, warned = validated(validator, cut)
+    # one of two people has an electrocardiogram
+    assert (errors, warned) == (set(), {"NO_AUTHORS", "INCONSISTENT_SUBJECTS"})
     begun = table(next(cut.glob("sub-P01x2/*/beh/*_events.tsv")))
     assert begun[0]["onset"] == "2.000", "it began before the range"
     errors, warned = validated(validator, dataset)
@@ -121,6 +131,7 @@ def test_the_validator_by_the_schema_of_the_specification_finds_no_error(
 ) -> None:
     alone = tmp_path / "alone"  # nothing but readings: no table of faces, gaps or self-reports
     format_named("bids").export(recorded, alone, Choice(None, instant(60).wall_ms, None))
+    assert list(dataset.rglob("*_recording-ecg_physio.tsv.gz"))
     for made in (dataset, alone):
         found = judged_by_schema(made)
         assert found["error"] == set()
