@@ -251,10 +251,10 @@ def copy_step(database: Path) -> str:
     Raises:
         StoreError: it was not made, does not verify, or holds much less than an older one.
     """
-    from edge_agent.timeline.upkeep.copies import make_daily_copy, standing
+    from edge_agent.timeline.upkeep.copies import copies_state, make_daily_copy
 
     copy = make_daily_copy(database)
-    fuller = standing(database).smaller_than
+    fuller = copies_state(database).smaller_than
     if fuller:
         raise StoreError(
             f"{copy.name} is sound, but holds much less than {fuller}, which is kept. If rows were "

@@ -37,7 +37,7 @@ import numpy as np
 
 from benchmarks._command import benchmark
 from dashboard.analysis.inference.family import compare_visits, decide_groups
-from dashboard.analysis.inference.mixed import models_of
+from dashboard.analysis.inference.mixed import mixed_models_of
 from dashboard.analysis.query import TESTED_STATES, AnalysisQuery
 from dashboard.analysis.readings.means import session_means, visits_of
 from dashboard.analysis.readings.states import ReadingGroup, StateReadings
@@ -215,7 +215,7 @@ def p_values(groups: Sequence[ReadingGroup]) -> list[float]:
 def model_p_values(groups: Sequence[ReadingGroup]) -> list[float]:
     """Return p of each test of the mixed model."""
     means = session_means(groups)
-    _, tests = models_of(means, compare_visits(visits_of(means), QUERY), QUERY)
+    _, tests = mixed_models_of(means, compare_visits(visits_of(means), QUERY), QUERY)
     return [test.p for test in tests.values()]
 
 

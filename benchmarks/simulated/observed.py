@@ -40,7 +40,7 @@ from benchmarks._command import benchmark
 from dashboard.analysis.decision import TwoStates, decide
 from dashboard.analysis.inference.checks import Misreading, drift_of, periods_of
 from dashboard.analysis.inference.family import compare_visits
-from dashboard.analysis.inference.mixed import main_analysis, models_of
+from dashboard.analysis.inference.mixed import main_analysis, mixed_models_of
 from dashboard.analysis.query import TESTED_STATES, AnalysisQuery, StateBy
 from dashboard.analysis.readings.means import (
     SessionMean,
@@ -144,7 +144,7 @@ def judged(study: Sequence[Session], query: AnalysisQuery = QUERY) -> dict[str, 
     """Return for each method which tests of the family say that there is a difference."""
     means = session_means(groups_of(study), query.states)
     plain = compare_visits(visits_of(means), query)
-    _, by_model = models_of(means, plain, query)
+    _, by_model = mixed_models_of(means, plain, query)
     adjusted = session_means(groups_of(study, within=True), query.states)
     within = compare_visits(visits_of(adjusted), query)
     pairs = [(VitalKind.HEART_RATE, *pair) for pair in query.pairs]
@@ -161,7 +161,7 @@ def decided(measured: Sequence[SessionMean], query: AnalysisQuery) -> list[bool]
     """Return which tests the page tells a difference of."""
     means = at_equal_times(measured)
     family = compare_visits(visits_of(means), query)
-    models, by_model = models_of(means, family, query)
+    models, by_model = mixed_models_of(means, family, query)
     main = main_analysis(models, by_model, family, query.design, query.states)
     drifts = [drift_of(VitalKind.HEART_RATE, state_means(measured))]
     periods = periods_of(family, times_of(means), {}, drifts, query)

@@ -44,7 +44,7 @@ from benchmarks._command import benchmark
 from dashboard.analysis.conclusions import shows
 from dashboard.analysis.inference.checks import adjust_periods, effect_of
 from dashboard.analysis.inference.family import compare_visits
-from dashboard.analysis.inference.mixed import models_of
+from dashboard.analysis.inference.mixed import mixed_models_of
 from dashboard.analysis.query import TESTED_STATES, AnalysisQuery, Correction
 from dashboard.analysis.readings.means import SessionMean, visits_of
 from dashboard.analysis.results import PeriodModel
@@ -348,7 +348,7 @@ def modelled(rng: np.random.Generator, studies: int) -> dict[str, float]:
             if number != lacks[person]
         ]
         family = compare_visits(visits_of(means), QUERY)
-        [model], tests = models_of(means, family, QUERY)
+        [model], tests = mixed_models_of(means, family, QUERY)
         claiming.append(model.is_timed and any(shows(one.adjusted_p) for one in tests.values()))
     print(f"mixed model     studies claiming without a caution: {np.mean(claiming):.3f}")
     return {"order_studies_claiming_model": float(np.mean(claiming))}

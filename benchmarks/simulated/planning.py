@@ -34,7 +34,7 @@ from dashboard.analysis.conclusions import Conclusion
 from dashboard.analysis.decision import TwoStates, decide
 from dashboard.analysis.inference.checks import drift_of, periods_of
 from dashboard.analysis.inference.family import compare_visits
-from dashboard.analysis.inference.mixed import main_analysis, models_of
+from dashboard.analysis.inference.mixed import main_analysis, mixed_models_of
 from dashboard.analysis.planning import PlanModel, PlanQuery, plan_of
 from dashboard.analysis.query import TESTED_STATES, AnalysisQuery, Design, address_of
 from dashboard.analysis.readings.means import (
@@ -176,7 +176,7 @@ def finds(study: Study, query: AnalysisQuery) -> bool:
     """Tell whether the page says that the first vital is higher in anger than in neutral."""
     means = means_of(study, query.vital)
     family = compare_visits(visits_of(means), query)
-    models, by_model = models_of(means, family, query, only_main=True)
+    models, by_model = mixed_models_of(means, family, query, only_main=True)
     main = main_analysis(models, by_model, family, query.design, query.states)
     course = state_means(means)
     drifts = [drift_of(kind, course) for kind in query.vital]

@@ -63,7 +63,7 @@ from dashboard.analysis.inference.loss import (
     with_losses,
 )
 from dashboard.analysis.inference.measures import MeasuredValue, compare_measures, measured_values
-from dashboard.analysis.inference.mixed import Main, VitalPair, main_analysis, models_of
+from dashboard.analysis.inference.mixed import Main, VitalPair, main_analysis, mixed_models_of
 from dashboard.analysis.inference.neighbours import neighbours
 from dashboard.analysis.inference.sensitivity import C, S, sensitivity, without_own_neutral
 from dashboard.analysis.inference.skin import skin_by_state, skin_times
@@ -288,7 +288,7 @@ def analyse(
     query = query.preferring(prefer_sources)
 
     def answer(sample: Sample, sessions: tuple[Session, ...]) -> Analysis:
-        return _analysis_of(reader, query, sample, sessions, face)
+        return _analyse_sessions(reader, query, sample, sessions, face)
 
     with reader.at_one_moment():
         return answer_of_sample(query, reader.session_list(), answer, lambda one: bool(one.means))
@@ -368,7 +368,7 @@ def read_choices(
     )
 
 
-def _analysis_of(
+def _analyse_sessions(
     reader: Reader,
     query: AnalysisQuery,
     sample: Sample,
@@ -641,7 +641,7 @@ def _test(
     is_timed: bool,
     only_main: bool = False,
 ) -> _Tested:
-    """Test the means of sessions by each analysis; ``only_main`` as in ``models_of``."""
+    """Test the means of sessions by each analysis; ``only_main`` as in ``mixed_models_of``."""
     of_sessions = at_equal_times(measured)
     means = state_means(of_sessions)
     visits = visits_of(of_sessions)
@@ -649,7 +649,7 @@ def _test(
     course = means if of_sessions == measured else state_means(measured)
     drifts = tuple(drift_of(kind, course) for kind in query.vital)
     compared = compare_visits(visits, query)
-    models, by_model = models_of(of_sessions, compared, query, sites, only_main=only_main)
+    models, by_model = mixed_models_of(of_sessions, compared, query, sites, only_main=only_main)
     places = place_visits_of(of_sessions)
     effects = periods_of(compared, times_of(of_sessions), places, drifts, query)
     if not is_timed:

@@ -24,7 +24,7 @@ class QuestionKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ProtocolQuestion:
     """A question of a protocol.
 
     Attributes:

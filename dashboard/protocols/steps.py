@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, Field, model_validator
 
 from dashboard.protocols.media import MediaKind
-from dashboard.protocols.questions import Question, QuestionKind
+from dashboard.protocols.questions import ProtocolQuestion, QuestionKind
 from dashboard.protocols.texts import Label, Part, Scale, Text, Texts, on_screen
 from edge_agent.core.texts import N_, Message
 
@@ -79,7 +79,7 @@ class Screen:
     media: MediaKind | None = None
     file: str = ""
     scale: Scale | None = None
-    question: Question | None = None
+    question: ProtocolQuestion | None = None
     label: str = ""
     practice: bool = False
     step: int = 0
@@ -417,7 +417,7 @@ def _question_screens(step: Asked, _texts: Texts, _: str | None) -> tuple[Screen
         case Slider():
             ends = (step.low, step.high)
     kind = QuestionKind(KIND_OF[type(step)].name)
-    question = Question(step.name, kind, step.ask, options, *ends, required=step.required)
+    question = ProtocolQuestion(step.name, kind, step.ask, options, *ends, required=step.required)
     return (Screen(ScreenKind.QUESTION, None, question=question),)
 
 

@@ -64,7 +64,7 @@ from edge_agent.timeline.study.capture_switch import CaptureSwitch
 from edge_agent.timeline.study.sessions import Study
 from edge_agent.timeline.upkeep.aging import clock_doubt
 from edge_agent.timeline.upkeep.budget import Space, keep_to_budget
-from edge_agent.timeline.upkeep.copies import Standing, standing
+from edge_agent.timeline.upkeep.copies import CopiesState, copies_state
 from edge_agent.timeline.upkeep.health_history import HealthHistory
 from edge_agent.timeline.upkeep.retention import prune
 from edge_agent.timeline.upkeep.unfinished import alarm_of_left
@@ -146,7 +146,7 @@ class Agent:
         self._home: HomeState | None = None
         self._alerts: list[str] | None = None
         self._space: Space | None = None
-        self._copies = Standing()
+        self._copies = CopiesState()
         self._clock_doubt: str | None = None
         self._erasure_left = ""
         self._database = data / DATABASE_NAME
@@ -170,7 +170,7 @@ class Agent:
                 migrate_apart(self._database, is_locked=True, on_progress=upgrading)
             except DamageError as error:  # an upgrade reads every page
                 self._rescue.replace(f"the upgrade found: {error}")
-            self._build(data, recognizer)
+            self._make_parts(data, recognizer)
             history = HealthHistory(self._database)
             self._monitor = HealthMonitor(data, settings.device.name, __version__, history=history)
             self._start_timers()
@@ -178,7 +178,7 @@ class Agent:
             self._lock.release()
             raise
 
-    def _build(self, data: Path, recognizer: Recognizer) -> None:
+    def _make_parts(self, data: Path, recognizer: Recognizer) -> None:
         """Build the parts, in the order in which they need each other."""
         settings = self._settings
         self._study = Study(
@@ -374,7 +374,7 @@ class Agent:
         if self._prune_timer.due():
             self._prune()
         if self._upkeep_timer.due():
-            self._copies = standing(self._database)
+            self._copies = copies_state(self._database)
             self._clock_doubt = clock_doubt(self._database)
             self._erasure_left = alarm_of_left(self._database)
 

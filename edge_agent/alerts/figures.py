@@ -20,7 +20,7 @@ from edge_agent.core.texts import N_, Message, as_message, join_sentences, utc_t
 from edge_agent.core.threads import STEADY_S, Death
 from edge_agent.core.vitals import SensorState
 from edge_agent.timeline.upkeep.budget import Space
-from edge_agent.timeline.upkeep.copies import Standing
+from edge_agent.timeline.upkeep.copies import CopiesState
 from edge_agent.timeline.write.changes import ReplicationStanding
 from edge_agent.timeline.write.outbox import Hole
 
@@ -218,7 +218,7 @@ class AgentFigures:
     damage: str | None = None
     salvage: str | None = None
     space: Space | None = None
-    copies: Standing = field(default_factory=Standing)
+    copies: CopiesState = field(default_factory=CopiesState)
     erasure_left: str = ""
     clock_doubt: str | None = None
     mqtt_state: str = "disabled"
@@ -483,7 +483,7 @@ def _budget_alerts(space: Space | None) -> dict[str, str]:
     return texts
 
 
-def _copy_alerts(copies: Standing) -> dict[str, str]:
+def _copy_alerts(copies: CopiesState) -> dict[str, str]:
     texts: dict[str, str] = {}
     if copies.error is not None:
         texts["copy_failed"] = Message(

@@ -157,9 +157,9 @@ def _erasures(path: Path) -> Finding:
 
 
 def _copies(settings: Settings, path: Path) -> Finding:
-    from edge_agent.timeline.upkeep.copies import standing
+    from edge_agent.timeline.upkeep.copies import copies_state
 
-    stands = standing(path)
+    stands = copies_state(path)
     age = "there is no verified copy of the database"
     if stands.age_s is not None:
         age = f"the last verified copy of the database is {_duration(stands.age_s)} old"

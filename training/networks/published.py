@@ -298,7 +298,7 @@ class PlainCnnSection(NetworkSection):
     batch_norm: Annotated[bool, Field(description="normalise what each convolution gives")] = False
 
     @model_validator(mode="after")
-    def _every_stage_halves_the_edge(self) -> PlainCnnSection:
+    def _check_edge(self) -> PlainCnnSection:
         if self.edge % 2 ** len(self.widths):
             raise ValueError(f"edge {self.edge} cannot be halved {len(self.widths)} times evenly")
         return self
@@ -451,7 +451,7 @@ class VggSection(NetworkSection):
     ]
 
     @model_validator(mode="after")
-    def _a_number_of_convolutions_a_stage(self) -> VggSection:
+    def _check_stages(self) -> VggSection:
         if len(self.convolutions) != len(self.widths):
             raise ValueError(
                 f"{len(self.widths)} widths need {len(self.widths)} convolutions, one number a "

@@ -47,7 +47,7 @@ VitalPair = tuple[Measure, str, str]
 """A vital and two states, the first minus the second."""
 
 
-def models_of(
+def mixed_models_of(
     means: Sequence[SessionMean],
     family: Sequence[Comparison],
     query: AnalysisQuery,

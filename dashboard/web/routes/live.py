@@ -45,7 +45,7 @@ from edge_agent.timeline.read.reader import Reader
 from edge_agent.timeline.read.stimuli import ReadingSum, Stimulus
 from edge_agent.timeline.study.capture_switch import CaptureSwitch
 from edge_agent.timeline.study.past import PastMarker
-from edge_agent.timeline.study.people import ConsentState, Question, consenting, read_roster
+from edge_agent.timeline.study.people import ConsentState, RosterQuery, consenting, read_roster
 from edge_agent.timeline.study.sessions import Study
 
 log = logging.getLogger(__name__)
@@ -288,7 +288,7 @@ def session_choices(services: Services) -> dict[str, object]:
     others = [
         one.code
         for state in (ConsentState.NONE, ConsentState.WITHDRAWN)
-        for one in read_roster(options.database, Question(consent=state)).rows
+        for one in read_roster(options.database, RosterQuery(consent=state)).rows
     ]
     return {
         "ready": consenting(options.database, _MOST_READY),

@@ -30,7 +30,7 @@ from edge_agent.timeline.database.dashboard_file import refuse_account_name
 from edge_agent.timeline.read.reader import session_counts
 from edge_agent.timeline.study.exclusions import left_out_of
 from edge_agent.timeline.study.past import PastSession, rows_taken
-from edge_agent.timeline.study.people import ConsentState, Question, RosterOrder, read_roster
+from edge_agent.timeline.study.people import ConsentState, RosterOrder, RosterQuery, read_roster
 
 router = APIRouter(tags=["study"], dependencies=[needs(Permission.RUN)])
 NAVIGATION = NavigationEntry(
@@ -51,7 +51,7 @@ OnceField = Annotated[str, Form(max_length=40)]
 class StudyQuestion:
     """The wanted pages of the two lists, with search and order."""
 
-    participants: Question = field(default_factory=Question)
+    participants: RosterQuery = field(default_factory=RosterQuery)
     sessions: SessionsQuestion = field(default_factory=SessionsQuestion)
 
     def address(self, **changes: int) -> str:
@@ -73,7 +73,7 @@ def _question(
     order: Annotated[RosterOrder, Query()] = RosterOrder.CODE,
     page: Annotated[int, Query(ge=1, le=LAST_PAGE)] = 1,
 ) -> StudyQuestion:
-    return StudyQuestion(Question(search.strip(), consent or None, order, page), sessions)
+    return StudyQuestion(RosterQuery(search.strip(), consent or None, order, page), sessions)
 
 
 QuestionDep = Annotated[StudyQuestion, Depends(_question)]

@@ -34,7 +34,7 @@ from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.read.base import Trend, VitalTrend
 from edge_agent.timeline.read.reader import Reader, SessionsReader
-from edge_agent.timeline.study.people import Question, RosterOrder, list_entry_of, read_roster
+from edge_agent.timeline.study.people import RosterOrder, RosterQuery, list_entry_of, read_roster
 
 NAVIGATION = NavigationEntry(
     N_("Trends"),
@@ -287,7 +287,7 @@ class DeviceChoice:
             return []
         if self.people is not None:
             return list(self.people)
-        latest = read_roster(self.services.options.database, Question(order=RosterOrder.LATEST))
+        latest = read_roster(self.services.options.database, RosterQuery(order=RosterOrder.LATEST))
         codes = {one.code for one in latest.rows if one.sessions}
         return sorted(codes | ({self.chosen.participant} if self.chosen else set()))
 

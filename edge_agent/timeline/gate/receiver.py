@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False, slots=True)
-class Question:
+class GateQuestion:
     """A connection and what came on it.
 
     Attributes:
@@ -55,11 +55,11 @@ class Receiver:
         complete: called with each complete question, in the thread of the receiver.
     """
 
-    def __init__(self, complete: Callable[[Question], None]) -> None:
+    def __init__(self, complete: Callable[[GateQuestion], None]) -> None:
         self._complete = complete
         self._lock = threading.Lock()
-        self._open: dict[Question, bool] = {}  # in order of arrival; whether it is complete
-        self._new: deque[Question] = deque()
+        self._open: dict[GateQuestion, bool] = {}  # in order of arrival; whether it is complete
+        self._new: deque[GateQuestion] = deque()
         self._stopping = False
         self._selector = selectors.DefaultSelector()
         self._woken, self._waker = socket.socketpair()
@@ -76,13 +76,13 @@ class Receiver:
     def add(self, line: socket.socket) -> None:
         """Receive a question from a connection."""
         line.setblocking(False)
-        new = Question(line, _user_of(line), clock.boot_seconds() + QUESTION_S)
+        new = GateQuestion(line, _user_of(line), clock.boot_seconds() + QUESTION_S)
         with self._lock:
             self._open[new] = False
             self._new.append(new)
         self._wake()
 
-    def done(self, question: Question) -> None:
+    def done(self, question: GateQuestion) -> None:
         """Close the connection of a question that was answered, or dropped."""
         with self._lock:
             self._open.pop(question, None)
@@ -135,7 +135,7 @@ class Receiver:
             if len(own) > MOST_OF_A_USER:
                 self._drop(waiting[0], "its user has too many")
 
-    def _receive(self, question: Question) -> None:
+    def _receive(self, question: GateQuestion) -> None:
         if question.line.fileno() < 0:  # dropped since the selector told of it
             return
         try:
@@ -157,7 +157,7 @@ class Receiver:
             self._open[question] = True
         self._complete(question)
 
-    def _receiving(self) -> list[Question]:
+    def _receiving(self) -> list[GateQuestion]:
         with self._lock:
             return [one for one, is_complete in self._open.items() if not is_complete]
 
@@ -165,7 +165,7 @@ class Receiver:
         with self._lock:
             return sum(len(one.received) for one in self._open if one.user == user)
 
-    def _drop(self, question: Question, why: str) -> None:
+    def _drop(self, question: GateQuestion, why: str) -> None:
         log.debug("a question at the gate was dropped: %s", why)
         with suppress(KeyError, ValueError):
             self._selector.unregister(question.line)

@@ -17,7 +17,7 @@ from edge_agent.core.texts import pack_text, text_of
 from edge_agent.timeline.database.connection import connect
 from edge_agent.timeline.gate.client import AND_PARTS, COMMANDS, ERRORS
 from edge_agent.timeline.gate.commands import Commands
-from edge_agent.timeline.gate.receiver import Question, Receiver
+from edge_agent.timeline.gate.receiver import GateQuestion, Receiver
 
 log = logging.getLogger(__name__)
 
@@ -83,11 +83,11 @@ class _Server(socketserver.UnixStreamServer):
             pool.shutdown(cancel_futures=True)
         self._receiver.close()
 
-    def _complete(self, question: Question) -> None:
+    def _complete(self, question: GateQuestion) -> None:
         pool = self._large if len(question.received) > LARGE else self._pool
         pool.submit(self._serve, question)
 
-    def _serve(self, question: Question) -> None:
+    def _serve(self, question: GateQuestion) -> None:
         try:
             answer = self._answer(bytes(question.received))
             question.line.settimeout(ANSWER_S)

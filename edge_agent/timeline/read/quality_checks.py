@@ -152,7 +152,7 @@ def _at_most_care(check: Check) -> Check:
     return replace(check, level=Level.CARE) if check.level is Level.BAD else check
 
 
-def _conditions(recorded: Recorded, measures: Measures) -> Check:
+def _check_conditions(recorded: Recorded, measures: Measures) -> Check:
     name = "conditions"
     conditions = len(measures.conditions)
     if not conditions:
@@ -190,7 +190,7 @@ def _conditions(recorded: Recorded, measures: Measures) -> Check:
     return _check(name, is_open, message, N_("Check again once it has ended."))
 
 
-def _face(measures: Measures, bars: Thresholds) -> Check:
+def _check_face(measures: Measures, bars: Thresholds) -> Check:
     name = "the face"
     share = measures.face_share or 0.0
     if not measures.conditions:
@@ -239,7 +239,7 @@ def _cure_of_face(measures: Measures) -> str:
     return CURES_OF_FACE[worst[0][0]]
 
 
-def _readings(recorded: Recorded, measures: Measures, bars: Thresholds) -> Check:
+def _check_readings(recorded: Recorded, measures: Measures, bars: Thresholds) -> Check:
     name = "readings"
     # A strap that sends intervals sends the rate as well, which is asked for.
     kinds = [vital.kind for vital in measures.vitals if vital.kind is not VitalKind.RR_INTERVAL]
@@ -345,7 +345,7 @@ def _with_rest(
     )
 
 
-def _clock(recorded: Recorded, measures: Measures) -> Check:
+def _check_clock(recorded: Recorded, measures: Measures) -> Check:
     name = "the clock"
     if recorded.session.has_made_up_times:
         return Check(
@@ -382,7 +382,7 @@ def _clock(recorded: Recorded, measures: Measures) -> Check:
     return Check(name, Level.GOOD, N_("The clock did not jump."))
 
 
-def _streams(measures: Measures, bars: Thresholds) -> Iterable[Check]:
+def _check_streams(measures: Measures, bars: Thresholds) -> Iterable[Check]:
     for vital in measures.vitals:
         # ``None``: a cuff has no course that could have gaps.
         if vital.share is None or not vital.kind.spec.tested:
@@ -451,7 +451,7 @@ def _check_flagged(measures: Measures, bars: Thresholds) -> Check:
     return _check(name, share > bars.flagged_share, message, cure)
 
 
-def _light(measures: Measures, bars: Thresholds) -> Check:
+def _check_light(measures: Measures, bars: Thresholds) -> Check:
     name = "light"
     frames = measures.frames
     if not frames.seen:
@@ -470,7 +470,7 @@ def _light(measures: Measures, bars: Thresholds) -> Check:
     return _check(name, dark + bright > bars.light_share, message, cure)
 
 
-def _frames(measures: Measures, bars: Thresholds) -> Check:
+def _check_frames(measures: Measures, bars: Thresholds) -> Check:
     name = "frames"
     rate = measures.frame_rate
     if rate is None:
@@ -490,7 +490,7 @@ def _frames(measures: Measures, bars: Thresholds) -> Check:
     return _check(name, rate.slow_share > bars.slow_share, message, cure)
 
 
-def _turned_away(measures: Measures, bars: Thresholds) -> Check:
+def _check_turned_away(measures: Measures, bars: Thresholds) -> Check:
     name = "head turned away"
     share = measures.turned_away_share
     if share is None:
@@ -511,7 +511,7 @@ def _turned_away(measures: Measures, bars: Thresholds) -> Check:
     return _check(name, share > bars.turned_away_share, message, cure)
 
 
-def _whose_face(recorded: Recorded, measures: Measures, bars: Thresholds) -> Iterator[Check]:
+def _check_whose_face(recorded: Recorded, measures: Measures, bars: Thresholds) -> Iterator[Check]:
     """Yield whether it may have been another person's face, where one was seen."""
     faces = measures.faces
     sentence = in_words(faces)
@@ -534,7 +534,7 @@ def _whose_face(recorded: Recorded, measures: Measures, bars: Thresholds) -> Ite
     yield _check(name, is_often or is_long or is_unknown, as_message(sentence), cure)
 
 
-def _own_neutral(own: OwnNeutral | None, start_ms: int) -> Iterator[Check]:
+def _check_own_neutral(own: OwnNeutral | None, start_ms: int) -> Iterator[Check]:
     """Yield the state of the own neutral, where the session asked for it."""
     if own is None or own.state is OwnNeutralState.OFF:
         return
@@ -659,21 +659,21 @@ def session_quality(
     bars = thresholds or Thresholds()
     measures = quality.measure(recorded)
     checks = (
-        _conditions(recorded, measures),
-        _face(measures, bars),
-        _readings(recorded, measures, bars),
-        _clock(recorded, measures),
-        *_streams(measures, bars),
+        _check_conditions(recorded, measures),
+        _check_face(measures, bars),
+        _check_readings(recorded, measures, bars),
+        _check_clock(recorded, measures),
+        *_check_streams(measures, bars),
         _check_unmatched(measures, bars),
         _check_flagged(measures, bars),
-        _light(measures, bars),
-        _frames(measures, bars),
-        _turned_away(measures, bars),
-        *_own_neutral(own, start),
-        *_whose_face(recorded, measures, bars),
+        _check_light(measures, bars),
+        _check_frames(measures, bars),
+        _check_turned_away(measures, bars),
+        *_check_own_neutral(own, start),
+        *_check_whose_face(recorded, measures, bars),
     )
     if recorded_session.has_made_up_times:
-        checks = (_clock(recorded, measures),)
+        checks = (_check_clock(recorded, measures),)
     excluded = tuple(one for one in reader.exclusions() if one.session == session)
     # The worst one decides; what is not known makes nothing unfit.
     judged = [check.level for check in checks if check.level is not Level.UNMARKED]

@@ -77,7 +77,7 @@ class Enrolled:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class RosterQuery:
     """Search, filter, order and page of the list of participants.
 
     Attributes:
@@ -130,7 +130,7 @@ _ORDERS = {
 }
 
 
-def read_roster(path: Path, question: Question) -> Roster:
+def read_roster(path: Path, question: RosterQuery) -> Roster:
     """Return a page of the list.
 
     Raises:

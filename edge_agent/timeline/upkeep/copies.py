@@ -248,7 +248,7 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class CopiesState:
     """The state of the copies of a database.
 
     Attributes:
@@ -274,7 +274,7 @@ class Standing:
         return not (self.error or self.smaller_than or self.overdue or self.second_error)
 
 
-def standing(path: Path, now_ms: int | None = None) -> Standing:
+def copies_state(path: Path, now_ms: int | None = None) -> CopiesState:
     """Return the state of the copies of a database; reads a page or two of each.
 
     Never looks at ``backup.also``: a share that hangs must not hold up who asks.
@@ -294,7 +294,7 @@ def standing(path: Path, now_ms: int | None = None) -> Standing:
     else:
         age_ms = None
         overdue = _age_of_database(path, present) > OVERDUE_MS
-    return Standing(
+    return CopiesState(
         age_s=None if age_ms is None else age_ms / 1000,
         error=report.attempt.error if report.attempt else None,
         smaller_than=marks[0].smaller_than if marks else None,
@@ -360,7 +360,7 @@ def make_daily_copy(path: Path, keep: int = KEEP_COPIES, now_ms: int | None = No
 
     The copy is ``<name>.backup-<day>``, beside the database, so that erasing a participant finds
     it. One that holds much less than another copy is called ``…-smaller`` and takes the place of
-    none. What became of it is known to ``standing`` of ``copy_report``.
+    none. What became of it is known to ``copies_state``.
 
     Args:
         path: the database.
@@ -604,7 +604,7 @@ def _without_erased(path: Path, place: Path, target: Path) -> Path:
     report = read_report(path)
     if report.places.get(str(place.parent)) is None:
         return target
-    if standing(path).smaller_than or standing(path).error:
+    if copies_state(path).smaller_than or copies_state(path).error:
         raise StoreError(
             f"{place.parent}: its older copies still hold somebody who was erased, and they stay, "
             "for the database is damaged or has lost rows. See the other alarms first."

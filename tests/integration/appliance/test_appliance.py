@@ -17,7 +17,7 @@ from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.database.schema import DATABASE_NAME
 from edge_agent.timeline.database.upgrade import migrate
 from edge_agent.timeline.upkeep.aging import DAY_MS, clock_doubt
-from edge_agent.timeline.upkeep.copies import standing
+from edge_agent.timeline.upkeep.copies import copies_state
 from tests.support.timeline import START_MS, query, reading, row, timeline
 
 
@@ -109,7 +109,7 @@ class Nights:
     @property
     def alarms(self) -> set[str]:
         figures = AgentFigures(
-            copies=standing(self.path, self.wall_ms), clock_doubt=clock_doubt(self.path)
+            copies=copies_state(self.path, self.wall_ms), clock_doubt=clock_doubt(self.path)
         )
         machine = MachineState(
             uptime_s=0,

@@ -21,7 +21,7 @@ from edge_agent.timeline.database.schema import DATABASE_NAME
 from edge_agent.timeline.database.upgrade import migrate
 from edge_agent.timeline.study.capture_switch import CaptureSwitch
 from edge_agent.timeline.upkeep.budget import Space
-from edge_agent.timeline.upkeep.copies import Standing, make_daily_copy
+from edge_agent.timeline.upkeep.copies import CopiesState, make_daily_copy
 from tests.support.broker import free_port
 
 
@@ -172,17 +172,21 @@ def test_the_age_of_the_last_verified_copy_is_reported(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("stands", "verdict", "found"),
     [
-        (Standing(9_000, error="damaged"), Verdict.PROBLEM, "the next failed: damaged"),
-        (Standing(9_000, smaller_than="x"), Verdict.PROBLEM, "holds much less than x"),
-        (Standing(260_000, overdue=True), Verdict.WARNING, "3 days old"),
-        (Standing(overdue=True), Verdict.WARNING, "no verified copy"),
-        (Standing(9_000, second_error="away"), Verdict.WARNING, "was not made: away"),
+        (CopiesState(9_000, error="damaged"), Verdict.PROBLEM, "the next failed: damaged"),
+        (CopiesState(9_000, smaller_than="x"), Verdict.PROBLEM, "holds much less than x"),
+        (CopiesState(260_000, overdue=True), Verdict.WARNING, "3 days old"),
+        (CopiesState(overdue=True), Verdict.WARNING, "no verified copy"),
+        (CopiesState(9_000, second_error="away"), Verdict.WARNING, "was not made: away"),
     ],
 )
 def test_copies_that_are_not_well_are_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stands: Standing, verdict: Verdict, found: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stands: CopiesState,
+    verdict: Verdict,
+    found: str,
 ) -> None:
-    monkeypatch.setattr("edge_agent.timeline.upkeep.copies.standing", lambda _path: stands)
+    monkeypatch.setattr("edge_agent.timeline.upkeep.copies.copies_state", lambda _path: stands)
     finding = examine(tmp_path, backup={"also": str(tmp_path)})["copies"]
     assert finding.verdict is verdict and found in finding.found and finding.cure
 

@@ -24,9 +24,9 @@ from edge_agent.timeline.upkeep.aging import DAY_MS
 from edge_agent.timeline.upkeep.copies import (
     Copy,
     Mark,
+    copies_state,
     daily_copies,
     make_daily_copy,
-    standing,
     to_delete,
     verified_copies,
 )
@@ -96,7 +96,7 @@ def test_three_nights_after_damage_good_copies_stay(path: Path, table: str) -> N
     three_nights(path, 3)
     assert {copy.path: copy.path.read_bytes() for copy in daily_copies(path)} == before
     assert not list(path.parent.glob("*backup-new*")), "the damaged copy is thrown away"
-    stands = standing(path, NIGHT_MS + 5 * DAY_MS)
+    stands = copies_state(path, NIGHT_MS + 5 * DAY_MS)
     assert stands.error and "the disk is damaged" in stands.error
     assert stands.overdue and stands.age_s == 3 * 86_400
 
@@ -109,7 +109,7 @@ def test_copies_after_an_emptied_database_keep_the_good_ones(
     timeline(path, expression=range(90_000, 90_030))
     three_nights(path, 3)
     assert names(path) == ["2026-09-21", "2026-09-22", "2026-09-23", "2026-09-26-smaller"]
-    stands = standing(path, NIGHT_MS + 5 * DAY_MS)
+    stands = copies_state(path, NIGHT_MS + 5 * DAY_MS)
     assert stands.smaller_than == f"{path.name}.backup-2026-09-23"
     assert stands.error is None and stands.overdue and stands.age_s == 3 * 86_400
 
@@ -126,7 +126,7 @@ def test_what_came_after_the_loss_stays_until_three_copies_are_newer(path: Path)
     for night in (6, 7):
         make_daily_copy(path, now_ms=NIGHT_MS + night * DAY_MS)
         assert "2026-09-26-smaller" in names(path)
-        assert standing(path, NIGHT_MS + night * DAY_MS).is_well
+        assert copies_state(path, NIGHT_MS + night * DAY_MS).is_well
     make_daily_copy(path, now_ms=NIGHT_MS + 8 * DAY_MS)
     assert names(path) == ["2026-09-27", "2026-09-28", "2026-09-29"]
 
@@ -138,7 +138,7 @@ def test_a_new_study_counts_once_fuller_copies_are_put_away(path: Path) -> None:
         if "smaller" not in copy.path.name:
             copy.path.unlink()
     make_daily_copy(path, now_ms=NIGHT_MS + 6 * DAY_MS)
-    assert standing(path, NIGHT_MS + 6 * DAY_MS).is_well
+    assert copies_state(path, NIGHT_MS + 6 * DAY_MS).is_well
     assert names(path)[-1] == "2026-09-27"
 
 
@@ -156,7 +156,7 @@ def test_erasing_makes_no_copy_smaller_and_reaches_all(path: Path) -> None:
     assert {mark.contents.participants for _, mark in verified_copies(daily_copies(path))} == {1}
     three_nights(path, 3)
     assert names(path) == ["2026-09-24", "2026-09-25", "2026-09-26"]
-    assert standing(path, NIGHT_MS + 5 * DAY_MS).is_well
+    assert copies_state(path, NIGHT_MS + 5 * DAY_MS).is_well
 
 
 def test_an_erasure_finds_the_smaller_copies_and_unfinished_ones(path: Path) -> None:
@@ -177,7 +177,7 @@ def test_a_second_copy_of_a_day_that_holds_less_replaces_none(path: Path) -> Non
         connection.execute("DELETE FROM vital WHERE at > ?", (START_MS + 1_150_000,))
     make_daily_copy(path, now_ms=NIGHT_MS + 2 * DAY_MS)
     assert names(path)[-2:] == ["2026-09-23", "2026-09-23-2"]
-    assert standing(path, NIGHT_MS + 2 * DAY_MS).is_well, "a twentieth is not much"
+    assert copies_state(path, NIGHT_MS + 2 * DAY_MS).is_well, "a twentieth is not much"
     for night in (3, 4, 5):
         make_daily_copy(path, now_ms=NIGHT_MS + night * DAY_MS)
     assert names(path) == ["2026-09-23", "2026-09-24", "2026-09-25", "2026-09-26"], (
@@ -187,7 +187,7 @@ def test_a_second_copy_of_a_day_that_holds_less_replaces_none(path: Path) -> Non
 
 def test_a_copy_of_a_clock_a_year_ahead_replaces_no_later_one(path: Path) -> None:
     make_daily_copy(path, now_ms=NIGHT_MS + 368 * DAY_MS)
-    assert standing(path, NIGHT_MS + 3 * DAY_MS).age_s == 86_400, "its date says nothing"
+    assert copies_state(path, NIGHT_MS + 3 * DAY_MS).age_s == 86_400, "its date says nothing"
     three_nights(path, 4)
     assert names(path) == ["2026-09-25", "2026-09-26", "2026-09-27"]
     make_daily_copy(path, now_ms=0)
@@ -203,7 +203,7 @@ def test_copies_made_by_hand_are_verified_before_they_count(path: Path) -> None:
     with broken.open("r+b") as file:
         file.seek(5 * PAGE_BYTES)
         file.write(b"\x5a" * 4 * PAGE_BYTES)
-    assert standing(path, NIGHT_MS + 3 * DAY_MS).age_s is None
+    assert copies_state(path, NIGHT_MS + 3 * DAY_MS).age_s is None
     make_daily_copy(path, now_ms=NIGHT_MS + 3 * DAY_MS)
     assert names(path) == ["2026-09-21", "2026-09-23", "2026-09-24"]
 
@@ -211,16 +211,16 @@ def test_copies_made_by_hand_are_verified_before_they_count(path: Path) -> None:
 def test_copies_that_fail_for_days_are_reported(tmp_path: Path) -> None:
     path = timeline(tmp_path)
     ((made,),) = query(path, "SELECT min(applied) FROM migration")
-    assert standing(path, made + 2 * DAY_MS).is_well, "the first night may be to come"
-    assert standing(path, made + 2 * DAY_MS + 1).overdue
-    assert standing(tmp_path / "nowhere" / "affect-edge.db", made).is_well
+    assert copies_state(path, made + 2 * DAY_MS).is_well, "the first night may be to come"
+    assert copies_state(path, made + 2 * DAY_MS + 1).overdue
+    assert copies_state(tmp_path / "nowhere" / "affect-edge.db", made).is_well
 
 
 def test_a_report_or_mark_that_cannot_be_read_is_none(path: Path) -> None:
     report = path.with_name(f"{path.name}.copies.json")
     for text in ("", "{", "[]", '{"attempt": {"when": 1}}', '{"places": 7}'):
         report.write_text(text)
-        assert standing(path, NIGHT_MS + 2 * DAY_MS).is_well
+        assert copies_state(path, NIGHT_MS + 2 * DAY_MS).is_well
     copy = daily_copies(path)[0].path
     for text in ("", "[]", "{}", '{"contents": {}}'):
         with closing(sqlite3.connect(copy)) as connection, connection:
@@ -325,7 +325,7 @@ def test_an_erasure_while_a_copy_is_made_leaves_nobody_in_it(
     monkeypatch.setattr("edge_agent.timeline.upkeep.copies.verify", verify_late)
     make_daily_copy(path, now_ms=NIGHT_MS + 3 * DAY_MS)
     assert CODE.lower().encode() not in bytes_of(path.parent)
-    assert standing(path, NIGHT_MS + 3 * DAY_MS).is_well, "and is not taken for smaller"
+    assert copies_state(path, NIGHT_MS + 3 * DAY_MS).is_well, "and is not taken for smaller"
     assert {mark.contents.participants for _, mark in verified_copies(daily_copies(path))} == {1}
 
 

@@ -18,7 +18,7 @@ from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.vitals import SensorKind, SensorState
 from edge_agent.mqtt.health_payload import HealthPayload
-from edge_agent.timeline.upkeep.copies import Standing
+from edge_agent.timeline.upkeep.copies import CopiesState
 from edge_agent.timeline.write.changes import ReplicationStanding
 from edge_agent.timeline.write.outbox import Hole
 from tests.support.clocks.simulated_time import Seconds
@@ -82,7 +82,7 @@ def test_figures_of_the_threads_stand_in_the_report_under_their_names(tmp_path: 
         commit_age_s=2.346,
         store_error="The disk is full.",
         unstored_since_ms=AT.wall_ms,
-        copies=Standing(7200.123, "damaged", "backup-1", overdue=True, second_error="away"),
+        copies=CopiesState(7200.123, "damaged", "backup-1", overdue=True, second_error="away"),
         mqtt_state="unreachable",
         outbox=6,
         duplicates=7,

@@ -23,7 +23,7 @@ from edge_agent.core import clock
 from edge_agent.core.threads import Death
 from edge_agent.core.vitals import SensorKind, SensorState
 from edge_agent.timeline.upkeep.budget import Space
-from edge_agent.timeline.upkeep.copies import Standing
+from edge_agent.timeline.upkeep.copies import CopiesState
 from edge_agent.timeline.write.changes import ReplicationStanding
 from tests.support.broker import wait_until
 from tests.support.clocks.simulated_time import Seconds
@@ -87,19 +87,19 @@ def test_what_the_machine_lacks_is_named_with_its_cure(
             "take 40 MB beside the database, and all files together are 7 MB above",
         ),
         (
-            {"copies": Standing(90_000, error="It is damaged. Restore one.")},
+            {"copies": CopiesState(90_000, error="It is damaged. Restore one.")},
             "copy_failed",
             "was not made: It is damaged. Restore one.",
         ),
         (
-            {"copies": Standing(90_000, smaller_than="x.backup-1")},
+            {"copies": CopiesState(90_000, smaller_than="x.backup-1")},
             "copy_smaller",
             "much less than its copy x.backup-1, which is kept",
         ),
-        ({"copies": Standing(260_000, overdue=True)}, "copy_old", "is 3 days old"),
-        ({"copies": Standing(overdue=True)}, "copy_old", "There is no good copy"),
+        ({"copies": CopiesState(260_000, overdue=True)}, "copy_old", "is 3 days old"),
+        ({"copies": CopiesState(overdue=True)}, "copy_old", "There is no good copy"),
         (
-            {"copies": Standing(9, second_error="The stick is away. Plug it in.")},
+            {"copies": CopiesState(9, second_error="The stick is away. Plug it in.")},
             "copy_also_failed",
             "at the second place was not made: The stick is away. Plug it in.",
         ),

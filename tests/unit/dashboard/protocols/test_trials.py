@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.protocols.questions import Question, QuestionKind
+from dashboard.protocols.questions import ProtocolQuestion, QuestionKind
 from dashboard.protocols.state import FrameReport, ProtocolState
 from dashboard.protocols.steps import Screen, ScreenKind
 from dashboard.protocols.texts import Scale
@@ -12,12 +12,14 @@ from edge_agent.core.errors import StudyError
 from edge_agent.core.study import MarkerKind
 from tests.support.timeline import instant
 
-LIKING = Question("liking", QuestionKind.LIKERT, "How much?", ("not", "", "very"))
+LIKING = ProtocolQuestion("liking", QuestionKind.LIKERT, "How much?", ("not", "", "very"))
 NAMED = {
     QuestionKind.LIKERT: LIKING,
-    QuestionKind.SLIDER: Question("q", QuestionKind.SLIDER, "?", low="l", high="h"),
-    QuestionKind.CHOICE: Question("q", QuestionKind.CHOICE, "?", ("yes", "no"), required=True),
-    QuestionKind.FREE_TEXT: Question("q", QuestionKind.FREE_TEXT, "?"),
+    QuestionKind.SLIDER: ProtocolQuestion("q", QuestionKind.SLIDER, "?", low="l", high="h"),
+    QuestionKind.CHOICE: ProtocolQuestion(
+        "q", QuestionKind.CHOICE, "?", ("yes", "no"), required=True
+    ),
+    QuestionKind.FREE_TEXT: ProtocolQuestion("q", QuestionKind.FREE_TEXT, "?"),
 }
 SCREENS = (
     Screen(ScreenKind.INSTRUCTION, None, text="Hello", step=1),

@@ -10,8 +10,8 @@ from edge_agent.core.errors import StudyError
 from edge_agent.timeline.study.people import (
     PAGE_ROWS,
     ConsentState,
-    Question,
     RosterOrder,
+    RosterQuery,
     consenting,
     consents_of,
     list_entry_of,
@@ -37,34 +37,34 @@ def database(tmp_path: Path) -> Path:
     )
 
 
-def codes(path: Path, question: Question) -> list[str]:
+def codes(path: Path, question: RosterQuery) -> list[str]:
     return [line.code for line in read_roster(path, question).rows]
 
 
 def test_a_page_holds_so_many_and_knows_how_many_there_are(database: Path) -> None:
-    first = read_roster(database, Question())
+    first = read_roster(database, RosterQuery())
     assert [line.code for line in first.rows[:2]] == ["P-001", "P-002"]
     assert len(first.rows) == PAGE_ROWS
     assert (first.matching, first.everybody, first.page, first.pages) == (120, 120, 1, 5)
-    assert codes(database, Question(page=5))[-1] == "P-120"
-    assert read_roster(database, Question(page=99)).page == 5
+    assert codes(database, RosterQuery(page=5))[-1] == "P-120"
+    assert read_roster(database, RosterQuery(page=99)).page == 5
 
 
 def test_it_is_searched_by_any_part_of_the_code_and_never_by_a_pattern(database: Path) -> None:
-    assert codes(database, Question(search=" p-11 ")) == [f"P-{n}" for n in range(110, 120)]
-    assert codes(database, Question(search="%")) == []
-    assert codes(database, Question(search="_")) == []
+    assert codes(database, RosterQuery(search=" p-11 ")) == [f"P-{n}" for n in range(110, 120)]
+    assert codes(database, RosterQuery(search="%")) == []
+    assert codes(database, RosterQuery(search="_")) == []
 
 
 def test_it_is_filtered_by_consent_and_sorted(database: Path) -> None:
-    assert codes(database, Question(consent=ConsentState.WITHDRAWN)) == ["P-007"]
-    given = read_roster(database, Question(consent=ConsentState.GIVEN))
+    assert codes(database, RosterQuery(consent=ConsentState.WITHDRAWN)) == ["P-007"]
+    given = read_roster(database, RosterQuery(consent=ConsentState.GIVEN))
     assert given.matching == 39
     assert {line.consent_text for line in given.rows} == {"3"}
-    assert read_roster(database, Question(consent=ConsentState.NONE)).matching == 80
-    assert codes(database, Question(order=RosterOrder.ADDED))[0] == "P-120"
+    assert read_roster(database, RosterQuery(consent=ConsentState.NONE)).matching == 80
+    assert codes(database, RosterQuery(order=RosterOrder.ADDED))[0] == "P-120"
     for order in (RosterOrder.SESSIONS, RosterOrder.LATEST):
-        assert codes(database, Question(order=order))[:2] == ["P-004", "P-001"]
+        assert codes(database, RosterQuery(order=order))[:2] == ["P-004", "P-001"]
 
 
 def test_one_participant_is_found_in_any_case_with_all_consents(database: Path) -> None:

@@ -49,7 +49,7 @@ def test_the_last_three_nights_lie_there_verified(path: Path, stick: Path) -> No
     assert copy == stick / "lab" / f"{path.name}.backup-2026-09-25"
     found = copies.verified_copies(copies.daily_copies(stick / "lab" / path.name))
     assert [mark.number for _, mark in found] == [5, 4, 3]
-    assert copies.standing(path, START_MS).second_error is None
+    assert copies.copies_state(path, START_MS).second_error is None
     assert not list(path.parent.glob("*.backup-*"))
 
 
@@ -58,15 +58,15 @@ def test_a_stick_that_is_not_there_is_reported(path: Path, stick: Path) -> None:
     with pytest.raises(StoreError, match=r"is not there, so no copy was made.*Plug the stick in"):
         night(path, stick, 0)
     assert not stick.exists(), "and nothing is written into its place"
-    assert "is not there" in str(copies.standing(path, START_MS).second_error)
+    assert "is not there" in str(copies.copies_state(path, START_MS).second_error)
     away.rename(stick)
     night(path, stick, 1)
-    assert copies.standing(path, START_MS).second_error is None
+    assert copies.copies_state(path, START_MS).second_error is None
     shutil.rmtree(stick)
     with pytest.raises(StoreError):
         night(path, stick, 2)
     copies.forget_second_place(path)
-    assert copies.standing(path, START_MS).second_error is None
+    assert copies.copies_state(path, START_MS).second_error is None
 
 
 @pytest.mark.parametrize("by", ["the disk of the data", "the disk of the system"])
