@@ -122,12 +122,27 @@ def declare(
         check_order(span, *(map(written or iso_utc, span)))
         _check_free(connection, of, span, written)
         _roll_up_open_minutes(connection)
-        place = {"session": session, "kind": MarkerKind.DECLARED.value}
-        first = insert(connection, "marker", at=span[0], label=f"{DECLARED_FROM}{why}", **place)
-        insert(connection, "marker", at=span[1], label=DECLARED_UNTIL, **place)
+        number = _insert_ends(connection, session, span, f"{DECLARED_FROM}{why}")
         _add_to_rollups(connection, span, 1)
         rows.insert_audit(connection, actor, "declare_afterwards", f"session {session}", moment)
-    return Declaration(first, session, *span, why)
+    return Declaration(number, session, *span, why)
+
+
+def _insert_ends(connection: sqlite3.Connection, session: int, span: Span, label: str) -> int:
+    """Insert the two markers of a stretch; return the number of the first.
+
+    Each follows a clock that is set late as the first and the last row of the stretch do.
+    """
+    seen = " UNION ALL ".join(
+        f"SELECT at, boot FROM {table} WHERE {_UNKNOWN_ROWS}" for table in ATTRIBUTED
+    )
+    boots = connection.execute(
+        f"SELECT boot FROM ({seen}) ORDER BY at", span * len(ATTRIBUTED)
+    ).fetchall()
+    place = {"session": session, "kind": MarkerKind.DECLARED.value}
+    number = insert(connection, "marker", at=span[0], label=label, boot=boots[0][0], **place)
+    insert(connection, "marker", at=span[1], label=DECLARED_UNTIL, boot=boots[-1][0], **place)
+    return number
 
 
 def take_declaration_back(path: Path, session: int, declaration: int, *, actor: str) -> None:

@@ -45,7 +45,8 @@ _OVERDRAWN = "(n < 0 OR flagged < 0)"
 _OF_STRETCH = "boot = ? AND at BETWEEN ? AND ?"
 PORTION_MS = 3 * 3600 * 1000
 """Longest stretch of time that is moved in one transaction, so that nobody waits for long."""
-_STAMPED = tuple(table for table in TIMELINE if table.move is Move.STAMPS)
+_AUDIT = next(table for table in TIMELINE if table.name == "audit")
+_STAMPED = tuple(table for table in TIMELINE if table.move is Move.STAMPS and table is not _AUDIT)
 # Of a gap either end may be of another clock: it has a rule of its own.
 _WITH_ENDS = tuple(table for table in TIMELINE if table.move is Move.ENDS and table.name != "gap")
 _ROWS = tuple(table.name for table in TIMELINE if table.move is Move.ROWS)
@@ -264,19 +265,16 @@ def _move(
     # In this order: subtracted at the old times, moved, added at the new ones.
     take_away(connection, rows)
     moved = _move_timeline(connection, rows, target, by_ms)
+    # Whether rows count depends on the stretches that were declared, which are markers.
+    for table in _STAMPED:
+        _move_stamps(connection, table, _values(rows, target, by_ms))
     add_again(connection, rows.move(target, by_ms), rows)
     _move_gaps(connection, rows, target, by_ms)
     for table in _WITH_ENDS:
         _move_ends(connection, table, _values(rows, target, by_ms))
     # The times are part of the sealed lines.
     with audit.sealed_anew(connection, "clock_set"):
-        for table in _STAMPED:
-            for time in table.moved:
-                connection.execute(
-                    f"UPDATE {table.name} SET {time.column} = {time.column} + ?, {time.boot} = ? "
-                    f"WHERE {time.boot} = ? AND {time.column} BETWEEN ? AND ?",
-                    (by_ms, target, *rows.values),
-                )
+        _move_stamps(connection, _AUDIT, _values(rows, target, by_ms))
     move_messages(connection, target, by_ms)
     _move_tombstones(connection, rows, by_ms)
     connection.execute(
@@ -388,6 +386,16 @@ def _move_gaps(connection: sqlite3.Connection, rows: Stretch, target: int, by_ms
         ),
     ):
         connection.execute(f"UPDATE gap SET {change} WHERE {where}", values)
+
+
+def _move_stamps(connection: sqlite3.Connection, table: Table, values: dict[str, int]) -> None:
+    """Move each time of rows by itself."""
+    for time in table.moved:
+        connection.execute(
+            f"UPDATE {table.name} SET {time.column} = {time.column} + :by, {time.boot} = :target "
+            f"WHERE {time.boot} = :boot AND {time.column} BETWEEN :start AND :end",
+            values,
+        )
 
 
 def _move_ends(connection: sqlite3.Connection, table: Table, values: dict[str, int]) -> None:

@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.clock import Instant, iso_utc
-from edge_agent.core.expression import RejectedFrames, RejectReason
+from edge_agent.core.expression import (
+    Attribution,
+    Emotion,
+    ExpressionRow,
+    RejectedFrames,
+    RejectReason,
+)
 from edge_agent.core.movements import MovementRow
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.standing import Hours, Schedule
@@ -17,6 +23,7 @@ from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.database.salvages import Salvage, write_salvages
+from edge_agent.timeline.study.declarations import declarations, declare, take_declaration_back
 from edge_agent.timeline.study.protocol_runs import NewRun, SelfReport, insert_reports, insert_run
 from edge_agent.timeline.study.sessions import Study
 from edge_agent.timeline.study.standing import agree, end
@@ -95,6 +102,36 @@ def test_once_the_clock_is_set_all_has_its_true_time(
         assert query(path, f"SELECT count(*) FROM {view} WHERE session = 1") == [(40,)]
     assert query(path, "SELECT count(*) FROM expression_view WHERE condition = 'anger'") == [(20,)]
     assert prune(path, 1, machine.now().wall_ms) == 0
+
+
+@pytest.mark.parametrize("wrong_s", [-DAY_S, DAY_S, -90.0])
+def test_declared_stretch_follows_a_clock_that_is_set(
+    path: Path, machine: Machine, wrong_s: float
+) -> None:
+    machine.wrong_s = wrong_s
+    agent = machine.agent(path)
+    study = study_with_session(path, machine)
+    agent.record_all(range(111, 121))
+    for second in range(121, 131):
+        machine.seconds = second
+        face, _ = rows_at(machine.now(), Emotion.ANGER)
+        assert isinstance(face, ExpressionRow)
+        agent.write(replace(face, primary=False, attribution=Attribution.UNKNOWN))
+    machine.seconds = 131.0
+    study.end_session()
+    span = machine.at(122).wall_ms, machine.at(128).wall_ms
+    declare(path, 1, span, reason="her", actor="me")
+
+    machine.seconds = 140.0
+    machine.network_sets_clock()
+    agent.check_clock()
+
+    (moved,) = declarations(path, 1)
+    assert (moved.start_ms, moved.end_ms) == (machine.true_ms(122), machine.true_ms(128))
+    assert query(path, "SELECT sum(count_anger) FROM expression_hour") == [(6,)]
+    assert_rollups_are_those_of_the_rows(path)
+    take_declaration_back(path, 1, moved.id, actor="me")
+    assert query(path, "SELECT sum(count_anger) FROM expression_hour") == [(0,)]
 
 
 def test_without_a_time_service_the_last_step_is_believed(path: Path, machine: Machine) -> None:
