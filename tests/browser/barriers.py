@@ -114,9 +114,21 @@ _SIZES: dict[str, dict[int, dict[str, list[str]]]] = {
 """The rules for each width: in light all, in dark those that colours decide."""
 
 
+MISSING = "/nothing"
+"""The address of a page that is not there, which has to be one for everybody, too."""
+
+
+def _open(page: Page, address: str) -> Iterator[str]:
+    """Open a page, and yield an answer that is not the page that was meant."""
+    answer = page.goto(address)
+    status = answer.status if answer else None
+    if status != (404 if address.endswith(MISSING) else 200):
+        yield f"answered {status}"
+
+
 def complaints_of(page: Page, address: str, axe: str) -> Iterator[str]:
     """Open a page, and yield everything that keeps somebody out of it."""
-    page.goto(address)
+    yield from _open(page, address)
     wait_for_charts(page)
     expect(page.get_by_role("heading", level=1)).not_to_be_empty()
     if not page.title().endswith(" · Affect Edge"):
@@ -134,7 +146,7 @@ def complaints_at_all_sizes(
 ) -> Iterator[str]:
     """Open a page, and yield what keeps somebody out of it, with the width of the window."""
     page.set_viewport_size({"width": PHONE[0], "height": 900})
-    page.goto(address)
+    yield from _open(page, address)
     wait_for_charts(page)
     for width in SIX_SIZES:  # before all folds are open
         yield from (f"{width}: {one}" for one in unseen(page, width))

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, StorageState
 
 from dashboard.web import routes
 from dashboard.web.rendering import find_pages, navigation_of
-from tests.browser.barriers import complaints_at_all_sizes, complaints_of
+from tests.browser.barriers import MISSING, complaints_at_all_sizes, complaints_of
 from tests.browser.page_paths import page_paths
 from tests.browser.served import Served
 from tests.support.browser import DESKTOP, PHONE, watched_page
@@ -43,7 +43,7 @@ def paths(browser: Browser, shown: Served, login: StorageState) -> list[str]:
     # A zone in the address, or the page's script goes to the reader's own.
     of_one.append(f"/study/participants/{code}/days?weeks=4&zone=UTC")
     range_of_it = f"/trends?start={session['start']}&end={session['end']}&beside={session['start']}"
-    return [*plain, *of_one, range_of_it, f"/trends?participant={code}", "/nothing"]
+    return [*plain, *of_one, range_of_it, f"/trends?participant={code}", MISSING]
 
 
 @pytest.mark.parametrize("part", range(PARTS))
