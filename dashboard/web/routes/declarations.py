@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Form
@@ -115,11 +114,16 @@ def declare_of_page(
     return RedirectResponse(_OF_SESSION.format(number=session.id), 303)
 
 
-@router.post(f"/study{_DECLARATIONS}/{{declaration}}/take-back", include_in_schema=False)
+@router.post(
+    f"/study{_DECLARATIONS}/{{declaration}}/take-back",
+    include_in_schema=False,
+    dependencies=[form_of(SESSION_PAGE)],
+)
 def take_declaration_back_of_page(
-    services: ServicesDep, account: AccountDep, number: Number, declaration: Number
+    services: ServicesDep, account: AccountDep, session: FormSessionDep, declaration: Number
 ) -> Response:
     """Count the faces of a stretch as unknown again; twice is as good as once."""
-    with suppress(StudyError):
-        delete_declaration(number, declaration, services, account)
-    return RedirectResponse(_OF_SESSION.format(number=number), 303)
+    stands = declarations(services.options.database, session.id)
+    if declaration in {one.id for one in stands}:
+        delete_declaration(session.id, declaration, services, account)
+    return RedirectResponse(_OF_SESSION.format(number=session.id), 303)

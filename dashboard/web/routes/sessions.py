@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 from urllib.parse import urlencode
@@ -851,12 +851,19 @@ def leave_out_of_page(
 
 
 @exclusions_router.post(
-    "/study/sessions/{number}/exclusions/{exclusion}/take-back", include_in_schema=False
+    "/study/sessions/{number}/exclusions/{exclusion}/take-back",
+    include_in_schema=False,
+    dependencies=[form_of(SESSION_PAGE)],
 )
 def take_back_of_page(
-    services: ServicesDep, account: AccountDep, number: Number, exclusion: Number
+    services: ServicesDep,
+    account: AccountDep,
+    number: Number,
+    session: FormSessionDep,
+    exclusion: Number,
 ) -> Response:
     """Use again in the analysis what was left out; twice is as good as once."""
-    with suppress(StudyError):
+    left_out = exclusions(services.options.database, session.id)
+    if any(one.id == exclusion and one.taken_back_ms is None for one in left_out):
         delete_exclusion(number, exclusion, services, account)
     return RedirectResponse(f"{SESSION_PAGE.format(number=number)}#left-out-title", 303)

@@ -8,6 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from edge_agent.core.expression import Emotion
+from edge_agent.timeline.database.connection import write_transaction
 from tests.support.timeline import row, session_row, timeline
 
 
@@ -43,11 +44,39 @@ def test_a_stretch_that_is_not_known_is_declared_on_the_page_and_taken_back(
     assert "timeline-not-known" in ada.get(page).text
 
 
+def test_declaration_that_cannot_be_taken_back_says_why(
+    ada: TestClient, session: int, database: Path
+) -> None:
+    page = f"/study/sessions/{session}"
+    ada.post(f"{page}/declarations", data={"start": "0:20", "end": "0:40", "reason": "x"})
+    (made,) = ada.get(f"/api/v1/sessions/{session}/declarations").json()
+    with write_transaction(database) as connection:
+        connection.execute("UPDATE marker SET import = 1")
+
+    refused = ada.post(f"{page}/declarations/{made['number']}/take-back")
+
+    assert refused.status_code == 409
+    assert f"Declaration {made['number']} came with an import" in refused.text
+    assert len(ada.get(f"/api/v1/sessions/{session}/declarations").json()) == 1
+
+
+@pytest.mark.parametrize("kind", ["declarations", "exclusions"])
+def test_what_is_taken_back_twice_is_no_error_and_an_unknown_session_is(
+    ada: TestClient, session: int, kind: str
+) -> None:
+    page = f"/study/sessions/{session}/{kind}"
+    ada.post(page, data={"start": "0:20", "end": "0:40", "reason": "x"})
+    (made,) = ada.get(f"/api/v1/sessions/{session}/{kind}").json()
+    again = [ada.post(f"{page}/{made['number']}/take-back").status_code for _ in range(2)]
+    assert again == [303, 303]
+    assert ada.post(f"/study/sessions/99/{kind}/{made['number']}/take-back").status_code == 404
+
+
 def test_a_wrong_declaration_is_shown_again_with_its_problem(ada: TestClient, session: int) -> None:
     page = f"/study/sessions/{session}/declarations"
     for typed, problem in (
         ({"start": "0:20", "reason": "x"}, "Give both ends of the stretch."),
-        ({"start": "0:45", "end": "0:50", "reason": "x"}, "From 0:45 to 0:50 no face was"),
+        ({"start": "0:45", "end": "0:50", "reason": "x"}, "Between 0:45 and 0:50 there is no face"),
         ({"start": "0:20", "end": "0:40", "reason": " "}, "Give a reason of 1 to 68 characters"),
     ):
         answer = ada.post(page, data=typed)
