@@ -6,14 +6,13 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from dashboard.analysis.query import (
     DOUBTS,
@@ -30,7 +29,7 @@ from dashboard.analysis.windows import MOST_WINDOWS, WindowInLine
 from dashboard.languages.figures import by_locale
 from dashboard.languages.macros import Macros
 from dashboard.languages.names import state_name, translate, words
-from dashboard.languages.refused import OF_JSON
+from dashboard.languages.refused import OF_JSON, PLAIN_DATE
 from edge_agent.core import clock
 from edge_agent.core.errors import StudyError
 from edge_agent.core.measures import MEASURES
@@ -78,20 +77,8 @@ PEOPLE, EARLIER_SESSIONS, SHA256 = "people", "sessions_before", "sha256"
 CHANGED_TEXT = "of another text"
 _EARLIEST = date(2000, 1, 1)
 """The first public registry of studies, ClinicalTrials.gov, opened in that year."""
-_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _UNSAFE = frozenset('\\"<>^`{|}')
 """What no address holds unescaped (RFC 3986); browsers read some of it as something else."""
-
-
-def _real_date(given: object) -> object:
-    """Refuse what pydantic would take for a date, too: numbers, times."""
-    if isinstance(given, str):
-        given = given.strip()
-    if given is None or (isinstance(given, date) and type(given) is date):
-        return given
-    if not isinstance(given, str) or not _DATE.fullmatch(given):
-        raise ValueError(N_("give a day as 2026-03-31"))
-    return given
 
 
 def _web_address(text: str) -> str:
@@ -143,7 +130,7 @@ class PreregistrationDocument(Model):
         description="Where the study is preregistered elsewhere, such as on OSF or AsPredicted: an "
         "http or https address, with registered_on",
     )
-    registered_on: Annotated[date | None, BeforeValidator(_real_date)] = Field(
+    registered_on: Annotated[date | None, PLAIN_DATE] = Field(
         None, description="The day on which it was preregistered there, as its page says"
     )
 

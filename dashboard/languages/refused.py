@@ -11,7 +11,9 @@ the description of the API says that it is refused.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from datetime import date
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
@@ -21,6 +23,7 @@ from dashboard.languages.current import N_, SOURCE, gettext, language
 from dashboard.languages.figures import by_locale
 from dashboard.languages.names import said_of
 
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _KINDS: Mapping[str, str] = {
     "missing": N_("Field required"),
     "extra_forbidden": N_("Extra inputs are not permitted"),
@@ -76,6 +79,17 @@ def _value_text(value: object) -> str:
     return str(value).replace(" or ", ", ").replace("'", "")
 
 
+def _plain_date(given: object) -> object:
+    """Refuse what pydantic would take for a date, too: numbers, times."""
+    if isinstance(given, str):
+        given = given.strip()
+    if given is None or (isinstance(given, date) and type(given) is date):
+        return given
+    if not isinstance(given, str) or not _DATE.fullmatch(given):
+        raise ValueError(N_("give a day as 2026-03-31"))
+    return given
+
+
 def _not_text(given: Any) -> Any:
     """Refuse a text, true and false, as what is no whole number."""
     if isinstance(given, bool | str):
@@ -93,4 +107,6 @@ def _no_real_text(given: Any) -> Any:
 OF_JSON = BeforeValidator(_not_text)
 """Beside a whole number in a body: ``Annotated[EpochMs, OF_JSON]``."""
 WholeNumber = Annotated[int, OF_JSON]
+PLAIN_DATE = BeforeValidator(_plain_date)
+"""Beside a date: a number is none, which pydantic reads as seconds since 1970."""
 RealNumber = Annotated[float, BeforeValidator(_no_real_text)]

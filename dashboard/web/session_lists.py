@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from fastapi import Depends, Query
 
+from dashboard.languages.refused import PLAIN_DATE
 from edge_agent.core.clock import utc_at
 from edge_agent.core.study import Session
 
@@ -83,7 +84,7 @@ def address_of(path: str, words: Mapping[str, str | int]) -> str:
 
 def _question(
     who: Annotated[str, Query(max_length=100)] = "",
-    day: Annotated[date | Literal[""], Query()] = "",
+    day: Annotated[Annotated[date, PLAIN_DATE] | Literal[""], Query()] = "",
     session_page: Annotated[int, Query(ge=1, le=LAST_PAGE)] = 1,
 ) -> SessionsQuestion:
     return SessionsQuestion(who.strip(), day or None, session_page)

@@ -20,6 +20,7 @@ from dashboard.charts.week import DayInWords
 from dashboard.languages.current import gettext
 from dashboard.languages.figures import hours_in_words
 from dashboard.languages.names import said_of
+from dashboard.languages.refused import PLAIN_DATE
 from dashboard.questions.week.answer import DAYS, DaysModel, WeekQuery, WeekSummaryModel
 from dashboard.questions.week.computing import Days
 from dashboard.questions.week.counting import last_day, today
@@ -195,7 +196,7 @@ class DaysQuestion:
 
 def _one_week(
     to: Annotated[
-        date | None,
+        Annotated[date, PLAIN_DATE] | None,
         Query(ge=date(1970, 4, 1), description=WeekQuery.model_fields["to"].description),
     ] = None,
     zone: Annotated[

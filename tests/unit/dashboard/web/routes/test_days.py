@@ -108,6 +108,16 @@ def test_a_week_is_reported_in_numbers_and_words_beside_the_week_before(carer: T
     assert not found["simulated"] and found["rows_kept_since"] is None
 
 
+@pytest.mark.parametrize("given", ["0", "1789948800", "20260921", "2026-09-21T00:00:00"])
+def test_day_of_an_address_that_is_a_number_or_a_time_is_refused(
+    carer: TestClient, given: str
+) -> None:
+    pages = ("/api/v1/participants/P-01/days?to=", "/api/v1/participants/P-01/week?to=")
+    for address in (*pages, "/study/participants/P-01/days?to=", "/study?day="):
+        refused = carer.get(f"{address}{given}")
+        assert refused.status_code == 422 and "2026-03-31" in refused.text, address
+
+
 def test_week_says_on_page_and_api_that_the_face_may_be_another(
     home: Path, carer: TestClient
 ) -> None:
