@@ -16,6 +16,8 @@ from edge_agent.core.own_neutral import OwnNeutralState
 from edge_agent.core.readings import time_ms
 from edge_agent.core.study import SESSION_FIELDS, MarkerKind, NewSession, Purpose, SessionSetting
 
+SESSIONS_IN_ADDRESS = 1_000
+"""Session ids that an address may name: the server reads 16 KiB of address and headers."""
 _LAST_MS = 32_503_680_000_000
 EpochMs = Annotated[int, Field(ge=0, le=_LAST_MS, description="UTC, milliseconds since 1970")]
 GivenMs = Annotated[EpochMs, OF_JSON]

@@ -101,6 +101,22 @@ def test_question_that_is_wrong_is_refused_by_page_and_api(
         assert "nobody" in refused.text
 
 
+@pytest.mark.parametrize("name", [*(one.name for one in QUESTIONS if one.has(Way.API)), "export"])
+def test_address_of_too_many_sessions_is_refused_as_described(
+    client: TestClient, name: str
+) -> None:
+    address = f"/api/v1/{name}"
+    described = client.get("/api/v1/openapi.json").json()["paths"][address]["get"]["parameters"]
+    (session,) = (one["schema"] for one in described if one["name"] == "session")
+    most = session.get("maxItems") or session["anyOf"][0]["maxItems"]
+    refused = client.get(address, params={"session": range(1, most + 2)})
+    assert refused.status_code == 422
+    assert refused.json()["type"].endswith("invalid-value")
+    assert "session" in refused.json()["detail"]
+    # as the server reads them, with room for headers
+    assert len(f"&session={10**6}") * most <= 16_000
+
+
 @OF
 def test_question_has_each_way_or_a_reason_for_its_own(
     client: TestClient, question: Question

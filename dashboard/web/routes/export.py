@@ -23,7 +23,7 @@ from dashboard.web.errors import file_answer, may_refuse
 from dashboard.web.forms import NOTHING_REFUSED, Refused, RequestError, as_problem_of
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import NavigationEntry, render
-from dashboard.web.schemas import ApiModel, EpochMs, FieldMs
+from dashboard.web.schemas import SESSIONS_IN_ADDRESS, ApiModel, EpochMs, FieldMs
 from dashboard.web.services import Services, ServicesDep
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError, StudyError
@@ -55,6 +55,7 @@ else:
 BUNDLE = Format("bundle")
 # Both forms go to one address.
 _DATA_FORM, _ANALYSIS_FORM = "/export#data", "/export#analysis"
+_MOST_SESSIONS = 10_000
 _FILE_ANSWER = file_answer(
     ANY_FILE, *sorted({each.media_type for each in all_formats() if each.downloadable})
 )
@@ -76,7 +77,7 @@ class NewExport(ApiModel):
 
     format: Format = Field(BUNDLE, description=_format_names())
     sessions: list[WholeNumber] | None = Field(
-        None, max_length=10_000, description="Only these sessions"
+        None, max_length=_MOST_SESSIONS, description="Only these sessions"
     )
     participant: str | None = Field(
         None, min_length=1, max_length=100, description="Only the sessions of this participant"
@@ -125,7 +126,9 @@ class Part(BaseModel):
     """The export that an address asks for; by default everything, as a bundle."""
 
     format: Format = Field(BUNDLE, description=_format_names())
-    session: list[int] | None = Field(None, description="Only these sessions")
+    session: list[int] | None = Field(
+        None, max_length=SESSIONS_IN_ADDRESS, description="Only these sessions"
+    )
     participant: str | None = Field(
         None, min_length=1, max_length=100, description="Only the sessions of this participant"
     )
@@ -157,6 +160,7 @@ class ExportForm(Part):
     """
 
     what: Literal["", "range", "sessions", "participant"] = ""
+    session: list[int] | None = Field(None, max_length=_MOST_SESSIONS)
     start: FieldMs = None
     end: FieldMs = None
     passphrase: Annotated[SecretStr, Field(max_length=LONGEST)] = SecretStr("")

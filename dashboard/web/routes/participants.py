@@ -196,8 +196,8 @@ class DaysQuestion:
 
 def _one_week(
     to: Annotated[
-        Annotated[date, PLAIN_DATE] | None,
-        Query(ge=date(1970, 4, 1), description=WeekQuery.model_fields["to"].description),
+        Annotated[date, Field(ge=date(1970, 4, 1)), PLAIN_DATE] | None,
+        Query(description=WeekQuery.model_fields["to"].description),
     ] = None,
     zone: Annotated[
         str, Query(max_length=64, description=WeekQuery.model_fields["zone"].description)

@@ -8,9 +8,10 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
-from pydantic import create_model
+from pydantic import Field, create_model
 
 from dashboard.accounts.roles import Permission
+from dashboard.analysis.query import SampleQuery
 from dashboard.questions.basis import figure_source
 from dashboard.questions.entry import Inquiry, PageOf, Question, Way
 from dashboard.questions.register import QUESTIONS
@@ -19,6 +20,7 @@ from dashboard.web.delivery import keep_page
 from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import ANALYSIS, NavigationEntry, render
+from dashboard.web.schemas import SESSIONS_IN_ADDRESS
 from dashboard.web.services import ComputingDep, OptionsDep
 
 NAVIGATION = tuple(
@@ -28,6 +30,16 @@ NAVIGATION = tuple(
     for one in QUESTIONS
     if one.title
 )
+
+
+class _OfSessions(SampleQuery):
+    """The sample of a question that an address asks, which has less room than a file."""
+
+    session: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (),
+        max_length=SESSIONS_IN_ADDRESS,
+        description=SampleQuery.model_fields["session"].description,
+    )
 
 
 def _router_of(question: Question) -> APIRouter:
@@ -61,7 +73,7 @@ def _api_of(question: Question) -> Callable[..., Any]:
         return computing.call(question.answer, inquiry)
 
     # With the devices that it is about as query parameters beside its own.
-    fields = create_model("OfDevices", __base__=(OfDevice, question.query))
+    fields = create_model("OfDevices", __base__=(OfDevice, _OfSessions, question.query))
     answer.__annotations__["query"] = Annotated[fields, Query()]
     return answer
 
