@@ -38,13 +38,10 @@ _SENDERS = {"mqtt": 1, "http": 2}
 """First part of a source → parts that name its sender."""
 _Z = 1.959964  # of 95 %
 _SD_OF_MEAN_ABSOLUTE = math.sqrt(math.pi / 2)  # of a normal distribution
-# Covariances of the errors of differences d(i) = x(i+1) - x(i), in variances of one interval, each
-# of the same, the next and the next but one difference: with errors of intervals independent of
-# each other 2, -1, 0; with errors of beats, which lengthen one interval and shorten the next, 3,
-# -2, 1/2. A sensor does not state which it is: half way, and as far off as either.
-_SAME, _NEXT, _NEXT_BUT_ONE = 2.5, -1.5, 0.25
-_UNKNOWN = 0.5
-# The same of intervals: with errors independent of each other, and with errors of beats.
+# Covariances of errors, in variances of one interval, with the same, the next and the next but one
+# value: of errors of intervals that are independent of each other, and of errors of beats, which
+# lengthen one interval and shorten the next. A sensor does not state which it is.
+_OF_DIFFERENCES = ((2.0, -1.0), (3.0, -2.0, 0.5))
 _OF_INTERVALS = ((1.0,), (1.0, -0.5))
 
 
@@ -96,16 +93,18 @@ def limits_of_rmssd(
 
     Errors make differences larger: their mean square minus the expected share of the errors is an
     estimate of the true mean square. Its variance, with Σ the covariances of the errors of the
-    differences d, is (4 dᵀΣd − 2 tr Σ²) / n² at least 2 tr Σ² / n², plus the square of what is not
-    known: whether neighbouring errors are independent. Assumes normal errors. Where the errors as
-    stated exceed what was measured, the upper limit is at least the measured value.
+    differences d, is (4 dᵀΣd − 2 tr Σ²) / n², at least 2 tr Σ² / n². Whether neighbouring errors
+    are independent is not known, so the limits are the outer ones of both cases: an interval that
+    holds whichever is true (Imbens & Manski 2004, Econometrica 72:1845-1857). Assumes normal
+    errors. Where the errors as stated exceed what was measured, the upper limit is at least the
+    measured value.
 
     Args:
         differences: of each unbroken run of intervals, in any unit; at least one in all.
         errors: expected absolute error of each difference's two intervals together, as the root of
             half the sum of their squares, in the same unit.
     """
-    return _limits_of_root(differences, errors, (_SAME, _NEXT, _NEXT_BUT_ONE), _UNKNOWN)
+    return _outer_limits(differences, errors, _OF_DIFFERENCES)
 
 
 def limits_of_sdnn(
@@ -113,24 +112,30 @@ def limits_of_sdnn(
 ) -> tuple[float, float]:
     """Return the 95 % limits of the SDNN that intervals without errors would have.
 
-    As ``limits_of_rmssd``, of the intervals less their mean; the wider limits of errors that are
-    independent of each other, and of errors of beats.
+    As ``limits_of_rmssd``, of the intervals less their mean.
 
     Args:
         deviations: of each unbroken run of intervals, in any unit; at least two in all.
         errors: expected absolute error of each, in the same unit.
     """
     n = sum(map(len, deviations))
-    limits = [_limits_of_root(deviations, errors, weights, 0.0) for weights in _OF_INTERVALS]
+    low, high = _outer_limits(deviations, errors, _OF_INTERVALS)
     of_sample = math.sqrt(n / (n - 1))
-    return of_sample * min(low for low, _ in limits), of_sample * max(high for _, high in limits)
+    return of_sample * low, of_sample * high
+
+
+def _outer_limits(
+    values: Sequence[Sequence[float]],
+    errors: Sequence[Sequence[float]],
+    cases: Sequence[Sequence[float]],
+) -> tuple[float, float]:
+    """Return the lowest and the highest limit over all cases of covariances."""
+    limits = [_limits_of_root(values, errors, weights) for weights in cases]
+    return min(low for low, _ in limits), max(high for _, high in limits)
 
 
 def _limits_of_root(
-    values: Sequence[Sequence[float]],
-    errors: Sequence[Sequence[float]],
-    weights: Sequence[float],
-    unknown_weight: float,
+    values: Sequence[Sequence[float]], errors: Sequence[Sequence[float]], weights: Sequence[float]
 ) -> tuple[float, float]:
     """Return the limits of a root mean square of values without their errors.
 
@@ -138,10 +143,9 @@ def _limits_of_root(
         values: of each unbroken run.
         errors: expected absolute error of each.
         weights: covariances of the errors of the same, the next, … value, in their variance.
-        unknown_weight: how far the first of these may be off.
     """
     n = sum(map(len, values))
-    square = excess = unknown = spread = of_errors = 0.0
+    square = excess = spread = of_errors = 0.0
     for run, own in zip(values, errors, strict=True):
         variances = [(_SD_OF_MEAN_ABSOLUTE * error) ** 2 for error in own]
         for lag, weight in enumerate(weights):
@@ -152,8 +156,7 @@ def _limits_of_root(
                 of_errors += times * covariance**2
         square += math.fsum(one * one for one in run)
         excess += weights[0] * sum(variances)
-        unknown += unknown_weight * sum(variances)
-    variance = max(4 * spread - 2 * of_errors, 2 * of_errors) / n**2 + (unknown / n) ** 2
+    variance = max(4 * spread - 2 * of_errors, 2 * of_errors) / n**2
     middle, reach = (square - excess) / n, _Z * math.sqrt(variance)
     # Errors that would make larger differences than there are were stated too large. Without any
     # error the true value is the measured one.
