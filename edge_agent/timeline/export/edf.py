@@ -277,6 +277,8 @@ class SessionFile:
             [*self._annotations, *_missing(signals, seconds), *_missing_ecg(ecg)],
             key=lambda note: (note[0], note[2]),
         )
+        for one in self._ecg:  # what the signals hold from here on
+            one.stretches.clear()
         file = edfio.Edf(
             [*edf_signals(signals, seconds), *_ecg_signals(self._ecg, ecg)],
             patient=edfio.Patient(code=_without_blanks(self.participant)),
@@ -326,18 +328,18 @@ def _ecg_label(place: int) -> str:
     return f"ECG {place + 1}" if place else "ECG"
 
 
-def _ecg_signals(kept: Sequence[Electrocardiogram], values: Sequence[NDArray[Any]]) -> list[Any]:
-    """Return electrocardiograms as edfio wants them, in steps of 1 µV; ``values`` are changed, for
-    a copy of a day's samples is as large as the rest of the dashboard.
+def _ecg_signals(kept: Sequence[Electrocardiogram], values: list[NDArray[Any]]) -> Iterator[Any]:
+    """Yield electrocardiograms as edfio wants them, in steps of 1 µV; ``values`` are used up, for a
+    copy of a day's samples is as large as the rest of the dashboard.
     """
     import edfio
 
-    for samples in values:
+    for place, one in enumerate(kept):
+        samples = values.pop(0)
         np.nan_to_num(samples, copy=False, nan=NO_VALUE)
         np.clip(samples, -LARGEST_UV, LARGEST_UV, out=samples)
-    return [
-        edfio.EdfSignal(
-            samples,
+        yield edfio.EdfSignal.from_digital(
+            samples.astype(np.int16),
             HZ,
             label=_ecg_label(place),
             transducer_type=ascii_text(one.source, 80),
@@ -346,8 +348,6 @@ def _ecg_signals(kept: Sequence[Electrocardiogram], values: Sequence[NDArray[Any
             digital_range=(-LARGEST_UV - 1, LARGEST_UV),
             prefiltering="as the sensor sent it; 0 where nothing was kept",
         )
-        for place, (one, samples) in enumerate(zip(kept, values, strict=True))
-    ]
 
 
 def _missing_ecg(
