@@ -1,9 +1,10 @@
 """The disk budget: the oldest rows outside sessions are deleted, and the file shrinks.
 
 What goes, hour by hour, the oldest first: expressions, movements, unfit frames and readings of
-times outside sessions. What stays,
-whatever the budget: rows of sessions, ended or open, for a study is deleted by people alone; the
-last day; and the rollups, so that the trends keep every minute of what went.
+times outside sessions. What stays, whatever the budget: rows of sessions, ended or open, for a
+study is deleted by people alone, with a row that began before the end of its session, such as the
+last stretch of an electrocardiogram; the last day; and the rollups, so that the trends keep every
+minute of what went.
 
 A database that was damaged, or that a restore replaced, lies aside as a file of its own. It counts,
 and is said, but it is never deleted here, nor is a row deleted for it: nobody can prove that all of
@@ -41,6 +42,8 @@ _AIM = 0.95  # of the share: what one pruning leaves, so that the next is not du
 _FREE_PAGES = 0.1  # of the file: later rows fill them; more are given back to the disk
 _PORTION_BYTES = 8_000_000  # a transaction, so that the recorder never waits for long
 _TABLES = tuple(table.name for table in PRUNED)
+_WITH_INTERVAL = tuple(table.name for table in PRUNED if "interval_ms" in table.within)
+_LONGEST_INTERVAL_MS = 60_000  # of a row: the largest ``record.interval``
 _CUT = "disk_budget_cut"
 
 
@@ -213,12 +216,19 @@ def _hours_outside_sessions(connection: sqlite3.Connection, newest: int) -> Iter
 def _spans_outside_sessions(connection: sqlite3.Connection, newest: int) -> Iterator[Span]:
     """Yield the times between sessions up to ``newest``.
 
-    A row belongs to a session from its start to its end.
+    A row belongs to a session from its start to its end, and so does one that began before the end.
     """
     free_from = 0
+    reaching = " UNION ALL ".join(
+        f"SELECT max(at) AS at FROM {table} WHERE at > ended AND at <= ended + "
+        f"{_LONGEST_INTERVAL_MS} AND at - interval_ms < ended"
+        for table in _WITH_INTERVAL
+    )
     # A session that is open is protected up to the newest time.
     sessions = connection.execute(
-        "SELECT started, coalesce(ended, ?) FROM session ORDER BY started", (newest,)
+        f"SELECT started, coalesce((SELECT max(at) FROM ({reaching})), ended, ?) FROM session "
+        "ORDER BY started",
+        (newest,),
     )
     for started, ended in [*map(tuple, sessions), (newest, newest)]:
         if free_from < min(started, newest):

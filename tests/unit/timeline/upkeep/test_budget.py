@@ -92,6 +92,20 @@ def test_budget_too_small_keeps_the_rows_of_sessions(path: Path) -> None:
     assert kept.space.over_bytes > 0, "and it is said that the budget is not kept"
 
 
+@pytest.mark.parametrize("ended", [105, None])
+def test_budget_too_small_keeps_rows_that_reach_into_a_session(
+    path: Path, ended: int | None
+) -> None:
+    stretch = {"interval_ms": 10_000, "source": "strap", "samples": 1, "packed": b"x"}
+    ends = (90, 100, 110, 120)
+    ecg = [{"at": end, **stretch} for end in ends]
+    timeline(path, session=[session_row(95, ended)], ecg=ecg)
+    keep_to_budget(path, 1, KEEP_DAYS, now_ms=NOW_MS)
+    # of 90 to 100 s, and of 100 to 110 s
+    assert kept_times(path, "ecg") == ([100, 110] if ended else [100, 110, 120])
+    assert kept_times(path, "vital")[0] == 95
+
+
 def test_budget_too_small_keeps_an_open_session_and_the_last_day(path: Path) -> None:
     keep_to_budget(path, 1, KEEP_DAYS, now_ms=START_MS + (3 * DAY + DAY // 2) * 1000)
     assert kept_times(path, "expression") == [3 * DAY + s for s in range(4000)]
