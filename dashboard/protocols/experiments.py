@@ -13,8 +13,9 @@ import re
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from edge_agent.core.errors import AffectEdgeError
@@ -27,7 +28,8 @@ MOST_BYTES = 200 * 1024**2
 """Of all files together, unpacked."""
 MOST_FILES = 500
 _CHUNK = 256 * 1024
-_PART = re.compile(r"[^\x00-\x1f\x7f/\\]{1,120}")
+FILE_NAME = re.compile(r"[^\x00-\x1f\x7f/\\]{1,120}")
+"""A name of a file or folder that no system takes for a path."""
 _ENCRYPTED = 0x1
 UNREADABLE = (
     zipfile.BadZipFile,
@@ -79,6 +81,36 @@ def check_experiment(place: Path) -> None:
         _root(archive)
 
 
+def check_contents(place: Path) -> None:
+    """Make sure that every file of an experiment can be unpacked, and is as long as it says.
+
+    It reads all of them, so it is for one that is brought, not for one that is served.
+
+    Raises:
+        ExperimentError: one cannot; the text names it.
+    """
+    with _open_archive(place) as archive:
+        for entry in archive.infolist():
+            try:
+                with archive.open(entry) as file:
+                    size = sum(map(len, iter(partial(file.read, _CHUNK), b"")))
+            except UNREADABLE as error:
+                raise ExperimentError(
+                    N_(
+                        "{entry!r} in it cannot be unpacked ({reason}); pack it again as a ZIP file"
+                    ),
+                    entry=entry.filename[:80],
+                    reason=str(error)[:80],
+                ) from error
+            if size != entry.file_size:
+                raise ExperimentError(
+                    N_("{entry!r} in it has {size:,} bytes and says {said:,}; pack it again"),
+                    entry=entry.filename[:80],
+                    size=size,
+                    said=entry.file_size,
+                )
+
+
 def key_of(token: str) -> str:
     """Return the key in the address of an experiment's files.
 
@@ -123,7 +155,7 @@ def _open_archive(place: Path) -> Iterator[zipfile.ZipFile]:
     """Open a ZIP file whose list of files was checked."""
     try:
         with zipfile.ZipFile(place) as archive:
-            _check_files(archive.infolist())
+            check_files(archive.infolist(), MOST_FILES, MOST_BYTES)
             yield archive
     except UNREADABLE as error:
         raise ExperimentError(
@@ -132,23 +164,29 @@ def _open_archive(place: Path) -> Iterator[zipfile.ZipFile]:
         ) from error
 
 
-def _check_files(entries: list[zipfile.ZipInfo]) -> None:
-    """Refuse an archive that is too large, leads elsewhere, or is locked."""
+def check_files(entries: Sequence[zipfile.ZipInfo], most_files: int, most_bytes: int) -> None:
+    """Make sure that an archive is not too large, leads nowhere else, and is not locked.
+
+    Raises:
+        ExperimentError: it is not so.
+    """
+    names: set[str] = set()
     for entry in entries:
         path = PurePosixPath(entry.filename)
         is_link = stat.S_ISLNK(entry.external_attr >> 16)
-        parts = [part for part in path.parts if not _PART.fullmatch(part) or part == ".."]
+        parts = [part for part in path.parts if not FILE_NAME.fullmatch(part) or part == ".."]
         if path.is_absolute() or parts or is_link:
-            raise ExperimentError(
-                N_("{entry!r} in it leads out of its folder; pack it without"),
-                entry=entry.filename[:80],
-            )
-        if entry.flag_bits & _ENCRYPTED:
-            raise ExperimentError(
-                N_("{entry!r} in it has a password; pack it without"), entry=entry.filename[:80]
-            )
+            reason = N_("{entry!r} in it leads out of its folder; pack it without")
+        elif entry.flag_bits & _ENCRYPTED:
+            reason = N_("{entry!r} in it has a password; pack it without")
+        elif entry.filename in names:
+            reason = N_("{entry!r} is in it twice; pack it again")
+        else:
+            names.add(entry.filename)
+            continue
+        raise ExperimentError(reason, entry=entry.filename[:80])
     size = sum(entry.file_size for entry in entries)
-    if size > MOST_BYTES or len(entries) > MOST_FILES:
+    if size > most_bytes or len(entries) > most_files:
         raise ExperimentError(
             N_(
                 "it unpacks to {count} files of {size:,.0f} MiB; {most_files} files of "
@@ -156,8 +194,8 @@ def _check_files(entries: list[zipfile.ZipInfo]) -> None:
             ),
             count=len(entries),
             size=size / 1024**2,
-            most_files=MOST_FILES,
-            most=MOST_BYTES / 1024**2,
+            most_files=most_files,
+            most=most_bytes / 1024**2,
         )
 
 

@@ -11,7 +11,6 @@ import hashlib
 import re
 import secrets
 import shutil
-import stat
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +19,13 @@ from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from threading import Lock
 
-from dashboard.protocols.experiments import UNREADABLE
+from dashboard.protocols.experiments import (
+    FILE_NAME,
+    UNREADABLE,
+    ExperimentError,
+    check_contents,
+    check_files,
+)
 from dashboard.protocols.file import ENDING, EXAMPLES, ProtocolError, StudyProtocol, load_protocol
 from dashboard.protocols.media import MediaKind, check_media, endings, kind_of
 from dashboard.protocols.steps import Stimulus
@@ -36,7 +41,6 @@ _NAME_LENGTH = 48
 _CHUNK = 1024 * 1024
 _ZIP = b"PK\x03\x04"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_FILE_NAME = re.compile(r"[^\x00-\x1f\x7f/\\]{1,120}")
 _WRITES = Lock()
 _PROGRAM = N_("{name}: an experiment is a program. Ask an administrator to bring it.")
 
@@ -183,7 +187,7 @@ class Library:
         """
         folder = self.own_file(name).parent
         kind = kind_of(file_name)
-        if kind is None or not _FILE_NAME.fullmatch(file_name) or file_name.startswith("."):
+        if kind is None or not FILE_NAME.fullmatch(file_name) or file_name.startswith("."):
             raise ProtocolError(
                 N_("{name}: is no picture, sound, video or experiment. Send one of: {endings}."),
                 name=file_name[:80],
@@ -196,13 +200,13 @@ class Library:
         sent.replace(checked)
         try:
             check_media(checked.parent, checked.name, kind)
+            if kind is MediaKind.EXPERIMENT:
+                check_contents(checked)
             with _WRITES:
                 place = _free(folder / file_name)
                 checked.replace(place)
         except ValueError as error:
-            raise ProtocolError(
-                N_("{name}: {reason}"), name=file_name[:80], reason=text_of(error)
-            ) from error
+            raise _refusal(file_name, error) from error
         finally:
             checked.unlink(missing_ok=True)
         return place.name
@@ -390,6 +394,11 @@ def _by_its_name(path: Path, name: str) -> Iterator[None]:
         raise ProtocolError(told) from error
 
 
+def _refusal(file_name: str, error: ValueError) -> ProtocolError:
+    """Return why a file of this name is refused."""
+    return ProtocolError(N_("{name}: {reason}"), name=file_name[:80], reason=text_of(error))
+
+
 def _unpack(sent: Path, file_name: str, folder: Path, *, programs: bool) -> Path:
     """Unpack the protocol and the media of a ZIP file, and return the protocol's file."""
     left: list[str] = []
@@ -404,7 +413,10 @@ def _unpack(sent: Path, file_name: str, folder: Path, *, programs: bool) -> Path
                 if kind_of(path.name) is MediaKind.EXPERIMENT and not programs:
                     left.append(path.name)
                 elif path.is_relative_to(root):
-                    _extract(archive, entry, folder.joinpath(*path.relative_to(root).parts))
+                    place = folder.joinpath(*path.relative_to(root).parts)
+                    _extract(archive, entry, place)
+                    if kind_of(path.name) is MediaKind.EXPERIMENT:
+                        _check_experiment(place, path.name)
             name = PurePosixPath(files[0].filename).name
     except UNREADABLE as error:
         raise ProtocolError(
@@ -422,6 +434,13 @@ def _unpack(sent: Path, file_name: str, folder: Path, *, programs: bool) -> Path
     return toml
 
 
+def _check_experiment(place: Path, name: str) -> None:
+    try:
+        check_contents(place)
+    except ExperimentError as error:
+        raise _refusal(name, error) from error
+
+
 def _is_wanted(entry: zipfile.ZipInfo) -> bool:
     """Tell whether an entry of an archive is a protocol or a medium; the rest is passed over."""
     path = PurePosixPath(entry.filename)
@@ -435,35 +454,15 @@ def _check_archive(
     file_name: str, entries: list[zipfile.ZipInfo], files: list[zipfile.ZipInfo]
 ) -> None:
     """Refuse an archive that is too large, leads elsewhere, or has not one protocol."""
-    name = file_name[:80]
-    for entry in entries:
-        path = PurePosixPath(entry.filename)
-        is_link = stat.S_ISLNK(entry.external_attr >> 16)
-        parts = [part for part in path.parts if not _FILE_NAME.fullmatch(part) or part == ".."]
-        if path.is_absolute() or parts or is_link:
-            raise ProtocolError(
-                N_("{name}: {entry!r} in it leads out of its folder. Pack it without."),
-                name=name,
-                entry=entry.filename[:80],
-            )
+    try:
+        check_files(entries, _MOST_FILES, _ARCHIVE_BYTES)
+    except ExperimentError as error:
+        raise _refusal(file_name, error) from error
     if len(files) != 1:
         raise ProtocolError(
             N_("{name}: holds {count} files that end in .toml; it needs one, the protocol."),
-            name=name,
+            name=file_name[:80],
             count=len(files),
-        )
-    size = sum(entry.file_size for entry in entries)
-    if size > _ARCHIVE_BYTES or len(entries) > _MOST_FILES:
-        raise ProtocolError(
-            N_(
-                "{name}: unpacks to {count} files of {size:,.0f} MiB; {most_files} files of "
-                "{most:,.0f} MiB are allowed."
-            ),
-            name=name,
-            count=len(entries),
-            size=size / 1024**2,
-            most_files=_MOST_FILES,
-            most=_ARCHIVE_BYTES / 1024**2,
         )
 
 

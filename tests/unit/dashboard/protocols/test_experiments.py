@@ -13,6 +13,7 @@ import pytest
 from dashboard.protocols import experiments
 from dashboard.protocols.experiments import (
     ExperimentError,
+    check_contents,
     check_experiment,
     file_type,
     key_of,
@@ -104,6 +105,48 @@ def test_damaged_file_in_a_zip_file_ends_with_a_sentence(tmp_path: Path) -> None
     place.write_bytes(sound[:begin] + b"\xff\xff" + sound[begin + 2 :])
     with pytest.raises(ExperimentError, match="cannot be unpacked"):
         b"".join(read_file(place, "index.html")[1])
+
+
+def _damaged(files: Mapping[str, bytes], name: str) -> bytes:
+    """Return a ZIP file in which the content of one file is damaged."""
+    sound = packed(files)
+    begin = sound.index(name.encode()) + len(name)
+    return sound[:begin] + b"\xff\xff" + sound[begin + 2 :]
+
+
+def test_experiment_with_a_damaged_file_is_refused_when_it_is_brought(tmp_path: Path) -> None:
+    library = Library(tmp_path / "own", tmp_path)
+    bad = _damaged({"index.html": b"<p>", "a/far.png": b"PNG" * 99}, "a/far.png")
+    sent = tmp_path / "sent"
+    sent.write_bytes(packed({"p.toml": PROTOCOL.encode(), "task.zip": bad}))
+    with pytest.raises(ProtocolError, match=r"task\.zip: 'a/far\.png' in it cannot be unpacked"):
+        library.add_upload("p.zip", sent, programs=True)
+    assert list((tmp_path / "own").iterdir()) == []
+    sent.write_bytes(packed({"p.toml": PROTOCOL.encode(), "task.zip": TASK}))
+    assert library.add_upload("p.zip", sent, programs=True) == "p"
+    sent.write_bytes(bad)
+    with pytest.raises(ProtocolError, match=r"b\.zip: 'a/far\.png' in it cannot be unpacked"):
+        library.add_media("p", "b.zip", sent, programs=True)
+    assert library.media_of("p") == ["task.zip"]
+
+
+@pytest.mark.parametrize(
+    ("size", "said"), [(50, "in it cannot be unpacked"), (6000, "has 5,000 bytes and says 6,000")]
+)
+def test_zip_file_whose_sizes_are_wrong_is_refused(tmp_path: Path, size: int, said: str) -> None:
+    place = tmp_path / "task.zip"
+    sound = packed({"index.html": bytes(5000)})
+    place.write_bytes(sound.replace((5000).to_bytes(4, "little"), size.to_bytes(4, "little")))
+    check_experiment(place)
+    with pytest.raises(ExperimentError, match=rf"'index\.html' {said}|in it {said}"):
+        check_contents(place)
+
+
+def test_zip_file_with_two_files_of_one_name_is_refused(tmp_path: Path) -> None:
+    place = tmp_path / "task.zip"
+    place.write_bytes(packed({"index.html": b"a", "index.htmm": b"b"}).replace(b"htmm", b"html"))
+    with pytest.raises(ExperimentError, match=r"'index\.html' is in it twice"):
+        check_experiment(place)
 
 
 def test_file_is_read_from_beside_the_page_and_from_nowhere_else(tmp_path: Path) -> None:
