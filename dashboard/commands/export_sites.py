@@ -36,8 +36,8 @@ class Wanted:
         every: of all devices there are.
         out: the new file.
         form: format of each site's folder.
-        choice: which rows; its sessions have their numbers in the study over these devices, its
-            times are those of each device's own clock.
+        choice: which rows. Session numbers are those of the combined study; times are by each
+            device's own clock.
         question: of the analysis.
         models: names or paths of the configured models.
         passphrase: locks the file; ``None``: it is not locked.

@@ -104,7 +104,10 @@ class ProtocolFile(Part):
         names = [name for name, _ in groupby(self.step, lambda step: step.block) if name]
         if len(set(names)) < len(names):
             raise ValueError(
-                N_("the steps of a block stand beside each other; move them, or rename the block")
+                N_(
+                    "the steps of a block must follow each other without other steps between; "
+                    "move them together, or rename the block"
+                )
             )
         if self.blocks is not Order.GIVEN and len(names) < 2:
             raise ValueError(

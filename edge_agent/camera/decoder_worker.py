@@ -1,7 +1,8 @@
 """``python -m edge_agent.camera.decoder_worker [network]``: the process that decodes.
 
-It imports all that it needs, gives up all rights but its pipes (with the word, it may also open
-connections), says in a byte whether the system let it, and answers until nobody asks.
+It imports all that it needs and gives up all rights but its pipes (with the argument ``network`` it
+may still open connections). One byte says whether the system could enforce that. Then it answers
+until nobody asks.
 
 Each question is a letter, the number of its bytes, and the bytes; each answer a byte that says
 whether there is something, and for a picture its height, width and pixels.

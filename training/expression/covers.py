@@ -340,7 +340,8 @@ class Asked:
     Args:
         faces: faces of the part.
         plain: the model's probability that each face is covered.
-        drawn: name of a thing → its probabilities for faces without a mask, with it drawn on them.
+        drawn: name of each thing → the model's probabilities for the faces without a mask, after
+            that thing was drawn on them.
     """
 
     def __init__(

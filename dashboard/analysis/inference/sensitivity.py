@@ -98,7 +98,7 @@ def without_own_neutral(
     plain: Sequence[Decision],
     correction: Correction = Correction.HOLM,
 ) -> tuple[PlainLabelsModel, ...]:
-    """Return a family of comparisons by labels as they were read; without sentences.
+    """Return each comparison as decided by the labels that were read, not shifted; no sentences.
 
     Args:
         pairs: vital and states of each comparison.

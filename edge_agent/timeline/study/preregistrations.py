@@ -57,7 +57,7 @@ def frozen_text(at_ms: int, document: str) -> str:
 
 
 def freeze(path: Path, document: str, actor: str) -> Preregistration:
-    """Write a preregistration, and that it was written into the audit.
+    """Write a preregistration, and a line about it in the audit trail.
 
     Raises:
         StudyError: there are ``FROZEN_MOST``.

@@ -79,7 +79,7 @@ def test_practice_opens_no_condition_and_keeps_its_place(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("head", "blocks", "said"),
     [
-        ("", "aba", "the steps of a block stand beside each other"),
+        ("", "aba", "the steps of a block must follow each other"),
         ('blocks = "random"', "aaa", "give two or more steps a block"),
         ('order = "counterbalanced"', "abb", "is for stimuli without blocks"),
     ],
