@@ -19,7 +19,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, CDPSession, Page, StorageState, ViewportSize
 
 from benchmarks._command import benchmark
-from dashboard.web.settings import DashboardOptions
+from dashboard.web.options import DashboardOptions
 from edge_agent.core.expression import Emotion
 from edge_agent.timeline.study.example_study import seed_example_study
 from edge_agent.vitals.simulated import SimulatedPerson

@@ -36,8 +36,8 @@ def serve_command(
     config_file: Path | None, data: Path | None, login_link: bool, **changes: Any
 ) -> None:
     """Serve the web dashboard of Affect Edge over the data folder of an agent."""
+    from dashboard.web.options import options_from
     from dashboard.web.server import serve
-    from dashboard.web.settings import options_from
     from edge_agent.timeline.database.dashboard_file import become_owner
 
     given = {name: value for name, value in changes.items() if value is not None}

@@ -23,7 +23,7 @@ from urllib.parse import urlencode
 
 from benchmarks._command import benchmark
 from dashboard.web.authentication import LOGIN_COOKIE
-from dashboard.web.settings import DashboardOptions
+from dashboard.web.options import DashboardOptions
 from tests.support.dashboard import NAME, PASSWORD, DashboardProcess
 from tests.support.live_browsers import LiveBrowsers, log_in
 from tests.support.security.crowd import addresses, forget_peak, log_in_obeying, peak_mib, post

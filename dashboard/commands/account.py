@@ -16,7 +16,7 @@ from dashboard.accounts.roles import SCOPES_ABOUT, TOKEN_ROLES, Account, Role, S
 from dashboard.accounts.second_factors import SecondFactors
 from dashboard.accounts.tokens import NewToken, Tokens
 from dashboard.commands.exit_codes import CONFIG
-from dashboard.web.settings import DashboardOptions, options_from
+from dashboard.web.options import DashboardOptions, options_from
 from edge_agent.config.loading import load_settings
 from edge_agent.core.bounds import COMMAND_LINE
 from edge_agent.core.clock import iso_utc

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
         StimuliCheckModel,
         VariabilityModel,
     )
-    from dashboard.web.settings import DashboardOptions
+    from dashboard.web.options import DashboardOptions
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _WIDTH = 100
@@ -521,7 +521,7 @@ def read_question(file: Path) -> AnalysisQuery:
 
 
 def _options(config_file: Path | None, data: Path | None) -> DashboardOptions:
-    from dashboard.web.settings import options_of_reader
+    from dashboard.web.options import options_of_reader
 
     return options_of_reader(config_file, data)
 

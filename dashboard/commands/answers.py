@@ -27,7 +27,7 @@ def __getattr__(name: str) -> click.Command:
 
 def _command_of(question: Question) -> click.Command:
     def ask(config_file: Path | None, data: Path | None, *, as_json: bool, **options: Any) -> None:
-        from dashboard.web.settings import options_of_reader
+        from dashboard.web.options import options_of_reader
 
         query = question_from(question.query, options)
         own = options_of_reader(config_file, data)

@@ -51,6 +51,7 @@ from dashboard.web.guards.permissions import (
 )
 from dashboard.web.guards.security import BodyLimit, SecurityHeaders, require_same_origin
 from dashboard.web.letter_sending import LetterSender
+from dashboard.web.options import DashboardOptions
 from dashboard.web.rendering import Languages, find_pages, make_templates, navigation_of
 from dashboard.web.services import (
     ASKED_S,
@@ -62,7 +63,6 @@ from dashboard.web.services import (
     Services,
     ShortLived,
 )
-from dashboard.web.settings import DashboardOptions
 from edge_agent import __version__
 from edge_agent.core.clock import boot_seconds
 from edge_agent.core.errors import StoreError

@@ -18,8 +18,8 @@ from dashboard.accounts.tokens import PREFIX
 from dashboard.web.guards.addresses import address_of
 from dashboard.web.guards.hosts import name_from_proxy
 from dashboard.web.guards.permissions import account_for, may, permission_of, scope_of, secret_in
+from dashboard.web.options import DashboardOptions
 from dashboard.web.services import Services, services
-from dashboard.web.settings import DashboardOptions
 
 LOGIN_COOKIE = "affect-edge-login"
 DEVICE_COOKIE = "affect-edge-device"

@@ -19,7 +19,7 @@ from dashboard.accounts.letters import Addressed, LetterPlan, Letters
 from dashboard.computing.processes import ComputationFailedError, Computing
 from dashboard.languages.current import speaking
 from dashboard.questions.week.letter import Letter, write_letter
-from dashboard.web.settings import DashboardOptions
+from dashboard.web.options import DashboardOptions
 from edge_agent.alerts.claims import Claims, Outcome, Parcel
 from edge_agent.alerts.sending import AlertOptions, Courier, Post, Target, post
 from edge_agent.core import clock

@@ -55,8 +55,8 @@ from dashboard.web.authentication import account_of, cookie_name, cookie_of, dro
 from dashboard.web.chosen_study import study_shown
 from dashboard.web.delivery import NamedAddresses
 from dashboard.web.forms import refused_of
+from dashboard.web.options import DashboardOptions
 from dashboard.web.services import services
-from dashboard.web.settings import DashboardOptions
 from edge_agent import __version__
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc

@@ -19,8 +19,8 @@ from dashboard.accounts.accounts import create_login_link, ensure_setup_code
 from dashboard.web.app import create_app
 from dashboard.web.guards.connections import ConnectionGuard, GuardedListener, OnceAMinute
 from dashboard.web.guards.hosts import written_ns
+from dashboard.web.options import DashboardOptions, check_exposure
 from dashboard.web.services import Services
-from dashboard.web.settings import DashboardOptions, check_exposure
 from dashboard.web.upgrading import Upgrade, UpgradeServer, upgrade_app
 from edge_agent.core.errors import ConfigError, ServerError
 from edge_agent.core.process import (

@@ -37,7 +37,7 @@ from dashboard.web.guards.fair_share import KnownSecrets
 from dashboard.web.guards.login_throttle import LoginThrottle
 from dashboard.web.guards.permissions import TokenGate, ViewLog
 from dashboard.web.letter_sending import LetterSender
-from dashboard.web.settings import DashboardOptions
+from dashboard.web.options import DashboardOptions
 from edge_agent.core.clock import SenderClocks
 from edge_agent.core.given_readings import ArrivalTimes
 from edge_agent.timeline.gate.commands import Commands

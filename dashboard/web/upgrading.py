@@ -24,8 +24,8 @@ from dashboard.web.guards.connections import ConnectionGuard, GuardedListener, R
 from dashboard.web.guards.hosts import HostCheck
 from dashboard.web.guards.permissions import is_for_programs
 from dashboard.web.guards.security import SecurityHeaders
+from dashboard.web.options import DashboardOptions
 from dashboard.web.rendering import Languages, language_of, make_templates
-from dashboard.web.settings import DashboardOptions
 from edge_agent.core.clock import boot_seconds
 from edge_agent.core.errors import StoreError
 from edge_agent.core.process import SystemdNotifier

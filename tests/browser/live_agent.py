@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dashboard.web.settings import DashboardOptions
+from dashboard.web.options import DashboardOptions
 from edge_agent.core import clock
 from edge_agent.core.expression import Attribution, Box, Emotion, Face, Observation, Recognition
 from edge_agent.core.readings import VitalFlag, VitalReading

@@ -20,9 +20,9 @@ from dashboard.accounts.roles import Role
 from dashboard.computing.processes import Computing
 from dashboard.web.app import create_app
 from dashboard.web.authentication import LOGIN_COOKIE
+from dashboard.web.options import options_from
 from dashboard.web.server import GRACE_SECONDS, DashboardServer, listen
 from dashboard.web.services import Services
-from dashboard.web.settings import options_from
 from edge_agent.config.loading import load_settings
 from edge_agent.core.clock import boot_seconds
 from edge_agent.core.process import SystemdNotifier

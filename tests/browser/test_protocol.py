@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Locator, Page, StorageState, expect
 
-from dashboard.web.settings import DashboardOptions
+from dashboard.web.options import DashboardOptions
 from edge_agent.core.expression import Emotion
 from edge_agent.core.study import NewSession, Purpose
 from edge_agent.timeline.study.sessions import Study

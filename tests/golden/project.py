@@ -30,7 +30,7 @@ from dashboard.commands.protocol import protocol
 from dashboard.protocols.file import EXAMPLES, ProtocolFile
 from dashboard.web.app import create_app
 from dashboard.web.authentication import LOGIN_COOKIE, PUBLIC_PATHS
-from dashboard.web.settings import DashboardOptions
+from dashboard.web.options import DashboardOptions
 from edge_agent.config.environment import ENV_DELIMITER, ENV_PREFIX
 from edge_agent.config.keys import all_keys
 from edge_agent.config.loading import SYSTEM_FILE

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from dashboard.computing.processes import Computing
 from dashboard.languages import current
-from dashboard.web.settings import DashboardOptions
+from dashboard.web.options import DashboardOptions
 from edge_agent.timeline.study.example_study import seed_example_study
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.dashboard import add_session, client_of, fill, page_addresses, set_up

@@ -30,9 +30,9 @@ from dashboard.computing.processes import Computing
 from dashboard.web import routes
 from dashboard.web.app import create_app
 from dashboard.web.authentication import DEVICE_COOKIE, LOGIN_COOKIE, cookie_name
+from dashboard.web.options import DashboardOptions
 from dashboard.web.rendering import find_pages
 from dashboard.web.services import Services
-from dashboard.web.settings import DashboardOptions
 from edge_agent.core.clock import boot_seconds, now
 from edge_agent.core.expression import Emotion, ExpressionRow
 from edge_agent.core.readings import VitalFlag, VitalReading

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dashboard.accounts.letters import Addressed, Every, LetterPlan, Letters
 from dashboard.web.letter_sending import LetterSender
-from dashboard.web.settings import DashboardOptions
+from dashboard.web.options import DashboardOptions
 from edge_agent.alerts.sending import AlertOptions
 from edge_agent.config.alerts import AlertSettings
 from edge_agent.timeline.gate.commands import Commands

@@ -29,7 +29,7 @@ from dashboard.accounts.roles import DEMO, MAY, Account, Permission, Role, Scope
 from dashboard.accounts.tokens import Token, Tokens
 from dashboard.languages.current import gettext
 from dashboard.languages.names import list_with_or
-from dashboard.web.settings import DashboardOptions
+from dashboard.web.options import DashboardOptions
 from edge_agent.core.clock import boot_seconds
 from edge_agent.core.texts import N_
 

@@ -55,10 +55,10 @@ from dashboard.web.chosen_study import (
 from dashboard.web.errors import may_refuse
 from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs
+from dashboard.web.options import DashboardOptions
 from dashboard.web.rendering import render
 from dashboard.web.schemas import ApiModel, GivenMarker, GivenMs, Number, NumberedMarker, ShownMs
 from dashboard.web.services import ComputingDep, OptionsDep, ServicesDep, services
-from dashboard.web.settings import DashboardOptions
 from edge_agent.core import clock
 from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import Emotion

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, StorageState, expect
 
-from dashboard.web.settings import DashboardOptions
+from dashboard.web.options import DashboardOptions
 from edge_agent.core import clock as device_clock
 from edge_agent.core.expression import Attribution, Emotion, ExpressionRow
 from edge_agent.core.readings import VitalReading

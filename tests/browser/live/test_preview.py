@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from dashboard.accounts.roles import Role
-from dashboard.web.settings import DashboardOptions
+from dashboard.web.options import DashboardOptions
 from edge_agent.core import clock
 from edge_agent.core.expression import Emotion, Frame
 from edge_agent.core.study import NewSession, Purpose

@@ -24,7 +24,7 @@ import uvicorn
 
 from dashboard.accounts.roles import LEAST_ROLE, TOKEN_ROLES, Role, Scope
 from dashboard.web.app import create_app
-from dashboard.web.settings import DashboardOptions
+from dashboard.web.options import DashboardOptions
 from tests.support.dashboard import add_session, fill
 from tests.support.security.tokens import make_token
 from tests.support.timeline import wait_for

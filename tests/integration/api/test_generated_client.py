@@ -16,7 +16,7 @@ import pytest
 pytest.importorskip("openapi_python_client", reason="the dev extra is not installed")
 
 from dashboard.accounts.roles import Role
-from dashboard.web.settings import DashboardOptions
+from dashboard.web.options import DashboardOptions
 from edge_agent.core.study import NewSession, Purpose
 from edge_agent.timeline.study.sessions import Study
 from tests.docs.pages import blocks_of, text_of

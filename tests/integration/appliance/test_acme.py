@@ -24,8 +24,8 @@ from typing import Any
 
 import pytest
 
+from dashboard.web.options import DashboardOptions
 from dashboard.web.server import DashboardServer, listen, make_server
-from dashboard.web.settings import DashboardOptions
 from edge_agent.appliance.certificates import CERTIFICATE, KEY, keep_certificate
 from tests.support.broker import free_port, wait_until
 from tests.support.security.authority import Authority

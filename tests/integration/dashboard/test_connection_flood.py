@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from dashboard.web.guards.connections import PER_ADDRESS
-from dashboard.web.settings import DashboardOptions
+from dashboard.web.options import DashboardOptions
 from tests.support.dashboard import DashboardProcess
 from tests.support.live_browsers import log_in
 

@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 
 from dashboard.computing.processes import Computing
 from dashboard.web.app import create_app
-from dashboard.web.settings import DashboardOptions
+from dashboard.web.options import DashboardOptions
 from edge_agent.timeline.database.schema import DATABASE_NAME
 from edge_agent.timeline.database.upgrade import migrate
 from edge_agent.timeline.read.reader import Reader

@@ -17,6 +17,7 @@ import pytest
 from starlette.concurrency import run_in_threadpool
 
 from dashboard.__main__ import main
+from dashboard.web.options import DashboardOptions
 from dashboard.web.server import (
     GIVING_BACK_SECONDS,
     TICKS_A_SECOND,
@@ -25,7 +26,6 @@ from dashboard.web.server import (
     listen,
     make_server,
 )
-from dashboard.web.settings import DashboardOptions
 from edge_agent.core.errors import ConfigError, ServerError
 from tests.support.broker import free_port, wait_until
 from tests.support.dashboard import DashboardProcess

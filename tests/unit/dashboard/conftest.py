@@ -11,7 +11,7 @@ from argon2 import PasswordHasher
 from starlette.testclient import TestClient
 
 from dashboard.accounts import passwords
-from dashboard.web.settings import DashboardOptions
+from dashboard.web.options import DashboardOptions
 from tests.support.dashboard import client_of, set_up
 from tests.support.timeline import timeline
 

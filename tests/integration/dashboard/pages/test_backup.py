@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from dashboard.accounts.roles import Role
 from dashboard.backup import write_backup
-from dashboard.web.settings import DashboardOptions
+from dashboard.web.options import DashboardOptions
 from edge_agent.appliance.archive import open_archive
 from edge_agent.core.errors import BackupError
 from tests.support.dashboard import (

@@ -19,7 +19,7 @@ from starlette.testclient import TestClient
 from dashboard import export_jobs
 from dashboard.computing.processes import Computing
 from dashboard.export_jobs import ExportJobs, ExportRequest
-from dashboard.web.settings import DashboardOptions, options_from
+from dashboard.web.options import DashboardOptions, options_from
 from edge_agent.config.loading import load_settings
 from edge_agent.core.errors import StudyError
 from edge_agent.timeline.database.connection import write_transaction

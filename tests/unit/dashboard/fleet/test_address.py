@@ -10,7 +10,7 @@ import pytest
 
 from dashboard.fleet.known import FleetAddress
 from dashboard.fleet.source import FleetStudy, OwnStudy, open_fleet, study_source
-from dashboard.web.settings import options_from
+from dashboard.web.options import options_from
 from edge_agent.config.loading import load_settings
 from edge_agent.core.addresses import Address
 from edge_agent.core.errors import ConfigError, StoreError

@@ -17,7 +17,7 @@ from dashboard.accounts.accounts import create_login_link
 from dashboard.web.app import create_app
 from dashboard.web.authentication import DEVICE_COOKIE, LOGIN_COOKIE, PUBLIC_PATHS
 from dashboard.web.guards.security import BODY_BYTES
-from dashboard.web.settings import DashboardOptions
+from dashboard.web.options import DashboardOptions
 from edge_agent.core.errors import StoreError
 from edge_agent.timeline.study.sessions import Study
 from tests.golden.project import routes

@@ -9,7 +9,7 @@ import pytest
 
 from dashboard.accounts.attempts import AttemptLimiter, GuessLimiter
 from dashboard.web.guards.security import safe_next
-from dashboard.web.settings import DashboardOptions, check_exposure, options_from
+from dashboard.web.options import DashboardOptions, check_exposure, options_from
 from edge_agent.config.dashboard import is_loopback
 from edge_agent.config.loading import load_settings
 from edge_agent.core.errors import ConfigError

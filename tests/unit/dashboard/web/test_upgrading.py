@@ -14,7 +14,7 @@ import uvicorn
 from starlette.testclient import TestClient
 
 from dashboard.web.guards.connections import ConnectionGuard
-from dashboard.web.settings import DashboardOptions
+from dashboard.web.options import DashboardOptions
 from dashboard.web.upgrading import Upgrade, UpgradeServer, upgrade_app
 from edge_agent.core.errors import StoreError
 from edge_agent.timeline.database.lock import lock

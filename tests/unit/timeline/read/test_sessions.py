@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.web.settings import DashboardOptions
+from dashboard.web.options import DashboardOptions
 from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import EMOTIONS, Emotion, Expression, RejectReason
 from edge_agent.core.measures import MovementKind

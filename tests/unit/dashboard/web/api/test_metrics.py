@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families as older_fam
 from starlette.testclient import TestClient
 
 from dashboard.accounts.roles import Role, Scope
-from dashboard.web.settings import DashboardOptions
+from dashboard.web.options import DashboardOptions
 from edge_agent.agent.health import HealthMonitor
 from edge_agent.alerts.figures import AgentFigures
 from edge_agent.core import clock

@@ -10,7 +10,7 @@ import pytest
 
 from dashboard.web.guards import hosts
 from dashboard.web.guards.hosts import HostCheck, host_of, is_trusted, names_in
-from dashboard.web.settings import DashboardOptions
+from dashboard.web.options import DashboardOptions
 from edge_agent.appliance.certificates import keep_certificate
 from tests.support.clocks.simulated_time import Seconds
 from tests.support.dashboard import client_of

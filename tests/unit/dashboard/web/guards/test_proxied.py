@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from dashboard.accounts.members import Members
 from dashboard.accounts.roles import Role
-from dashboard.web.settings import check_exposure, options_from
+from dashboard.web.options import check_exposure, options_from
 from edge_agent.config.dashboard import TrustedProxy
 from edge_agent.config.settings import Settings
 from edge_agent.core.errors import ConfigError

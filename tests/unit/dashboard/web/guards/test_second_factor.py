@@ -14,8 +14,8 @@ from starlette.testclient import TestClient
 from dashboard.__main__ import main
 from dashboard.accounts import second_factors
 from dashboard.accounts.roles import Role
+from dashboard.web.options import DashboardOptions
 from dashboard.web.services import ENROLMENT_S, HALF_LOGIN_S
-from dashboard.web.settings import DashboardOptions
 from edge_agent.core.clock import Instant, now
 from tests.support.dashboard import (
     NAME,

@@ -12,7 +12,7 @@ from dashboard.__main__ import main
 from dashboard.accounts.accounts import Accounts, create_login_link
 from dashboard.accounts.logins import browser_name
 from dashboard.accounts.roles import Role
-from dashboard.web.settings import DashboardOptions
+from dashboard.web.options import DashboardOptions
 from edge_agent.timeline.database.upgrade import migrate
 from tests.support.dashboard import NAME, PASSWORD, client_of, log_in_as
 from tests.support.timeline import query

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from dashboard.web.options import DashboardOptions
 from dashboard.web.routes.study import CONSENT_VERSION
-from dashboard.web.settings import DashboardOptions
 from tests.support.dashboard import another_browser, client_of, services_of, set_up
 from tests.support.timeline import query
 

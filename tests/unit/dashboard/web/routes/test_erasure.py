@@ -11,7 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from dashboard.accounts.roles import Role
-from dashboard.web.settings import DashboardOptions
+from dashboard.web.options import DashboardOptions
 from edge_agent.core.study import NewSession, Purpose
 from edge_agent.timeline.database.upgrade import migrate
 from edge_agent.timeline.study.sessions import Study

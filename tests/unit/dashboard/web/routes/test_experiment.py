@@ -12,8 +12,8 @@ from starlette.testclient import TestClient
 
 from dashboard.accounts.roles import Role
 from dashboard.protocols.experiments import key_of
+from dashboard.web.options import DashboardOptions
 from dashboard.web.routes.study import CONSENT_VERSION
-from dashboard.web.settings import DashboardOptions
 from edge_agent.core.errors import StoreError
 from edge_agent.timeline.gate.commands import Commands
 from tests.support.dashboard import another_browser, client_of, log_in_as, services_of, set_up

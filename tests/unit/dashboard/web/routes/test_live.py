@@ -18,10 +18,10 @@ from dashboard.web.agent_feed import agent_messages
 from dashboard.web.alert_watching import DashboardAlerts
 from dashboard.web.app import create_app
 from dashboard.web.authentication import Pass, still_holds
+from dashboard.web.options import DashboardOptions
 from dashboard.web.routes import live, protocol
 from dashboard.web.routes.live import _events
 from dashboard.web.services import Services
-from dashboard.web.settings import DashboardOptions
 from edge_agent.core import clock
 from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import VitalFlag, VitalReading

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from dashboard.web.settings import DashboardOptions
+from dashboard.web.options import DashboardOptions
 from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.vision.models.card import find_model, read_card
 from tests.support.dashboard import client_of, set_up

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from dashboard.web.settings import DashboardOptions
+from dashboard.web.options import DashboardOptions
 
 FORM = {
     "question": "vital=heart_rate&bound_heart_rate=3",

@@ -17,9 +17,9 @@ from dashboard.accounts.roles import Permission
 from dashboard.protocols.file import StudyProtocol, load_protocol
 from dashboard.protocols.runner import RESTARTED, ProtocolRunner
 from dashboard.web.authentication import LOGIN_COOKIE, Pass
+from dashboard.web.options import DashboardOptions
 from dashboard.web.routes import protocol
 from dashboard.web.routes.study import CONSENT_VERSION
-from dashboard.web.settings import DashboardOptions
 from edge_agent.config.vision import VisionSettings
 from edge_agent.core import clock
 from edge_agent.core.bounds import DASHBOARD

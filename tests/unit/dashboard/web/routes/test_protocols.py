@@ -13,7 +13,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from dashboard.accounts.roles import Role
-from dashboard.web.settings import DashboardOptions
+from dashboard.web.options import DashboardOptions
 from edge_agent.timeline.database.dashboard_file import own_folder
 from tests.support.dashboard import client_of, log_in_as, set_up
 from tests.support.timeline import query

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from starlette.testclient import TestClient
 
+from dashboard.web.options import DashboardOptions
 from dashboard.web.routes.study import CONSENT_VERSION
-from dashboard.web.settings import DashboardOptions
 from edge_agent.core.study import Purpose
 from tests.support.dashboard import add_session, client_of, set_up
 from tests.support.timeline import query

@@ -11,7 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from dashboard.accounts.roles import Role
-from dashboard.web.settings import DashboardOptions
+from dashboard.web.options import DashboardOptions
 from tests.support.dashboard import another_browser, client_of, log_in_as, services_of, set_up
 from tests.support.timeline import query
 

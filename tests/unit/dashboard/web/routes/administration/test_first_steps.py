@@ -16,7 +16,7 @@ from dashboard.web.first_steps import (
     configured_broker,
     try_broker,
 )
-from dashboard.web.settings import DashboardOptions
+from dashboard.web.options import DashboardOptions
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.timeline.database.upgrade import migrate
 from tests.support.broker import Mosquitto, free_port

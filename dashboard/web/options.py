@@ -1,4 +1,4 @@
-"""Settings of the dashboard: the values that it takes from the configuration, and the checks that
+"""Options of the dashboard: the values that it takes from the configuration, and the checks that
 refuse to serve without protection.
 """
 
