@@ -737,7 +737,7 @@ def import_study(here: Here, source: Path, dry_run: bool, as_json: bool, **decid
     elif option := next((name for name in _OF_RECORDINGS if decided[name]), None):
         raise click.UsageError(f"{_OF_RECORDINGS[option]} is for XDF files. Leave it out.")
     else:
-        study = opened_study(source, first_ms)
+        study = opened_study(source, first_ms, common.zone_of(decided["timezone"]))
     with common.row_bar(repeat(None), "Reading") as bar:
         on_row = partial(bar.update, 1)
         report = take(database, study, options, actor=ACTOR, dry_run=dry_run, on_row=on_row)
@@ -936,6 +936,8 @@ def _lines(report: StudyImport, importable: str) -> list[str]:
         report: the result.
         importable: of a dry run, a sentence on how much of it can be imported; else empty.
     """
+    from edge_agent.timeline.intake.cells import sentences
+
     lines = [
         f"{count.file:18} {count.taken:>12,} of {count.rows:,} rows"
         + (f", {count.outside_sessions:,} in no session" if count.outside_sessions else "")
@@ -943,7 +945,7 @@ def _lines(report: StudyImport, importable: str) -> list[str]:
         for count in report.counts.values()
     ]
     lines += report.notes
-    lines += [problem.sentence for problem in report.problems]
+    lines += sentences(report.problems)
     more = report.problem_count - len(report.problems)
     if more > 0:
         lines.append(f"… and {more:,} more.")

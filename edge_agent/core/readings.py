@@ -258,6 +258,21 @@ def time_ms(value: object, zone: tzinfo | LocalTimes | None) -> int:
     return round(seconds * 1000)
 
 
+def is_without_zone(text: str) -> bool:
+    """Return whether a text is a date and time of day that names no time zone.
+
+    Example:
+        >>> is_without_zone("2026-10-05 09:04:12"), is_without_zone("2026-10-05T09:04:12Z")
+        (True, False)
+    """
+    with suppress(ValueError):
+        float(text)  # seconds, which ``fromisoformat`` would take for a date
+        return False
+    with suppress(ValueError):
+        return datetime.fromisoformat(text).tzinfo is None
+    return False
+
+
 def _why_no_time(number: float) -> str:
     """Return why a number is no time, as the rest of a sentence."""
     if _DAY_NUMBERS[0] <= number < _DAY_NUMBERS[1]:

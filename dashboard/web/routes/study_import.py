@@ -42,7 +42,7 @@ from edge_agent.core import clock
 from edge_agent.core.errors import DataFileError, FileGoneError, StudyError
 from edge_agent.core.study import AttributeUse, Purpose, SessionSetting
 from edge_agent.core.texts import N_
-from edge_agent.timeline.intake.cells import StudyImport
+from edge_agent.timeline.intake.cells import StudyImport, sentences
 from edge_agent.timeline.intake.imports import list_imports
 from edge_agent.timeline.intake.sent_files import NAME_MOST, StudyChoices
 from edge_agent.vitals import csv_files
@@ -67,13 +67,14 @@ _FIELDS: Mapping[str, str] = {
     "setting": N_("Setting"),
     "join-recorded": N_("Add what was recorded here in the time of a session to that session"),
     "starting": N_("First session begins"),
+    "timezone": N_("Time zone"),
     "column": N_("Columns"),
 }
 """Option of ``import-study`` → label of the field that says the same here."""
 _NAMED = "|".join(sorted(_FIELDS, key=len, reverse=True))
-_OPTION = rf"--({_NAMED})\b(?: [A-Z][\w=-]*)?"
+_OPTION = rf"--({_NAMED})\b(?: [A-Z][\w=/-]*)?"
 _OPTIONS = re.compile(rf"{_OPTION}(?: {_OPTION})*")
-_REQUIRED = dict.fromkeys(("purpose", "text_version", "given_at", "first_at"), "")
+_REQUIRED = dict.fromkeys(("purpose", "text_version", "given_at", "first_at", "zone"), "")
 
 
 class ChoicesForm(BaseModel):
@@ -91,6 +92,7 @@ class ChoicesForm(BaseModel):
     setting: SessionSetting = SessionSetting.OTHER
     join_recorded: bool = False
     first_at: FieldMs = None
+    zone: str = Field("", max_length=60)
 
     @property
     def choices(self) -> StudyChoices:
@@ -105,6 +107,7 @@ class ChoicesForm(BaseModel):
             setting=self.setting,
             join_recorded=self.join_recorded,
             first_ms=self.first_at,
+            zone=self.zone.strip(),
         )
 
     @property
@@ -334,4 +337,5 @@ def _preview_page(request: Request, key: str, given: ChoicesForm, preview: _Prev
         meaning_of=_COLUMN,
         labels=_FIELDS,
         in_words=in_words_of_page,
+        problems=sentences(preview.report.problems) if preview.report else [],
     )

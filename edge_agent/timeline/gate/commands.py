@@ -395,13 +395,13 @@ class Commands:
         # The agent has these commands, too, and imports no study.
         from edge_agent.timeline.intake.study_import import import_study, opened_study
 
-        options = choices.over(self._importing)
+        options, zone = choices.over(self._importing), choices.local
         file = sent_files.sent_file(self.path, key, actor)
         # It takes minutes and a place of the gate, whose others must stay free.
         if not self._one_study.acquire(blocking=False):
             raise StudyError(N_("Another study is being read. Try again in a minute."))
         try:
-            source = opened_study(file, choices.first_ms)
+            source = opened_study(file, choices.first_ms, zone)
             watch = sent_files.row_watch(file)
             report = import_study(
                 self.path, source, options, actor=actor, dry_run=dry_run, on_row=watch

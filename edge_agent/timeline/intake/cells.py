@@ -11,7 +11,7 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -101,9 +101,23 @@ class Problem:
     @property
     def sentence(self) -> str:
         """The problem for people."""
+        return self._sentence()
+
+    def _sentence(self, alike: int = 0) -> str:
+        """Return the problem for people, with the number of later rows that have it, too."""
         line = "" if self.line is None else f", line {self.line}"
+        if alike:
+            line += f" and {alike} more like it"
         column = f", column {self.column}: {shown_value(self.value)}" if self.column else ":"
         return f"{self.file}{line}{column} {self.cure}"
+
+
+def sentences(problems: Iterable[Problem]) -> list[str]:
+    """Return problems for people; those that differ in row and value alone are one sentence."""
+    alike: dict[tuple[str, str, str], list[Problem]] = {}
+    for one in problems:
+        alike.setdefault((one.file, one.column, one.cure), []).append(one)
+    return [same[0]._sentence(len(same) - 1) for same in alike.values()]
 
 
 Cells = Mapping[str, str]

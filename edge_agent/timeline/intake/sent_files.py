@@ -15,7 +15,9 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import tzinfo
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from edge_agent.core import clock
 from edge_agent.core.bounds import is_printable
@@ -57,6 +59,8 @@ class StudyChoices:
         purpose, setting: of sessions for which the files say none.
         join_recorded: whether what was recorded here in the time of a session belongs to it.
         first_ms: start of the first session of a data set without times, UTC milliseconds.
+        zone: name of the time zone of times without one, such as Europe/Berlin; empty: such times
+            are refused.
     """
 
     prefix: str = ""
@@ -68,6 +72,25 @@ class StudyChoices:
     setting: SessionSetting = SessionSetting.OTHER
     join_recorded: bool = False
     first_ms: int | None = None
+    zone: str = ""
+
+    @property
+    def local(self) -> tzinfo | None:
+        """The time zone of times without one.
+
+        Raises:
+            StudyError: there is no zone of this name.
+        """
+        if not self.zone:
+            return None
+        try:
+            return ZoneInfo(self.zone)
+        except (KeyError, OSError, ValueError) as error:  # ZoneInfoNotFoundError is a KeyError
+            raise StudyError(
+                N_("{zone} is no known time zone; write UTC or one such as Europe/Berlin."),
+                field="zone",
+                zone=self.zone[:60],
+            ) from error
 
     def consent(self) -> StatedConsent | None:
         """Return the consent that is stated.

@@ -12,6 +12,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from datetime import tzinfo
 from pathlib import Path
 
 from edge_agent.core import clock
@@ -42,6 +43,10 @@ from edge_agent.timeline.write.reading_imports import next_import
 
 _VITAL_ROLLUP = "kind, at, n, total, least, most, flagged, simulated"
 _EXPRESSION_ROLLUP = f"at, {', '.join(ADDED)}"
+_ELSEWHERE = (
+    "import into a data folder of its own (--data FOLDER), which affect-edge dashboard --data "
+    "FOLDER --login-link shows"
+)
 
 
 def check(connection: sqlite3.Connection, options: ImportOptions, report: StudyImport) -> None:
@@ -55,8 +60,8 @@ def check(connection: sqlite3.Connection, options: ImportOptions, report: StudyI
     _check_codes(connection, options, report)
     move = _move_of(connection, report)
     _check_erased(connection, options, report, move)
-    _check_sessions(connection, report, move)
-    _check_recorded(connection, options, report)
+    met = _check_sessions(connection, report, move)
+    _check_recorded(connection, options, report, met)
     _check_readings(connection, report)
     _note_retention(connection, options, report)
     if _count(connection, "main.model") and _count(connection, "staged.model"):
@@ -197,26 +202,35 @@ def _check_erased(
         )
 
 
-def _check_sessions(connection: sqlite3.Connection, report: StudyImport, move: str) -> None:
+def _check_sessions(
+    connection: sqlite3.Connection, report: StudyImport, move: str
+) -> frozenset[int]:
+    """Refuse sessions that overlap one that is here; return their numbers."""
     rows = connection.execute(
-        "SELECT new.id AS new, there.id AS there, there.started, there.ended FROM staged.session "
+        "SELECT new.id AS new, there.id AS there, there.started, there.ended, there.simulated FROM "
+        "staged.session "
         "AS new JOIN main.session AS there ON there.started < new.ended AND (there.ended IS NULL "
         "OR there.ended > new.started) ORDER BY new.started"
-    )
+    ).fetchall()
     for row in rows:
         end = "now" if row["ended"] is None else iso_utc(row["ended"])
+        simulated = ", simulated" if row["simulated"] else ""
         report.refuse_file(
             "session",
             f"session {row['new']} meets session {row['there']} of this database "
-            f"({iso_utc(row['started'])} to {end}). Sessions must not overlap: import into a "
-            f"database of its own (--data FOLDER).{move}",
+            f"({iso_utc(row['started'])} to {end}{simulated}). Sessions must not overlap: "
+            f"{_ELSEWHERE}.{move}",
         )
+    return frozenset(row["new"] for row in rows)
 
 
 def _check_recorded(
-    connection: sqlite3.Connection, options: ImportOptions, report: StudyImport
+    connection: sqlite3.Connection, options: ImportOptions, report: StudyImport, met: frozenset[int]
 ) -> None:
-    """Refuse sessions that overlap rows recorded here: these would be assigned to them."""
+    """Refuse sessions that overlap rows recorded here: these would be assigned to them.
+
+    Not those that meet a session, and are refused for that.
+    """
     for table in PRUNED:
         rows = connection.execute(
             "SELECT staged.session.id, count(*) FROM staged.session JOIN "
@@ -224,6 +238,8 @@ def _check_recorded(
             "started AND at < ended GROUP BY 1 ORDER BY 1"
         ).fetchall()
         for number, count in rows:
+            if number in met:
+                continue
             about = (
                 f"{count} rows of {table.name} were recorded here in the time of session {number}"
             )
@@ -232,8 +248,7 @@ def _check_recorded(
                 continue
             report.refuse_file(
                 "session",
-                f"{about}. Import into a database of its own (--data FOLDER), or say that they "
-                "belong to it (--join-recorded).",
+                f"{about}. Say that they belong to it (--join-recorded), or {_ELSEWHERE}.",
             )
 
 
@@ -247,7 +262,7 @@ def _check_readings(connection: sqlite3.Connection, report: StudyImport) -> None
             "vital",
             f"{count} {'reading is' if count == 1 else 'readings are'} here already, by kind, "
             f"source and time; the first is of {iso_utc(first)}. Take "
-            "them out of the study's files, or import into a database of its own (--data FOLDER).",
+            f"them out of the study's files, or {_ELSEWHERE}.",
         )
 
 
@@ -373,12 +388,15 @@ def _notes(source: StudySource, report: StudyImport) -> list[str]:
     return notes + source.notes()
 
 
-def opened_study(path: Path, first_ms: int | None = None) -> StudySource:
+def opened_study(
+    path: Path, first_ms: int | None = None, zone: tzinfo | None = None
+) -> StudySource:
     """Open the files of a study: a BIDS data set if it has a description, else tables.
 
     Args:
         path: the folder or zip.
         first_ms: when the first session of a data set that tells no times began.
+        zone: time zone of times without one, in tables; ``None``: such times are refused.
 
     Raises:
         DataFileError: it cannot be read, is neither, or tells no times; or ``first_ms`` is given
@@ -388,5 +406,5 @@ def opened_study(path: Path, first_ms: int | None = None) -> StudySource:
     if root is None:
         if first_ms is not None:
             raise DataFileError(TIMES_ARE_TOLD)
-        return TidySource(path)
+        return TidySource(path, zone)
     return BidsSource(path, root, first_ms)

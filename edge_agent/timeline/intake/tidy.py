@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import tzinfo
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
 from edge_agent.core.brought_tables import BroughtTable
-from edge_agent.core.errors import DataFileError
+from edge_agent.core.clock import iso_utc
+from edge_agent.core.errors import DataFileError, ReadingError
+from edge_agent.core.readings import LocalTimes, is_without_zone, time_ms
 from edge_agent.timeline.database.tables import BROUGHT
 from edge_agent.timeline.export.rows import strip_guard
 from edge_agent.timeline.export.table_schemas import FILES
@@ -21,6 +24,9 @@ TABLES = tuple(table.name for table in BROUGHT if table.title)
 """The tables of an export that are read, in the order in which they are needed."""
 _TEXTS = {
     (table, column.name) for table in TABLES for column in FILES[table] if column.type == "string"
+}
+_TIMES = {
+    (table, column.name) for table in TABLES for column in FILES[table] if column.type == "datetime"
 }
 _NUMBERS = {
     (table, column.name) for table in TABLES for column in FILES[table] if column.type == "number"
@@ -57,14 +63,18 @@ class TidySource:
 
     Args:
         path: the folder or zip; a single CSV file is no study.
+        zone: time zone of times without one; ``None`` leaves them as they are, and they are
+            refused.
 
     Raises:
         DataFileError: it is not there, is no folder or zip, or has no session.csv.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, zone: tzinfo | None = None) -> None:
         self.name = path.name
         self._path = path
+        self._zone = zone
+        self._local: dict[tuple[str, str], LocalTimes] = {}
         # A folder that was unpacked, or the bundle as it came.
         self._is_zip = path.is_file()
         self._within = ""
@@ -91,8 +101,12 @@ class TidySource:
         return (*self._others, *columns)
 
     def notes(self) -> list[str]:
-        """Return an empty list: tidy tables need no notes."""
-        return []
+        """Return which local times come twice, for each column that has some."""
+        return [
+            f"{self._files[table]}, column {column}: {times.sentence}"
+            for (table, column), times in self._local.items()
+            if times.sentence
+        ]
 
     def columns(self, table: str) -> frozenset[str]:
         """Return the columns of a table.
@@ -116,6 +130,7 @@ class TidySource:
             numbers = {name for name in names if (table, name) in _NUMBERS}
             # Spreadsheets that separate cells otherwise write decimals with a comma.
             has_commas = file.separator != ","
+            local = self._times_of(table, names)
             for row in file.only_rows():
                 if row.fault:
                     raise DataFileError(
@@ -126,7 +141,19 @@ class TidySource:
                 cells |= {name: strip_guard(cells[name]) for name in texts}
                 if has_commas:
                     cells |= {name: cells[name].replace(",", ".") for name in numbers}
+                cells |= {
+                    name: _in_zone(cells[name], times, f"{file.name}, row {row.number}, {name}")
+                    for name, times in local.items()
+                }
                 yield SourceRow(file.name, row.number, cells)
+
+    def _times_of(self, table: str, names: Iterable[str]) -> dict[str, LocalTimes]:
+        """Return the local times of each column of times, from the first row on."""
+        if self._zone is None:
+            return {}
+        times = {name: LocalTimes(self._zone) for name in names if (table, name) in _TIMES}
+        self._local |= {(table, name): of_column for name, of_column in times.items()}
+        return times
 
     def _table(self, table: str) -> BroughtTable:
         file = self._files[table]
@@ -183,6 +210,17 @@ class _Member(io.BufferedReader):
     def close(self) -> None:
         super().close()
         self._archive.close()
+
+
+def _in_zone(text: str, times: LocalTimes, where: str) -> str:
+    """Return the text of a time with the zone of the file, where it names none."""
+    text = text.strip()
+    if not is_without_zone(text):
+        return text
+    try:
+        return iso_utc(time_ms(text, times))
+    except ReadingError as error:
+        raise DataFileError(f"{where}: {error.shown} {error.reason}") from error
 
 
 def _names(file: BroughtTable) -> tuple[str, ...]:

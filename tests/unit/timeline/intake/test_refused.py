@@ -6,7 +6,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from affect_edge import cli
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import DataFileError, StoreError
 from tests.support.timeline import START_MS, let_it_be_full, reading, timeline
@@ -50,6 +52,60 @@ def test_tables_of_ones_own_are_taken_with_few_columns(here: Here, tmp_path: Pat
         ("heart_rate", "csv:vital.csv", "imported"),
         ("systolic", "csv:vital.csv", "imported out_of_range"),
     ], "pressures that are too near are flagged, as in import-vitals"
+
+
+LOCAL = {
+    "participant": "participant,consent_version,consent_given_at\nP01,3,2026-01-04 10:00\n",
+    "session": "session,participant,purpose,start_at,end_at\n"
+    "4,P01,research,2026-01-05 10:00:00,2026-01-05T09:20:00Z\n",
+    "marker": "at,kind,label\n2026-01-05 10:01,stimulus_start,anger\n",
+    "vital": "at,kind,value\n2026-01-05T10:02:00.500,heart_rate,72\n",
+}
+"""A study in Berlin, whose times name no zone but for one."""
+
+
+def test_times_without_a_zone_are_read_in_the_one_that_is_named(here: Here, tmp_path: Path) -> None:
+    made = study(tmp_path, **LOCAL)
+    assert here.take(made)["problem_count"] == 2, "those of participants and sessions"
+    done = here.take(made, "--timezone", "Europe/Berlin")
+    assert (done["imported"], done["notes"][0].startswith("vital.csv lacks")) == (True, True)
+    stored = here.stored("SELECT started, ended FROM session UNION SELECT at, 0 FROM vital")
+    first_ms = 1_767_603_600_000  # 2026-01-05T09:00:00Z
+    assert stored == [(first_ms, first_ms + 1_200_000), (first_ms + 120_500, 0)]
+
+
+@pytest.mark.parametrize(
+    ("vital", "note"),
+    [("02:30", "1 local time comes twice in Europe/Berlin"), ("02:30+02:00", "")],
+)
+def test_local_time_that_comes_twice_is_told(
+    here: Here, tmp_path: Path, vital: str, note: str
+) -> None:
+    autumn = {
+        "session": f"{SESSION}4,P01,research,home,2025-10-26 01:00,2025-10-26 04:00\n",
+        "participant": f"{CONSENT}\nP01,3,2025-10-01 10:00\n",
+        "marker": "at,kind,label\n",
+        "vital": f"{VITAL}2025-10-26 {vital},heart_rate,72\n",
+    }
+    done = here.take(study(tmp_path, **autumn), "--timezone", "Europe/Berlin")
+    assert done["imported"], done["problems"]
+    assert (f"vital.csv, column at: {note}" in " ".join(done["notes"])) == bool(note)
+
+
+def test_local_time_that_never_was_is_refused_with_its_row(here: Here, tmp_path: Path) -> None:
+    spring = LOCAL | {"vital": "at,kind,value\n2026-03-29 02:30,heart_rate,72\n"}
+    with pytest.raises(DataFileError, match=r"vital\.csv, row 2, at: .* never was in Europe"):
+        here.take(study(tmp_path, **spring), "--timezone", "Europe/Berlin")
+
+
+def test_problems_that_differ_in_row_and_value_alone_are_one_sentence(
+    tmp_path: Path,
+) -> None:
+    made = study(tmp_path, vital=f"{VITAL}{at(1)},pulse,1\n{at(2)},beat,1\n{at(3)},pulse,x\n")
+    words = ("import-study", str(made), "--data", str(tmp_path / "here"))
+    said = CliRunner().invoke(cli, words).stdout
+    assert "vital.csv, line 2 and 2 more like it, column kind: 'pulse' is not" in said
+    assert "line 3" not in said
 
 
 def test_a_start_for_sessions_that_tell_theirs_is_refused(here: Here, tmp_path: Path) -> None:
@@ -197,6 +253,17 @@ def test_study_import_over_own_recordings_is_refused(here: Here, tmp_path: Path)
     assert any(said in one["message"] for one in done["problems"])
     other = study(tmp_path, vital=f"{VITAL}{at(6)},heart_rate,72\n")
     assert here.take(other, "--join-recorded")["imported"]
+
+
+def test_session_that_meets_one_of_the_demonstration_is_told_once(
+    here: Here, tmp_path: Path
+) -> None:
+    theirs = {"participant": "SIM-01", "started": 0, "ended": 100, "simulated": 1}
+    timeline(here.folder, expression=range(50, 150), session=[theirs])
+    (problem,) = here.take(study(tmp_path))["problems"]
+    assert "session 4 meets session 1 of this database" in problem["message"]
+    assert "simulated). Sessions must not overlap" in problem["message"]
+    assert "affect-edge dashboard --data FOLDER --login-link shows" in problem["message"]
 
 
 @pytest.mark.parametrize(

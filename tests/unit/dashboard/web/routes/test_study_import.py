@@ -126,6 +126,25 @@ def test_study_without_consent_names_the_field_and_is_not_saved(
     assert query(database, "SELECT count(*) FROM participant") == [(0,)]
 
 
+def test_study_without_time_zone_names_the_field_that_gives_one(
+    ada: TestClient, database: Path
+) -> None:
+    local = {
+        name: text.replace("2026-02-01T", "2026-02-01 ").replace("00Z", "00")
+        for name, text in (("session", SESSIONS), ("vital", READINGS))
+    }
+    address = sent(ada, ("lab.zip", zipped(**local)))
+    asked = ada.get(address, params=STATED).text
+    assert "or name the zone of the file (the field “Time zone”)" in asked
+    assert 'id="zone" name="zone"' in asked
+    wrong = ada.post(address, data=STATED | {"zone": "Berlin"})
+    assert (wrong.status_code, "Berlin is no known time zone" in wrong.text) == (422, True)
+    given = STATED | {"zone": "Europe/Berlin"}
+    assert "Import this study" in ada.get(address, params=given).text
+    assert "lab.zip was imported: 1 session" in posted(ada, address, given)
+    assert query(database, "SELECT started FROM session") == [(1_769_936_400_000,)]
+
+
 def test_file_that_is_no_study_is_refused_by_its_name(ada: TestClient) -> None:
     answer = ada.get(sent(ada, ("films.zip", b"no zip")))
     assert "films.zip: is no folder and no zip" in answer.text
