@@ -39,6 +39,8 @@ def test_rule_written_as_a_sentence_on_a_phone_is_in_the_file(
         expect(below).to_be_visible()
         watched.select_option("camera")
         expect(below).to_be_hidden()
+        expect(form.locator("span[data-limits]")).to_be_hidden()
+        expect(watched.locator("option").first).not_to_have_attribute("hidden", "")
         watched.select_option("vital:heart_rate")
         above.fill("110")
         form.get_by_label("Seconds until it alerts").fill("10")

@@ -202,6 +202,14 @@ class WeekVariabilityModel(Model):
     )
 
 
+class MostDistressModel(Model):
+    """The day of a week with the longest time of distress."""
+
+    day: date = Field(description="Which day")
+    ms: int = Field(description="Time of distress, milliseconds")
+    face_ms: int = Field(description="How long a face was read on it")
+
+
 class WeekSummaryModel(Model):
     """One participant's week at a glance, described and not tested."""
 
@@ -218,6 +226,11 @@ class WeekSummaryModel(Model):
     face_ms: int = Field(description="How long a face was read, milliseconds")
     figures: list[WeekFigureModel] = Field(
         description="Distress, heart rate and pressure, in this order"
+    )
+    most_distress: MostDistressModel | None = Field(
+        None,
+        description="The day with the longest time of distress; null: no minute of it, a face on "
+        "fewer than two days, or faces were read in different ways",
     )
     variability: WeekVariabilityModel | None = Field(
         None, description="Variability of the heart; null: no five minutes have enough good beats"

@@ -17,7 +17,9 @@ from dashboard.questions.week.answer import (
     DayModel,
     DaysModel,
     EmotionModel,
+    MostDistressModel,
     PlainMeanModel,
+    Uncompared,
     WeekModel,
     WeekSummaryModel,
     WeekVariabilityModel,
@@ -43,6 +45,9 @@ from edge_agent.timeline.read.matching import Matching
 from edge_agent.timeline.read.observed import Beats, StateSpan
 from edge_agent.timeline.read.reader import RangeReader, Reader, SessionsReader
 
+_MINUTE_MS = 60_000
+_UNLIKE = (Uncompared.READING_CHANGED, Uncompared.OWN_NEUTRAL, Uncompared.ROWS_DELETED)
+"""Reasons for which expressions of two days may not be alike."""
 _KINDS = (VitalKind.HEART_RATE, VitalKind.SYSTOLIC, VitalKind.DIASTOLIC)
 
 
@@ -148,6 +153,7 @@ def summarise(
         faces: how they were in view in the week; ``None``: there was none.
     """
     week = together(days)
+    figures = figures_of(week, before, reading)
     return WeekSummaryModel(
         participant=participant,
         zone=zone,
@@ -160,12 +166,21 @@ def summarise(
         faceless_days=sum(bool(one.recorded_days and not one.face_ms) for one in days),
         is_over=clock.now().wall_ms >= week.end,
         face_ms=week.face_ms,
-        figures=figures_of(week, before, reading),
+        figures=figures,
+        most_distress=None if figures[0].uncompared in _UNLIKE else _most_distress(days),
         faces=faces or FacesInView(),
         sentence="",
         faces_sentence="",
         days_sentence="",
     )
+
+
+def _most_distress(days: Sequence[DayModel]) -> MostDistressModel | None:
+    seen = [one for one in days if one.face_ms]
+    most = max(seen, key=lambda one: one.distress_ms, default=None)
+    if most is None or len(seen) < 2 or most.distress_ms < _MINUTE_MS:
+        return None
+    return MostDistressModel(day=most.first, ms=most.distress_ms, face_ms=most.face_ms)
 
 
 @dataclass(frozen=True, slots=True)

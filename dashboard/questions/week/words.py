@@ -165,7 +165,7 @@ def _macros() -> Macros:
     """Return the macros of the week, beside this module."""
     return Macros(
         Path(__file__).parent,
-        filters={"minutes": in_minutes, "with_or": names.list_with_or},
+        filters={"minutes": in_minutes, "weekday": weekday, "with_or": names.list_with_or},
         names={
             "DAYS": DAYS,
             "HEART_RATE": VitalKind.HEART_RATE,

@@ -55,6 +55,8 @@ ORDERS = {
 _FIRST_TEXT = N_("Welcome. Please look at what is shown as you would at home.")
 _FILE = {"schema": {"type": "string", "format": "binary"}}
 _MOST = 10_000
+_OF_NO_FILE = ("text", "seconds")
+"""Keys of a stimulus that shows no file."""
 Was = Annotated[str, Field(max_length=64)]
 StepPlace = Annotated[int, Field(ge=0, le=1_000)]
 _Typed = list[Annotated[str, Field(max_length=_MOST)]]
@@ -314,11 +316,15 @@ def drop_step(
 def new_step_page(
     request: Request, options: OptionsDep, name: str, place: PlaceDep, kind: str = ""
 ) -> Response:
-    """Show the form of a new step, with an example in it."""
+    """Show the form of a new step, with an example in it.
+
+    Not of a stimulus where there are files: a text beside a film would be refused.
+    """
     entry = _kind(kind)
-    return _step_page(
-        request, options, name, entry, None, tomllib.loads(entry.example), sha256_of(place[1])
-    )
+    example = tomllib.loads(entry.example)
+    if kind == "stimulus" and any(options.library.media_of(name, one) for one in MediaKind):
+        example = {key: value for key, value in example.items() if key not in _OF_NO_FILE}
+    return _step_page(request, options, name, entry, None, example, sha256_of(place[1]))
 
 
 @changing.post(f"{OF_ONE}/add", include_in_schema=False, dependencies=[form_of(f"{OF_ONE}/add")])

@@ -36,6 +36,7 @@ from edge_agent.timeline.read.sessions import (
     summarise_rest,
 )
 from edge_agent.timeline.read.stimuli import Stimulus
+from edge_agent.timeline.read.trials import ShownTrial, answers_of
 from edge_agent.timeline.study.rows import marker_of, select_sessions
 
 _MEAN_FACES = f"""{SPANS}
@@ -299,12 +300,14 @@ class SessionRecord:
         protocol: title of its protocol; ``None``: markers were set by hand.
         operator: account or program that started it; ``None``: the audit trail names none.
         answers: self-reports in order of time.
+        own_answers: screens with a question of the protocol's own that was answered, in order.
     """
 
     consent: str | None
     protocol: str | None
     operator: str | None
     answers: tuple[Answers, ...]
+    own_answers: tuple[ShownTrial, ...]
 
 
 def read_record(connection: sqlite3.Connection, session: Session) -> SessionRecord:
@@ -327,6 +330,7 @@ def read_record(connection: sqlite3.Connection, session: Session) -> SessionReco
         protocol=protocol and protocol[0],
         operator=operator and operator[0],
         answers=_answers(connection, session.id),
+        own_answers=answers_of(connection, session.id),
     )
 
 

@@ -69,11 +69,21 @@ class Timing:
 
 def trials_of(connection: sqlite3.Connection, session: int) -> list[ShownTrial]:
     """Return the screens that a session showed, in order."""
+    return _trials(connection, session, answered=False)
+
+
+def answers_of(connection: sqlite3.Connection, session: int) -> tuple[ShownTrial, ...]:
+    """Return the screens of a session with a question that was answered; none of experiments."""
+    return tuple(_trials(connection, session, answered=True))
+
+
+def _trials(connection: sqlite3.Connection, session: int, *, answered: bool) -> list[ShownTrial]:
     rows = connection.execute(
         "SELECT at AS at_ms, turn, step, kind, condition, practice, planned_ms, stood_ms, late_ms, "
         "late_within_ms, shown_ms, frame_ms, question, wording, value FROM trial WHERE session = ? "
+        "AND (NOT ? OR question <> '' AND kind <> 'experiment' AND value IS NOT NULL) "
         "ORDER BY at, turn, id",
-        (session,),
+        (session, answered),
     )
     return [ShownTrial(**{**row, "practice": bool(row["practice"])}) for row in rows]
 

@@ -5,7 +5,7 @@ for (const form of document.querySelectorAll("form[data-rule-form]")) {
   const update = () => {
     const { unit, limits } = watched.selectedOptions[0].dataset;
     const taken = limits.split(" ").filter(Boolean);
-    form.querySelector("[data-limits]").hidden = !taken.length;
+    form.querySelector("span[data-limits]").hidden = !taken.length;
     form.querySelector("[data-shown-unit]").textContent = unit;
     for (const part of form.querySelectorAll("[data-limit]")) {
       const needed = part.dataset.limit.split(" ");

@@ -44,6 +44,7 @@ def test_the_page_answers_first_and_shows_nine_tests(client: TestClient) -> None
     assert (
         "2 of 3 tests show a difference after Holm’s adjustment; 6 could not be computed."
     ) in answer
+    assert "<strong>Heart rate, /min</strong> anger − neutral: 5.8" in answer
     table = review[review.index(">All 9 t-tests in full<") : review.index(">Equivalence<")]
     assert len(re.findall(r'<th scope="row">', table)) == 9
     assert "Groups by" not in page and ">Variability of the heart rate<" not in page, "none there"

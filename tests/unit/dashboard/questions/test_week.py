@@ -13,7 +13,7 @@ from dashboard.questions.week.answer import DAYS, DayModel, PlainMeanModel, Week
 from dashboard.questions.week.computing import summarise
 from dashboard.questions.week.letter import write_letter
 from dashboard.questions.week.usual import Reading
-from dashboard.questions.week.words import put_into_words, weeks_in_words
+from dashboard.questions.week.words import put_into_words, say, weeks_in_words
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.study.declarations import declare
@@ -79,6 +79,31 @@ def described(
 
 
 USUAL = [150, 140, 160, 150, 170, 130, 150, 150]
+
+
+def test_week_names_the_day_of_most_distress_beside_its_time_with_a_face() -> None:
+    week = described(110, USUAL, face_h=42)
+    most = "Most distress on Sun 22 Nov 2026: 1 h 50 min of 6 h 00 min with a face."
+    assert week.days_sentence.startswith(f"{most} 7 of 7 days recorded")
+    with speaking("de"):
+        told = described(110, USUAL, face_h=42).days_sentence
+    assert told.startswith("Am meisten Belastung am So")
+
+
+@pytest.mark.parametrize(
+    ("minutes", "reading"),
+    [(0.5, Reading()), (110, Reading(changed_ms=START_MS + HOUR_MS))],
+    ids=["none", "days that are not alike"],
+)
+def test_week_names_no_day_of_most_distress_without_reason(
+    minutes: float, reading: Reading
+) -> None:
+    assert described(minutes, USUAL, reading).most_distress is None
+
+
+def test_day_says_its_time_of_distress_beside_the_heart_rate() -> None:
+    assert say("day_facts", period(FIRST, 1, 45)) == "45 min of distress · 77 /min"
+    assert say("day_facts", period(FIRST, 1, 0, face_h=0)) == "not recorded"
 
 
 def test_week_below_its_last_eight_is_reported_to_be_calmer() -> None:

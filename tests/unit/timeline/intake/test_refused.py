@@ -75,8 +75,7 @@ def test_times_without_a_zone_are_read_in_the_one_that_is_named(here: Here, tmp_
 
 
 @pytest.mark.parametrize(
-    ("vital", "note"),
-    [("02:30", "1 local time comes twice in Europe/Berlin"), ("02:30+02:00", "")],
+    ("vital", "note"), [("02:30", "1 local time comes twice in Europe/Berlin"), ("02:30+02:00", "")]
 )
 def test_local_time_that_comes_twice_is_told(
     here: Here, tmp_path: Path, vital: str, note: str
@@ -98,9 +97,7 @@ def test_local_time_that_never_was_is_refused_with_its_row(here: Here, tmp_path:
         here.take(study(tmp_path, **spring), "--timezone", "Europe/Berlin")
 
 
-def test_problems_that_differ_in_row_and_value_alone_are_one_sentence(
-    tmp_path: Path,
-) -> None:
+def test_problems_that_differ_in_row_and_value_alone_are_one_sentence(tmp_path: Path) -> None:
     made = study(tmp_path, vital=f"{VITAL}{at(1)},pulse,1\n{at(2)},beat,1\n{at(3)},pulse,x\n")
     words = ("import-study", str(made), "--data", str(tmp_path / "here"))
     said = CliRunner().invoke(cli, words).stdout

@@ -94,6 +94,16 @@ def test_alerts_page_without_address_says_that_nobody_gets_a_message(
     assert "alerts.notify_file" in page
 
 
+def test_alerts_page_without_configuration_says_why_no_rule_can_be_made(tmp_path: Path) -> None:
+    ada = set_up(client_of(tmp_path), tmp_path)
+    why = "No rule can be added or changed here, because there is no configuration file"
+    page = ada.get("/alerts").text
+    assert why in page
+    assert "Add a rule" not in page
+    viewer = log_in_as(ada, Role.VIEWER)
+    assert why not in viewer.get("/alerts").text
+
+
 def test_alerts_page_unreadable_file_of_addresses_is_reported(tmp_path: Path) -> None:
     options = AlertOptions(AlertSettings(notify_file=tmp_path / "gone"))
     page = set_up(client_of(tmp_path, alerts=options), tmp_path).get("/alerts").text

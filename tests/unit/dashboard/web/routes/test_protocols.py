@@ -90,6 +90,31 @@ def test_protocol_is_made_filled_and_looked_at(ada: TestClient) -> None:
     assert listed["Three-films"] == "Films"
 
 
+def test_new_stimulus_has_no_example_text_where_there_are_files(ada: TestClient) -> None:
+    made = ada.post("/protocols/new", data={"title": "Texts"}, follow_redirects=False)
+    address = made.headers["location"].partition("#")[0]
+    text = "Think of a moment in which you were truly happy."
+    assert text in ada.get(f"{address}/add?kind=stimulus").text
+    film = _brought(ada)
+    assert text not in ada.get(f"{film}/add?kind=stimulus").text
+    added = ada.post(
+        f"{film}/add?kind=stimulus",
+        data={"was": _was(ada, f"{film}/add?kind=stimulus"), "label": "calm", "picture": "b.png",
+              "seconds": "4", "text": "", "video": "", "sound": "", "experiment": "", "block": ""},
+    )  # fmt: skip
+    assert 'label = "calm"' in _toml(ada, film), added.text
+
+
+def test_form_of_a_question_says_what_its_name_may_have(ada: TestClient) -> None:
+    page = ada.get(f"{_brought(ada)}/add?kind=slider").text
+    assert "in the data: a letter, then letters, digits and _" in page
+    assert 'pattern="[A-Za-z][A-Za-z0-9_]{0,39}"' in page
+
+
+def test_protocol_leads_to_where_a_session_starts_with_it(ada: TestClient) -> None:
+    assert 'href="/study#session-title">Start a session' in ada.get(_brought(ada)).text
+
+
 def test_protocol_that_is_brought_shows_its_media_and_is_downloaded(ada: TestClient) -> None:
     address = _brought(ada)
     assert ada.get(f"{address}/preview/media/0").content == PNG

@@ -58,6 +58,34 @@ def test_the_report_holds_verdict_facts_picture_means_answers_and_markers(
     assert "style=" not in page
 
 
+def test_answers_to_own_questions_stand_on_the_page_of_their_session(
+    ada: TestClient, database: Path
+) -> None:
+    number = add_session(database)
+    assert "The participant answered no scale" in ada.get(f"/study/sessions/{number}").text
+    start = query(database, f"SELECT started FROM session WHERE id = {number}")[0][0]
+    with write_transaction(database) as connection:
+        for turn, kind, practice, value in (
+            (1, "slider", 1, 20), (2, "slider", 0, 71), (3, "slider", 0, None),
+            (4, "experiment", 0, "rt-of-a-trial"), (5, "free_text", 0, "a <b>dog</b>"),
+        ):  # fmt: skip
+            connection.execute(
+                "INSERT INTO trial (session, at, turn, step, kind, condition, practice, stood_ms, "
+                "question, wording, value) VALUES (?, ?, ?, 1, ?, 'anger', ?, 9, 'q', ?, ?)",
+                (number, start + turn, turn, kind, practice, f"How tense {turn}?", value),
+            )
+    page = ada.get(f"/study/sessions/{number}").text
+    answers = page[page.index('id="answers-title"') : page.index('id="checks-title"')]
+    assert "answered no scale" not in answers
+    for cells in (
+        "Practice</th><td>How tense 1?</td><td>20", "anger</th><td>How tense 2?</td><td>71",
+        "anger</th><td>How tense 5?</td><td>a &lt;b&gt;dog&lt;/b&gt;",
+    ):  # fmt: skip
+        assert cells in answers
+    assert "How tense 3?" not in answers, "not answered"
+    assert "rt-of-a-trial" not in answers, "a value of an experiment"
+
+
 @pytest.mark.parametrize("part", ["", "/quality", "/course"])
 def test_pages_of_a_session_say_that_the_face_may_be_another(
     ada: TestClient, database: Path, session: int, part: str
