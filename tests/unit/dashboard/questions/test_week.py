@@ -102,7 +102,7 @@ def test_week_names_no_day_of_most_distress_without_reason(
 
 
 def test_day_says_its_time_of_distress_beside_the_heart_rate() -> None:
-    assert say("day_facts", period(FIRST, 1, 45)) == "45 min of distress · 77 /min"
+    assert say("day_facts", period(FIRST, 1, 45)) == "45 min · 77 /min"
     assert say("day_facts", period(FIRST, 1, 0, face_h=0)) == "not recorded"
 
 
