@@ -65,6 +65,7 @@ NOT_RUN |= {
     "affect-edge demo ": "test_demo runs it with these options",
     "python3 -m venv .venv-training": "make .venv-training/.dev makes it so",
     ".venv/bin/affect-edge demo ": "test_demo runs it with such options",
+    ".venv/bin/affect-edge dashboard ": "tests/integration/dashboard/test_server.py starts one",
     ".venv/bin/affect-edge model install ": "needs a model of your own; test_models installs one",
     "affect-edge alerts --test": "needs an address; alerts/test_sender.py sends to some",
     "bluetoothctl ": "needs a radio and a cuff",

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from dashboard.accounts.roles import Permission
 from dashboard.web.authentication import AccountDep
 from dashboard.web.chosen_study import APPLIANCE_ONLY
-from dashboard.web.delivery import qr_code
+from dashboard.web.delivery import LOOPBACK, qr_code
 from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import render
@@ -70,6 +70,7 @@ def asked_page(request: Request, services: ServicesDep, code: str, token: str) -
         code=code,
         path=path,
         qr_code=qr_code(f"{request.base_url}{path[1:]}"),
+        is_loopback=request.url.hostname in LOOPBACK,
         agreed=asked.agreed,
     )
 

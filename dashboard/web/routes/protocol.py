@@ -40,7 +40,7 @@ from dashboard.protocols.steps import Screen
 from dashboard.web import schemas
 from dashboard.web.authentication import AccountDep, Pass, pass_of
 from dashboard.web.chosen_study import APPLIANCE_ONLY
-from dashboard.web.delivery import qr_code
+from dashboard.web.delivery import LOOPBACK, qr_code
 from dashboard.web.errors import event_answer, may_refuse
 from dashboard.web.event_streams import EventStream
 from dashboard.web.guards.permissions import needs
@@ -65,7 +65,6 @@ ORIGINS = {
 }
 SIGN_OF_LIFE_S = 5.0
 _CONNECTOR = Path(__file__).parents[1] / "static/js/affect-edge.js"
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 @router.get("/protocol", include_in_schema=False)
@@ -80,7 +79,7 @@ def protocol_page(request: Request, services: ServicesDep) -> Response:
         "protocol.html",
         state=state.model_dump(mode="json"),
         qr_code=qr_code(f"{request.base_url}{state.participant_path[1:]}"),
-        is_loopback=request.url.hostname in _LOOPBACK,
+        is_loopback=request.url.hostname in LOOPBACK,
     )
 
 

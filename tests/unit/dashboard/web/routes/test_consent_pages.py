@@ -49,6 +49,15 @@ def test_consent_is_given_by_the_participant_without_a_login(
     assert given == [("ada", "P-1")]
 
 
+@pytest.mark.parametrize(("host", "is_said"), [("127.0.0.1", True), ("testserver", False)])
+def test_code_for_a_tablet_says_where_no_tablet_can_open_it(
+    ada: TestClient, host: str, is_said: bool
+) -> None:
+    page, _ = _asked(ada)
+    shown = ada.get(page, headers={"Host": host}).text
+    assert ("Only this machine can open this address" in shown) == is_said
+
+
 def test_consent_that_is_sent_twice_is_recorded_once(ada: TestClient, tmp_path: Path) -> None:
     _, address = _asked(ada)
     for _ in range(2):

@@ -145,6 +145,10 @@ def test_study_without_time_zone_names_the_field_that_gives_one(
     assert query(database, "SELECT started FROM session") == [(1_769_936_400_000,)]
 
 
+def test_live_page_without_an_agent_leads_to_the_import(ada: TestClient) -> None:
+    assert '<a href="/study/import">import it</a>' in ada.get("/live").text
+
+
 def test_file_that_is_no_study_is_refused_by_its_name(ada: TestClient) -> None:
     answer = ada.get(sent(ada, ("films.zip", b"no zip")))
     assert "films.zip: is no folder and no zip" in answer.text
