@@ -34,9 +34,9 @@ _SENT_AS_THEY_ARE = ("/static/", "/export/", "/api/v1/export", "/api/v1/preview"
 """Addresses that are compressed already, or too large to compress while they are sent."""
 _KEPT = "private, no-cache"  # by this browser alone, and never shown without asking
 ANY_FILE = "application/octet-stream"
+"""Media type for programs that accept any file."""
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 """Names under which a dashboard is open to its own machine alone."""
-"""Media type for programs that accept any file."""
 
 
 @functools.cache
