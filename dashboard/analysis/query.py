@@ -663,7 +663,10 @@ class AnalysisQuery(SampleQuery):
         if leave_out and doubtful:
             raise ValueError(
                 Message(
-                    N_("count_flagged asks for {names}; give one of the two"),
+                    N_(
+                        "contradicts count_flagged, which asks for {names}; give one of the two "
+                        "settings"
+                    ),
                     names=", ".join(doubtful),
                 )
             )

@@ -2,8 +2,8 @@
 
 People get a page and programs a problem (RFC 9457, ``application/problem+json``); nobody gets a
 traceback. The description (OpenAPI 3.1) is what FastAPI finds out from the routes, and what every
-operation shares: who may use it, and the ways in which it refuses. A route names with
-``may_refuse`` what only it can answer.
+operation shares: who may use it, and the ways in which it refuses. A route lists with
+``may_refuse`` the refusals that only it can give.
 
 >>> KINDS[409].name
 'conflict'

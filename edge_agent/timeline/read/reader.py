@@ -433,7 +433,7 @@ def database_bytes(path: Path) -> int:
 def models_in_use(path: Path) -> list[ModelUse]:
     """Return the model file of each kind that the agent used last, and since when.
 
-    A classifier that got another prior is used since before that.
+    A change of the prior alone does not count: the use of a classifier began before it.
 
     Raises:
         StoreError: the database cannot be read.
