@@ -47,7 +47,7 @@ COLUMNS = (
         "value",
         "number",
         "Of a beat: the interval that ends with it, in seconds. Of a skin response: its amplitude "
-        "from the beginning to the peak, in uS",
+        "from the trough to the peak, in uS",
     ),
     Column("source", "string", "The sensor"),
     Column("flags", "string", "Doubts about a beat, as recorded"),

@@ -127,6 +127,22 @@ def test_responses_on_a_level_that_drifts_are_found(slope: float) -> None:
     assert found.amplitude == pytest.approx([0.5] * 3, abs=0.11)
 
 
+@pytest.mark.parametrize("slope", [-0.01, -0.001, 0.0, 0.0001, 0.001, 0.01])
+def test_responses_begin_where_they_rise_whatever_the_level_does(slope: float) -> None:
+    at = np.arange(480) / 4
+    found = find_responses(at, rises(4, 20.0, 50.0, 80.0) + slope * at, 0.05)
+    assert found.began_s == pytest.approx([20.0, 50.0, 80.0], abs=0.2)
+
+
+@pytest.mark.parametrize("hz", [4, 20, 100])
+def test_responses_begin_in_time_though_a_rising_level_has_noise(hz: int) -> None:
+    events = np.arange(20.0, 560.0, 37.0)
+    at = np.arange(600 * hz) / hz
+    noise = np.random.default_rng(1).normal(0, 0.002, len(at))
+    found = find_responses(at, rises(hz, *events, seconds=600.0) + 0.003 * at + noise, 0.05)
+    assert found.began_s == pytest.approx(events, abs=0.5)
+
+
 def test_responses_below_the_threshold_are_none() -> None:
     signal = rises(4, 20.0, height=0.04) + rises(4, 50.0, 80.0, height=0.2) - 4
     counts = [len(responses(signal, 4, least).at_s) for least in (0.01, 0.05, 0.19, 0.21)]
