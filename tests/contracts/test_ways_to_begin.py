@@ -21,6 +21,7 @@ from edge_agent.control.orders import OrderWorker
 from edge_agent.control.permission import CapturePermission
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
+from edge_agent.core.instruments import LONGEST
 from edge_agent.core.standing import SESSION_NAME, Schedule, daily_hours
 from edge_agent.core.study import IN_MESSAGES, SESSION_FIELDS, NewSession, Purpose, read_order
 from edge_agent.mqtt.payloads import SessionPayload
@@ -258,6 +259,13 @@ def kept(path: Path) -> Given:
 def test_way_to_begin_given_each_field_keeps_it_in_the_session(place: Place, name: str) -> None:
     way, given = WAYS[name], said_of_session()
     assert way.lacking.keys() <= given.keys()
+    way.begin(place, way.carried(given))
+    assert kept(place.path) == way.expected(given)
+
+
+@pytest.mark.parametrize("name", [name for name in WAYS if name != "serial and LSL"])
+def test_way_to_begin_keeps_the_longest_instruments(place: Place, name: str) -> None:
+    way, given = WAYS[name], said_of_session() | {"instruments": "skin_gel: ".ljust(LONGEST, "x")}
     way.begin(place, way.carried(given))
     assert kept(place.path) == way.expected(given)
 

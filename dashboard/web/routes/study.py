@@ -24,6 +24,7 @@ from dashboard.web.schemas import ApiModel, EndedSession, GivenMs, PastSessionMo
 from dashboard.web.services import ServicesDep, StudyDep
 from dashboard.web.session_lists import LAST_PAGE, SessionsDep, SessionsQuestion, address_of
 from edge_agent.core.errors import StudyError
+from edge_agent.core.instruments import LONGEST
 from edge_agent.core.study import NewSession, new_session_of
 from edge_agent.core.texts import N_
 from edge_agent.timeline.database.dashboard_file import refuse_account_name
@@ -280,7 +281,7 @@ class SessionForm(BaseModel):
     """The form of a new session: the texts of its fields, as typed."""
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, Annotated[str, Field(max_length=200)]]
+    __pydantic_extra__: dict[str, Annotated[str, Field(max_length=LONGEST)]]
 
     protocol: str = Field("", max_length=64)
     once: str = Field("", max_length=40)

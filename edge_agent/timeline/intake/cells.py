@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import AffectEdgeError, ReadingError, StudyError, shown_value
 from edge_agent.core.readings import time_ms
-from edge_agent.core.study import AttributeUse, Purpose, SessionSetting
+from edge_agent.core.study import LABEL_LENGTH, AttributeUse, Purpose, SessionSetting
 from edge_agent.timeline.study.rows import checked_label
 
 SHOWN = 20
@@ -244,11 +244,13 @@ def optional_moment(cells: Cells, column: str) -> int | None:
         raise CellError(column, text, error.reason) from error
 
 
-def label(cells: Cells, column: str, what: str, *, empty_allowed: bool) -> str:
-    """Return a label of a session or marker."""
+def label(
+    cells: Cells, column: str, what: str, *, empty_allowed: bool, most: int = LABEL_LENGTH
+) -> str:
+    """Return a label of a session or marker, or a text of a session of ``most`` characters."""
     try:
         return checked_label(
-            text_of(cells, column), what, field=column, empty_allowed=empty_allowed
+            text_of(cells, column), what, field=column, empty_allowed=empty_allowed, most=most
         )
     except StudyError as error:
         raise CellError(column, text_of(cells, column), f"cannot be taken: {error}") from error

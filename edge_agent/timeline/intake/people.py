@@ -13,7 +13,14 @@ from typing import Any
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
-from edge_agent.core.study import MADE_UP, STORED, AttributeUse, SessionField, checked_attribute
+from edge_agent.core.study import (
+    LABEL_LENGTH,
+    MADE_UP,
+    STORED,
+    AttributeUse,
+    SessionField,
+    checked_attribute,
+)
 from edge_agent.timeline.database.connection import insert
 from edge_agent.timeline.intake import cells as read
 from edge_agent.timeline.intake.cells import CellError, ImportOptions, SourceRow, StudyImport
@@ -334,5 +341,6 @@ class People:
 def _cell_of(row: read.Cells, one: SessionField, chosen: Mapping[str, str]) -> Any:
     """Return what a row says of a session; an empty cell is what was chosen, or the default."""
     if one.kind is str:
-        return read.label(row, one.name, one.about.title, empty_allowed=True)
+        most = one.about.most or LABEL_LENGTH
+        return read.label(row, one.name, one.about.title, empty_allowed=True, most=most)
     return read.member(one.kind, row, one.name, chosen.get(one.name, str(one.default)))
