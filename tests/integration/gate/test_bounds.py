@@ -123,6 +123,7 @@ OF: Mapping[str, Mapping[str, Any]] = {
             "given_ms": SENT_MS - 1,
             "first_ms": None,
             "join_recorded": False,
+            "zone": "UTC",
         }
         for name in ("import_study", "preview_study")
     },
