@@ -489,7 +489,7 @@ TIMELINE = (
         times=(Time("at"),),
         texts=(Text("content"),),
         erasure=Erasure.BY_RULE,
-        rule="rows of the person's time, with their code, or of an unknown time are deleted",
+        rule="rows of the person's time, code or session, or of an unknown time, are deleted",
         apart=_HERE,
     ),
     Table(

@@ -307,7 +307,7 @@ class ProtocolRuns:
         refused = 0
         for name, write in ways.items():
             given = getattr(progress, name)
-            taken = [_is_stored(connection, write, one, progress.at) for one in given]
+            taken = [_is_stored(connection, session.id, write, one, progress.at) for one in given]
             stored[name] = tuple(one for one, is_in in zip(given, taken, strict=True) if is_in)
             refused += taken.count(False)
         if refused:  # without a value: they are somebody's answers
@@ -331,9 +331,16 @@ class ProtocolRuns:
 
 
 def _is_stored(
-    connection: sqlite3.Connection, write: Callable[[Any], object], record: Any, saved: Instant
+    connection: sqlite3.Connection,
+    session: int,
+    write: Callable[[Any], object],
+    record: Any,
+    saved: Instant,
 ) -> bool:
-    """Write a record; set it aside if no table takes it, and return whether one did."""
+    """Write a record; set it aside if no table takes it, and return whether one did.
+
+    It names its session, by which it is erased: its time may be that of a clock that is set later.
+    """
     # A savepoint each: one bad record must not take the others back with it.
     connection.execute("SAVEPOINT one_record")
     try:
@@ -343,6 +350,7 @@ def _is_stored(
         first = record[0] if isinstance(record, tuple) else getattr(record, "at", saved)
         source = "practice" if isinstance(record, tuple) else type(record).__name__
         content = {"stretch": record} if isinstance(record, tuple) else asdict(record)
+        content = {"session": session} | content
         set_aside(connection, first.wall_ms, source, content, str(error))
         is_stored = False
     else:

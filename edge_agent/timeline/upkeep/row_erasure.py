@@ -98,7 +98,7 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
     connection.create_function("holds_code", 2, _holds_code, deterministic=True)
     log_erasure(connection, participant, spans)
     deleted["outbox"] += _delete_messages(connection, real, spans)
-    deleted["set_aside"] += _delete_set_aside(connection, real, spans)
+    deleted["set_aside"] += _delete_set_aside(connection, real, sessions)
     files = _forget_files(connection, real, filled - _filled_imports(connection))
     write_counted(
         connection, clock.now()
@@ -334,15 +334,20 @@ def _pattern_of(code: str) -> re.Pattern[str]:
     return re.compile(pattern, re.IGNORECASE)
 
 
-def _delete_set_aside(connection: sqlite3.Connection, code: str, spans: list[Span]) -> int:
-    """Delete rejected rows of the participant: by time, by code, or if the time is unknown."""
+def _delete_set_aside(
+    connection: sqlite3.Connection, code: str, sessions: list[sqlite3.Row]
+) -> int:
+    """Delete rejected rows of the participant: by time, session, code, or of an unknown time."""
     # 0 is the time of a row whose time is not known; see ``write.batch.set_aside``.
     deleted = connection.execute(
         "DELETE FROM set_aside WHERE at = 0 OR holds_code(content, ?)", (code,)
     ).rowcount
-    for span in spans:
+    for session in sessions:
+        # Records of a protocol begin with their session.
+        named = f'{{"session": {session["id"]},'
         deleted += connection.execute(
-            "DELETE FROM set_aside WHERE at >= ? AND at < ?", span
+            "DELETE FROM set_aside WHERE at >= ? AND at < ? OR instr(content, ?) = 1",
+            (session["started"], session["ended"], named),
         ).rowcount
     return deleted
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.study import Marker, MarkerKind, NewSession, Purpose
 from edge_agent.timeline.database.connection import write_transaction
@@ -24,6 +25,7 @@ from edge_agent.timeline.study.protocol_runs import (
     Trial,
 )
 from edge_agent.timeline.study.sessions import Study
+from edge_agent.timeline.upkeep.erasure import erase_participant
 from tests.support.timeline import instant, query, timeline
 
 ORDERS = 6
@@ -166,6 +168,23 @@ def test_records_of_each_kind_that_no_table_takes_are_set_aside(path: Path) -> N
         (instant(9).wall_ms, "ShownTime"),
         (instant(4).wall_ms, "practice"),
     ]
+
+
+@pytest.mark.parametrize("wrong_s", [0, -3600], ids=["at the end", "by another clock"])
+def test_erasure_reaches_what_was_set_aside_of_a_protocol(path: Path, wrong_s: int) -> None:
+    run = begun(path)
+    at = instant(9)
+    answer = SelfReport(
+        Instant(at.boot_ms, at.wall_ms + 1000 * wrong_s), None, "emotion", "private"
+    )
+    save(path, run, 9, state=RunState.FINISHED, reports=(answer,))
+    other = begun(path, "P02", at=20)
+    save(path, other, 29, reports=(replace(answer, at=instant(28)),))
+
+    erase_participant(path, "P01", actor="ada")
+
+    (content,) = query(path, "SELECT content FROM set_aside")
+    assert json.loads(content[0])["session"] == other.session.id
 
 
 def test_save_to_a_full_disk_stores_and_sets_aside_nothing(
