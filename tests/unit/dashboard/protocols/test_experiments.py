@@ -142,6 +142,21 @@ def test_zip_file_whose_sizes_are_wrong_is_refused(tmp_path: Path, size: int, sa
         check_contents(place)
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_files_of_which_a_piece_unpacks_to_any_size_are_refused(
+    tmp_path: Path, method: int
+) -> None:
+    place = tmp_path / "task.zip"
+    with zipfile.ZipFile(place, "w", method) as archive:
+        archive.writestr("index.html", b"<p>")
+        archive.writestr("p.toml", PROTOCOL)
+        archive.writestr("a.png", b"PNG")
+    with pytest.raises(ExperimentError, match=r"'index\.html' in it is packed in a rare way"):
+        check_contents(place)
+    with pytest.raises(ProtocolError, match=r"t\.zip: 'p\.toml' in it is packed in a rare way"):
+        Library(tmp_path / "own", tmp_path).add_upload("t.zip", place)
+
+
 def test_zip_file_with_two_files_of_one_name_is_refused(tmp_path: Path) -> None:
     place = tmp_path / "task.zip"
     place.write_bytes(packed({"index.html": b"a", "index.htmm": b"b"}).replace(b"htmm", b"html"))
