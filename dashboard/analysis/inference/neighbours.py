@@ -21,6 +21,7 @@ from edge_agent.core.measures import Measure
 MOST_SOURCES = 4
 """Sources of a vital that are tried, those with most readings: with nine windows and lags at most
 45 choices."""
+_Setting = tuple[float | None, float | None, float | None]
 
 
 def neighbours(
@@ -42,6 +43,7 @@ def neighbours(
     declared, declared_readings = readings[0]
     sources = _sources(declared_readings, query)
     cells: defaultdict[int, list[NeighbourModel]] = defaultdict(list)
+    seen: set[tuple[int, str, _Setting]] = set()
     pairs = [(kind, *pair) for kind in query.vital for pair in query.pairs]
     for source in ("", *dict.fromkeys(name for own in sources.values() for name in own)):
         for choice, one in sorted(readings, key=lambda entry: _seconds(entry[0])):
@@ -50,17 +52,24 @@ def neighbours(
                 chosen = less_baseline(chosen, baselines)
             decided = decide_groups(chosen.counting(query.counted), query)
             for place, ((kind, _, _), decision) in enumerate(zip(pairs, decided, strict=True)):
-                if not source or source in sources[kind]:
-                    cells[place].append(
-                        NeighbourModel(
-                            **_setting(choice, kind),
-                            source=source,
-                            declared=choice == declared and not source,
-                            n_first=decision.n_first,
-                            n_second=decision.n_second,
-                            difference=decision.difference,
-                        )
+                setting = _setting(choice, kind)
+                # A time of 0 stays 0: for this vital two choices may be the same.
+                if (source and source not in sources[kind]) or (place, source, setting) in seen:
+                    continue
+                seen.add((place, source, setting))
+                settling, window, lag = setting
+                cells[place].append(
+                    NeighbourModel(
+                        settling=settling,
+                        window=window,
+                        lag=lag,
+                        source=source,
+                        declared=setting == _setting(declared, kind) and not source,
+                        n_first=decision.n_first,
+                        n_second=decision.n_second,
+                        difference=decision.difference,
                     )
+                )
     return tuple(
         _model(kind, first, second, cells[place])
         for place, (kind, first, second) in enumerate(pairs)
@@ -74,11 +83,11 @@ def _seconds(choice: MatchingChoice | SettlingChoice) -> tuple[float, ...]:
     return choice.window_s, choice.lag_heart_rate_s, choice.lag_pressure_s
 
 
-def _setting(choice: MatchingChoice | SettlingChoice, kind: Measure) -> dict[str, float | None]:
-    """Return the seconds of a choice as a vital has them."""
+def _setting(choice: MatchingChoice | SettlingChoice, kind: Measure) -> _Setting:
+    """Return settling time, window and lag of a choice as a vital has them, in seconds."""
     if isinstance(choice, SettlingChoice):
-        return {"settling": choice.settling_s(kind), "window": None, "lag": None}
-    return {"settling": None, "window": choice.window_s, "lag": choice.lag_s(kind)}
+        return choice.settling_s(kind), None, None
+    return None, choice.window_s, choice.lag_s(kind)
 
 
 def _model(

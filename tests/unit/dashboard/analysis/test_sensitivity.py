@@ -205,6 +205,19 @@ def test_source_that_changes_nothing_is_no_other_choice(tmp_path: Path) -> None:
     assert {one.source for one in found.answer.neighbours[0].choices} == {""}
 
 
+def test_time_of_zero_that_stays_zero_is_one_choice(tmp_path: Path) -> None:
+    path = slow_study(tmp_path)
+    asked = {"vital": ["heart_rate", "systolic"], "settling_heart_rate": 0, "settling_pressure": 10}
+    found = analysed(path, sensitivity=True, **asked).answer
+    heart, pressure = (
+        [(one.settling, one.declared) for one in table.choices]
+        for table in found.neighbours
+        if (table.first, table.second) == ("anger", "neutral")
+    )
+    assert heart == [(0, True)]
+    assert pressure == [(0, False), (5, False), (10, True), (20, False)]
+
+
 def test_made_up_times_leave_no_other_settling_time(tmp_path: Path) -> None:
     path = slow_study(tmp_path)
     with write_transaction(path) as connection:
