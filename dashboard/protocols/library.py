@@ -402,6 +402,7 @@ def _refusal(file_name: str, error: ValueError) -> ProtocolError:
 def _unpack(sent: Path, file_name: str, folder: Path, *, programs: bool) -> Path:
     """Unpack the protocol and the media of a ZIP file, and return the protocol's file."""
     left: list[str] = []
+    experiments: list[Path] = []
     try:
         with zipfile.ZipFile(sent) as archive:
             entries = [one for one in archive.infolist() if _is_wanted(one)]
@@ -416,7 +417,7 @@ def _unpack(sent: Path, file_name: str, folder: Path, *, programs: bool) -> Path
                     place = folder.joinpath(*path.relative_to(root).parts)
                     _extract(archive, entry, place)
                     if kind_of(path.name) is MediaKind.EXPERIMENT:
-                        _check_experiment(place, path.name)
+                        experiments.append(place)
             name = PurePosixPath(files[0].filename).name
     except UNREADABLE as error:
         raise ProtocolError(
@@ -431,14 +432,14 @@ def _unpack(sent: Path, file_name: str, folder: Path, *, programs: bool) -> Path
     for one in left:
         if one in text:
             raise ProtocolError(_PROGRAM, name=one[:80])
+    for place in experiments:
+        try:
+            check_contents(place)
+        except ExperimentError as error:
+            if place.name in text:
+                raise _refusal(place.name, error) from error
+            place.unlink()
     return toml
-
-
-def _check_experiment(place: Path, name: str) -> None:
-    try:
-        check_contents(place)
-    except ExperimentError as error:
-        raise _refusal(name, error) from error
 
 
 def _is_wanted(entry: zipfile.ZipInfo) -> bool:

@@ -130,6 +130,16 @@ def test_experiment_with_a_damaged_file_is_refused_when_it_is_brought(tmp_path: 
     assert library.media_of("p") == ["task.zip"]
 
 
+def test_zip_file_that_a_protocol_does_not_name_is_passed_over(tmp_path: Path) -> None:
+    library = Library(tmp_path / "own", tmp_path)
+    sent = tmp_path / "sent"
+    sent.write_bytes(
+        packed({"p.toml": PROTOCOL.encode(), "task.zip": TASK, "raw.zip": b"no ZIP file"})
+    )
+    assert library.add_upload("p.zip", sent, programs=True) == "p"
+    assert library.media_of("p") == ["task.zip"]
+
+
 @pytest.mark.parametrize(
     ("size", "said"), [(50, "in it cannot be unpacked"), (6000, "has 5,000 bytes and says 6,000")]
 )
