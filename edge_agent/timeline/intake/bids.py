@@ -11,7 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC
+from datetime import UTC, tzinfo
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -90,13 +90,16 @@ class Place:
         return self.told.get("session", "")
 
 
-def place_sessions(root: Node, files: Iterable[BidsFile], first_ms: int | None) -> list[Place]:
+def place_sessions(
+    root: Node, files: Iterable[BidsFile], first_ms: int | None, zone: tzinfo
+) -> list[Place]:
     """Return the sessions of a data set, placed in time.
 
     Args:
         root: the data set.
         files: those of all participants, in order.
         first_ms: when the first session of which no time is told began.
+        zone: time zone of times without one.
 
     Raises:
         DataFileError: a session tells no time, and ``first_ms`` is not there either, or it is there
@@ -112,13 +115,13 @@ def place_sessions(root: Node, files: Iterable[BidsFile], first_ms: int | None) 
         members = list(group)
         # Only data sets of ours have this column.
         if "start_at" in place.told:
-            _put_as_told(place, members)
+            _put_as_told(place, members, zone)
         else:
-            start_ms = _told_start(root, place)
+            start_ms = _told_start(root, place, zone)
             if start_ms is None:
                 start_ms = _needed(next_ms, place)
                 place.is_invented = True
-            _put(place, members, start_ms, _scans(root, place))
+            _put(place, members, start_ms, _scans(root, place, zone))
             if place.is_invented:
                 # From the end of the one before: sessions must not overlap.
                 next_ms = place.end_ms + _APART_MS
@@ -153,10 +156,10 @@ def _place(root: Node, subject: str, name: str) -> Place:
     return Place(subject, name, path, {}, None)
 
 
-def _put_as_told(place: Place, files: Iterable[BidsFile]) -> None:
+def _put_as_told(place: Place, files: Iterable[BidsFile], zone: tzinfo) -> None:
     """Place a session of ours: all its files count from its start."""
-    start_ms = _time(place.told["start_at"])
-    end_ms = _time(place.told.get("end_at", ""))
+    start_ms = _time(place.told["start_at"], zone)
+    end_ms = _time(place.told.get("end_at", ""), zone)
     if start_ms is None:
         raise DataFileError(f"{place.path}: start_at is no time. Export the data set again.")
     place.start_ms = start_ms
@@ -191,15 +194,15 @@ def _recording(file: BidsFile) -> str:
     return f"{file.entities.get('task', '')} {file.entities.get('run', '')}"
 
 
-def _told_start(root: Node, place: Place) -> int | None:
+def _told_start(root: Node, place: Place, zone: tzinfo) -> int | None:
     """Return the start of a session from the table of sessions or of scans."""
-    told = _time(place.told.get("acq_time", ""))
+    told = _time(place.told.get("acq_time", ""), zone)
     if told is None:
-        return min(_scans(root, place).values(), default=None)
+        return min(_scans(root, place, zone).values(), default=None)
     return told
 
 
-def _scans(root: Node, place: Place) -> dict[str, int]:
+def _scans(root: Node, place: Place, zone: tzinfo) -> dict[str, int]:
     """Return when each recording of a session began, by the table of its scans."""
     folder = root / f"sub-{place.subject}"
     stem = f"sub-{place.subject}"
@@ -211,7 +214,7 @@ def _scans(root: Node, place: Place) -> dict[str, int]:
     if not table.is_file():
         return starts
     for _, cells in tsv_rows(table, table.name):
-        at_ms = _time(cells.get("acq_time", ""))
+        at_ms = _time(cells.get("acq_time", ""), zone)
         parts = cells.get("filename", "").rpartition("/")[2].partition(".")[0].split("_")
         entities = dict(part.split("-", 1) for part in parts if "-" in part)
         name = f"{entities.get('task', '')} {entities.get('run', '')}"
@@ -221,10 +224,10 @@ def _scans(root: Node, place: Place) -> dict[str, int]:
     return starts
 
 
-def _time(text: str) -> int | None:
+def _time(text: str, zone: tzinfo) -> int | None:
     """Return UTC milliseconds; ``None`` for no time, or one that was moved for anonymity."""
     try:
-        return time_ms(text, UTC) if text else None
+        return time_ms(text, zone) if text else None
     except ReadingError:
         return None
 
@@ -252,17 +255,20 @@ class BidsSource:
         path: the folder or zip.
         root: the data set in it.
         first_ms: when the first session of which the data set tells no time began.
+        zone: time zone of times without one; ``None``: UTC.
 
     Raises:
         DataFileError: it cannot be read, or tells no times.
     """
 
-    def __init__(self, path: Path, root: Node, first_ms: int | None = None) -> None:
+    def __init__(
+        self, path: Path, root: Node, first_ms: int | None = None, zone: tzinfo | None = None
+    ) -> None:
         self.name = path.name
         self._root = root
         self._files = list(bids_files.data_files(root))
         self._is_ours = _is_ours(bids_files.read_json(root / bids_files.DESCRIPTION))
-        self._places = place_sessions(root, self._files, first_ms)
+        self._places = place_sessions(root, self._files, first_ms, zone or UTC)
         self._codes = self._read_codes()
         self._overlapping = 0
         # Tables of a place of their own; all others lie below ``beh`` under their own name.

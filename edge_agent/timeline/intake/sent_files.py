@@ -59,8 +59,8 @@ class StudyChoices:
         purpose, setting: of sessions for which the files say none.
         join_recorded: whether what was recorded here in the time of a session belongs to it.
         first_ms: start of the first session of a data set without times, UTC milliseconds.
-        zone: name of the time zone of times without one, such as Europe/Berlin; empty: such times
-            are refused.
+        zone: name of the time zone of times without one, such as Europe/Berlin; empty: none is
+            given.
     """
 
     prefix: str = ""

@@ -396,7 +396,8 @@ def opened_study(
     Args:
         path: the folder or zip.
         first_ms: when the first session of a data set that tells no times began.
-        zone: time zone of times without one, in tables; ``None``: such times are refused.
+        zone: time zone of times without one; ``None``: in tables such times are refused, in a BIDS
+            data set they are in UTC.
 
     Raises:
         DataFileError: it cannot be read, is neither, or tells no times; or ``first_ms`` is given
@@ -407,4 +408,4 @@ def opened_study(
         if first_ms is not None:
             raise DataFileError(TIMES_ARE_TOLD)
         return TidySource(path, zone)
-    return BidsSource(path, root, first_ms)
+    return BidsSource(path, root, first_ms, zone)

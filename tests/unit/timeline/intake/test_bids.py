@@ -228,6 +228,18 @@ def test_times_are_kept_and_those_that_were_moved_are_not(here: Here, tmp_path: 
         here.take(told, *STATED, *STARTING)
 
 
+def test_times_without_a_zone_are_read_in_the_one_that_is_named(here: Here, tmp_path: Path) -> None:
+    files = foreign()
+    table = "session_id\tacq_time\nses-a\t2026-03-01T10:00:00\nses-b\t2026-03-02T10:00:00Z\n"
+    files["sub-01/sub-01_sessions.tsv"] = table
+    zone = ("--timezone", "Europe/Berlin")
+    assert here.take(write_dataset(tmp_path / "films", files), *STATED, *STARTING, *zone)[
+        "imported"
+    ]
+    starts = here.stored("SELECT started FROM session WHERE participant = 1 ORDER BY started")
+    assert starts == [(1_772_355_600_000,), (1_772_445_600_000,)]
+
+
 def test_runs_follow_one_another_and_events_that_overlap_are_reported(
     here: Here, tmp_path: Path
 ) -> None:
