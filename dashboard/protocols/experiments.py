@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
 
+from edge_agent.core.brought_files import UNBOUNDED
 from edge_agent.core.errors import AffectEdgeError
 from edge_agent.core.texts import N_
 
@@ -31,8 +32,6 @@ _CHUNK = 256 * 1024
 FILE_NAME = re.compile(r"[^\x00-\x1f\x7f/\\]{1,120}")
 """A name of a file or folder that no system takes for a path."""
 _ENCRYPTED = 0x1
-_METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
-"""How files may be packed: of others a piece unpacks to any size, whatever the file says."""
 UNREADABLE = (
     zipfile.BadZipFile,
     RuntimeError,
@@ -181,7 +180,7 @@ def check_files(entries: Sequence[zipfile.ZipInfo], most_files: int, most_bytes:
             reason = N_("{entry!r} in it leads out of its folder; pack it without")
         elif entry.flag_bits & _ENCRYPTED:
             reason = N_("{entry!r} in it has a password; pack it without")
-        elif entry.compress_type not in _METHODS:
+        elif entry.compress_type in UNBOUNDED:
             reason = N_("{entry!r} in it is packed in a rare way; pack it again as a ZIP file")
         elif entry.filename in names:
             reason = N_("{entry!r} is in it twice; pack it again")

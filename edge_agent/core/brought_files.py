@@ -25,6 +25,8 @@ _UNPACKED_BYTES = 2 * 2**30
 _UNPACKED_FILES = 1_000
 _TABLES = (".csv", ".tsv", ".txt")
 _ENCRYPTED = 0x1
+UNBOUNDED = frozenset({zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA})
+"""Methods of packing of which a piece unpacks in memory to any size, whatever the archive says."""
 HEAD_BYTES = 4096
 _LEAVES = re.compile(r"[/\\]|[a-z]:|(.*[/\\])?\.\.([/\\]|$)", re.IGNORECASE | re.DOTALL)
 _TABLE = N_("Then name its columns with --map.")
@@ -90,8 +92,8 @@ def checked_members(
     """Return the files of an archive, without its folders, sorted by name.
 
     Raises:
-        DataFileError: one is encrypted, or its name leads out of the archive's folder; or they are
-            too many, or too large when unpacked.
+        DataFileError: one is encrypted, needs any memory, or its name leads out of the archive's
+            folder; or they are too many, or too large when unpacked.
     """
     files = [info for info in archive.infolist() if info.filename[-1:] not in {"", "/"}]
     # The sizes are those in the archive's directory; zipfile stops at them when it unpacks.
@@ -104,6 +106,10 @@ def checked_members(
         if info.flag_bits & _ENCRYPTED:
             raise DataFileError(
                 f"{name}: {info.filename!r} is encrypted. Unpack it with its password first."
+            )
+        if info.compress_type in UNBOUNDED:
+            raise DataFileError(
+                f"{name}: {info.filename!r} is packed in a rare way. Unpack it, and pack it anew."
             )
         if _LEAVES.match(info.filename):
             raise DataFileError(

@@ -49,6 +49,14 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(archive: Path, name: str
         tables_in(archive).__enter__()
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_files_of_which_a_piece_unpacks_to_any_size_are_refused(archive: Path, method: int) -> None:
+    with zipfile.ZipFile(archive, "w", method) as made:
+        made.writestr("t.csv", b"a")
+    with pytest.raises(DataFileError, match=r"'t\.csv' is packed in a rare way"):
+        tables_in(archive).__enter__()
+
+
 def test_bombs_and_locked_and_empty_archives_are_refused(
     archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
