@@ -107,7 +107,7 @@ def test_damaged_file_in_a_zip_file_ends_with_a_sentence(tmp_path: Path) -> None
         b"".join(read_file(place, "index.html")[1])
 
 
-def _damaged(files: Mapping[str, bytes], name: str) -> bytes:
+def _damaged(files: Mapping[str | zipfile.ZipInfo, bytes], name: str) -> bytes:
     """Return a ZIP file in which the content of one file is damaged."""
     sound = packed(files)
     begin = sound.index(name.encode()) + len(name)
