@@ -1,4 +1,4 @@
-"""What a strap with a kept electrocardiogram costs the agent.
+"""Cost of a strap with a kept electrocardiogram for the agent.
 
     python -m benchmarks.instruments [--json] [--seconds N]
 

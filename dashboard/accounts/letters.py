@@ -90,7 +90,7 @@ class Addressed:
 
     @property
     def is_unknown(self) -> bool:
-        """Whether an attempt has begun whose outcome is unknown."""
+        """Tell whether an attempt has begun whose outcome is unknown."""
         return self.tries > 0 and not self.error
 
     def is_due(self, until: date, now_ms: int) -> bool:

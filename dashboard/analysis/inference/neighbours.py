@@ -1,5 +1,5 @@
-"""What the difference of a comparison comes to under the neighbouring choices that could have been
-declared: windows and lags, or settling times, each with every source. It describes; no p.
+"""Differences of a comparison under the neighbouring choices that could have been declared: windows
+and lags, or settling times, each with every source. They are described; no p.
 
 Pure.
 """

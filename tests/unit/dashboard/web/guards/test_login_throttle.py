@@ -1,4 +1,4 @@
-"""What an attempt to log in passes: counted per address and account, and never for nothing."""
+"""Attempts to log in: counted per address and account, and never for nothing."""
 
 from __future__ import annotations
 
