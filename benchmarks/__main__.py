@@ -15,7 +15,6 @@ a table of their own. They judge this machine if it has none, and else the figur
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -39,14 +38,7 @@ SHORT = (
 def run(name: str) -> dict[str, float]:
     """Run one benchmark in a process of its own and return its figures."""
     command = [sys.executable, "-m", BENCHMARKS[name], "--json"]
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=HERE.parent,
-        env={"OPENBLAS_NUM_THREADS": "1", **os.environ},  # as `affect-edge` sets it
-    )
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=HERE.parent)
     if done.returncode != 0:
         raise SystemExit(f"benchmark {name} failed:\n{done.stderr.strip()}")
     for line in done.stderr.splitlines():

@@ -1,0 +1,7 @@
+"""What this machine does, beside the bars."""
+
+import os
+
+# As `affect-edge` sets it; each benchmark loads NumPy after this. By two threads, work on small
+# matrices takes up to three times the processor time, and other programs change the figure.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
