@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,20 +62,10 @@ def with_step(text: str, place: int, values: Mapping[str, Any]) -> str:
 
 def with_new_step(text: str, place: int, values: Mapping[str, Any]) -> str:
     """Return a text with one more step, before the step of a place or behind the last."""
-    import tomlkit
-
     parts = _parts(text)
-    document = tomlkit.document()
-    table = tomlkit.table()
-    for key, value in values.items():
-        if value is not None:
-            table[key] = _toml_value(value)
-    steps = tomlkit.aot()
-    steps.append(table)
-    document[_STEP] = steps
     places = _step_places(parts)
     at = places[place] if place < len(places) else (places[-1] + 1 if places else len(parts))
-    parts.insert(at, _Part(_STEP, f"\n{tomlkit.dumps(document).strip()}\n"))
+    _insert(parts, at, [values])
 
     def change(content: dict[str, Any]) -> None:
         table: dict[str, Any] = {}
@@ -83,6 +73,60 @@ def with_new_step(text: str, place: int, values: Mapping[str, Any]) -> str:
         content.setdefault(_STEP, []).insert(place, table)
 
     return _join_parts(text, parts, change)
+
+
+def with_copies(text: str, copies: Mapping[int, Sequence[int]]) -> str:
+    """Return a text with copies of steps.
+
+    A copy has the values of its step without its comments, which speak of that step, and the block
+    of the step that it stands behind. Names stay: answers to one question have one name.
+
+    Args:
+        text: of a valid file.
+        copies: places of the steps to copy, by the place of the step that they come behind.
+    """
+    parts = _parts(text)
+    places = _step_places(parts)
+    steps = _steps_of(text)
+    new = {
+        behind: [_values_in(steps[place], steps[behind].get("block")) for place in copies[behind]]
+        # From the end, so that what comes before keeps its place.
+        for behind in sorted(copies, reverse=True)
+    }
+    for behind, added in new.items():
+        at = (places[behind] if behind < len(places) else len(parts)) + 1
+        _insert(parts, at, added)
+
+    def change(content: dict[str, Any]) -> None:
+        for behind, added in new.items():
+            content[_STEP][behind + 1 : behind + 1] = added
+
+    return _join_parts(text, parts, change)
+
+
+def behind_each_stimulus(text: str, chosen: Sequence[int]) -> dict[int, list[int]]:
+    """Return the copies that give each stimulus the chosen steps that it does not have yet.
+
+    They come behind the stimulus and the blood pressure that is taken of it. A stimulus has the
+    steps up to the next one; practice gets none.
+
+    Raises:
+        ProtocolError: every stimulus has them.
+    """
+    steps = _steps_of(text)
+    stimuli = [at for at, step in enumerate(steps) if step.get("kind") == "stimulus"]
+    copies: dict[int, list[int]] = {}
+    for at, end in zip(stimuli, [*stimuli[1:], len(steps)], strict=True):
+        has = [_values_in(step, None) for step in steps[at:end]]
+        missing = [place for place in chosen if _values_in(steps[place], None) not in has]
+        if missing and not steps[at].get("practice"):
+            behind = at
+            while behind + 1 < end and steps[behind + 1].get("kind") == "pressure":
+                behind += 1
+            copies[behind] = missing
+    if not copies:
+        raise ProtocolError(N_("Every stimulus has these steps already."))
+    return copies
 
 
 def without_step(text: str, place: int) -> str:
@@ -136,6 +180,40 @@ def _parts(text: str) -> list[_Part]:
         else:
             parts[-1][1].append(line)
     return [_Part(name, "".join(lines)) for name, lines in parts]
+
+
+def _steps_of(text: str) -> list[dict[str, Any]]:
+    steps: list[dict[str, Any]] = tomllib.loads(text).get(_STEP, [])
+    return steps
+
+
+def _values_in(step: Mapping[str, Any], block: str | None) -> dict[str, Any]:
+    """Return the values of a step in a block, or in none."""
+    values = {key: value for key, value in step.items() if key != "block"}
+    return values if block is None else values | {"block": block}
+
+
+def _insert(parts: list[_Part], at: int, steps: Sequence[Mapping[str, Any]]) -> None:
+    """Put steps of these values among the parts, an empty line between one and the next."""
+    written = "\n".join(_toml_of(values) for values in steps)
+    above = "" if parts[at - 1].text.endswith("\n\n") else "\n"
+    below = "\n" if at < len(parts) else ""
+    parts.insert(at, _Part(_STEP, above + written + below))
+
+
+def _toml_of(values: Mapping[str, Any]) -> str:
+    """Return a step as a file has it."""
+    import tomlkit
+
+    document = tomlkit.document()
+    table = tomlkit.table()
+    for key, value in values.items():
+        if value is not None:
+            table[key] = _toml_value(value)
+    steps = tomlkit.aot()
+    steps.append(table)
+    document[_STEP] = steps
+    return f"{tomlkit.dumps(document).strip()}\n"
 
 
 def _step_places(parts: list[_Part]) -> list[int]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
@@ -24,7 +24,7 @@ from dashboard.accounts.roles import MAY, Permission
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of
 from dashboard.protocols import controls, editing
-from dashboard.protocols.file import Order, ProtocolError, StudyProtocol, load_protocol
+from dashboard.protocols.file import MOST_STEPS, Order, ProtocolError, StudyProtocol, load_protocol
 from dashboard.protocols.library import Origin, sha256_of
 from dashboard.protocols.manikins import figures
 from dashboard.protocols.media import MediaKind, endings, find_media, media_type
@@ -115,6 +115,14 @@ class ChosenStep(SentForm):
 
     place: StepPlace
     target: StepPlace = 0
+    was: Was
+
+
+class CopiedSteps(SentForm):
+    """Steps by their places, from 0, and the step that their copies come behind."""
+
+    step: list[StepPlace] = Field([], max_length=MOST_STEPS)
+    behind: Literal["stimuli"] | StepPlace
     was: Was
 
 
@@ -295,6 +303,27 @@ def move_step(
         return editing.moved_step(text, _check_place(text, form.place), target)
 
     return _edit(services, account.name, name, form.was, move, f"#step-{form.target + 1}")
+
+
+@changing.post(
+    f"{OF_ONE}/repeat", include_in_schema=False, dependencies=[form_of(OF_ONE, CopiedSteps)]
+)
+def copy_steps(
+    services: ServicesDep, account: AccountDep, name: str, form: Annotated[CopiedSteps, Form()]
+) -> Response:
+    """Copy steps behind another step, or behind each stimulus that does not have them."""
+    if not form.step:
+        raise ProtocolError(N_("Tick the steps to copy."))
+
+    def copy(text: str) -> tuple[str, str]:
+        chosen = [_check_place(text, place) for place in sorted(set(form.step))]
+        if form.behind == "stimuli":
+            copies = editing.behind_each_stimulus(text, chosen)
+        else:
+            copies = {_check_place(text, form.behind): chosen}
+        return editing.with_copies(text, copies), f"#step-{min(copies) + 2}"
+
+    return _edit(services, account.name, name, form.was, copy)
 
 
 @changing.post(f"{OF_ONE}/drop", include_in_schema=False, dependencies=[form_of(OF_ONE)])
@@ -500,13 +529,25 @@ def _edit(
     actor: str,
     name: str,
     was: str,
-    change: Callable[[str], str],
+    change: Callable[[str], str | tuple[str, str]],
     anchor: str = "",
 ) -> Response:
-    """Change the text of a protocol, and lead back to its steps."""
+    """Change the text of a protocol, and lead back to a place of its page.
+
+    Args:
+        services: of the dashboard.
+        actor: who changes it.
+        name: of the protocol.
+        was: SHA-256 of the file that the change was made of.
+        change: returns the new text, or the text and the place that is led back to.
+        anchor: that place, where ``change`` names none.
+    """
     library = services.options.library
     text = library.own_file(name).read_text(encoding="utf-8-sig").replace("\r\n", "\n")
-    library.save(name, change(text), was)
+    changed = change(text)
+    if isinstance(changed, tuple):
+        changed, anchor = changed
+    library.save(name, changed, was)
     return _lead_back(services, actor, name, anchor)
 
 

@@ -78,6 +78,103 @@ def test_step_is_added_behind_the_last_and_removed_again() -> None:
     assert _steps(editing.without_step(text, 0)) == ["two", "rest"]
 
 
+FILMS = """title = "Films"
+
+[[step]]
+kind = "baseline"
+
+# The first film.
+[[step]]
+kind = "stimulus"
+label = "one"
+video = "one.mp4"
+block = "a"
+
+[[step]]
+kind = "pressure"
+block = "a"
+
+# Ours.
+[[step]]
+kind = "slider"   # 0 to 100
+name = "tension"
+ask = "How tense?"
+low = "not"
+high = "very"
+block = "a"
+
+[[step]]
+kind = "free_text"
+name = "why"
+ask = "Why?\\nReally?"
+block = "a"
+
+# The second film.
+[[step]]
+kind = "stimulus"
+label = "two"
+video = "two.mp4"
+block = "b"
+
+[[step]]
+kind = "pressure"
+block = "b"
+
+[[step]]
+kind = "stimulus"
+label = "try"
+video = "try.mp4"
+practice = true
+
+[[step]]
+kind = "stimulus"
+label = "three"
+video = "three.mp4"
+"""
+
+
+def _named(text: str) -> list[str]:
+    steps = tomllib.loads(text)["step"]
+    return [step.get("label", step.get("name", step["kind"])) for step in steps]
+
+
+def test_copy_stands_where_it_is_asked_with_the_block_before_it() -> None:
+    text = editing.with_copies(FILMS, {8: [3, 4], 3: [3]})
+    assert _named(text) == [
+        *("baseline", "one", "pressure", "tension", "tension", "why", "two", "pressure", "try"),
+        *("three", "tension", "why"),
+    ]
+    steps = tomllib.loads(text)["step"]
+    assert [steps[at].get("block") for at in (4, 10, 11)] == ["a", None, None]
+    assert steps[11] == {"kind": "free_text", "name": "why", "ask": "Why?\nReally?"}
+    # What was there keeps its lines and comments.
+    for place in (11, 10, 4):
+        text = editing.without_step(text, place)
+    assert text.rstrip() == FILMS.rstrip()
+
+
+def test_copies_behind_each_stimulus_leave_the_pressure_with_it() -> None:
+    copies = editing.behind_each_stimulus(FILMS, [3, 4])
+    assert copies == {6: [3, 4], 8: [3, 4]}
+    text = editing.with_copies(FILMS, copies)
+    assert _named(text)[5:] == [
+        *("two", "pressure", "tension", "why", "try", "three", "tension", "why")
+    ]
+    assert [step.get("block") for step in tomllib.loads(text)["step"]][5:9] == ["b"] * 4
+
+
+def test_stimulus_that_has_a_step_gets_no_second_copy_of_it() -> None:
+    partly = editing.with_copies(FILMS, {6: [4]})
+    assert editing.behind_each_stimulus(partly, [3, 4]) == {6: [3], 9: [3, 4]}
+    whole = editing.with_copies(FILMS, editing.behind_each_stimulus(FILMS, [3, 4]))
+    with pytest.raises(ProtocolError, match="Every stimulus has"):
+        editing.behind_each_stimulus(whole, [3, 4])
+
+
+def test_stimulus_is_not_copied_behind_itself() -> None:
+    assert editing.behind_each_stimulus(FILMS, [1]) == {6: [1], 8: [1]}
+
+
 def test_only_step_cannot_be_removed() -> None:
     with pytest.raises(ProtocolError, match="A protocol needs a step"):
         editing.without_step('title = "A"\n[[step]]\nkind = "rest"\n', 0)

@@ -141,6 +141,74 @@ def test_steps_are_moved_changed_and_removed(ada: TestClient) -> None:
     assert (refused.status_code, "needs a step" in refused.text) == (400, True)
 
 
+THREE_FILMS = (
+    FILM
+    + """[[step]]
+kind = "stimulus"
+label = "calm"
+picture = "b.png"
+seconds = 3
+[[step]]
+kind = "stimulus"
+label = "fear"
+picture = "b.png"
+seconds = 3
+"""
+)
+
+
+def _kinds(client: TestClient, address: str) -> list[str]:
+    return re.findall(r'<li id="step-\d+" data-kind="(\w+)"', client.get(address).text)
+
+
+def _three_films(client: TestClient) -> str:
+    files = _zip(film_toml=THREE_FILMS, b_png=PNG)
+    answer = client.post("/api/v1/protocols/upload?file=film.zip", content=files)
+    return f"/protocols/{answer.json()['name']}"
+
+
+def test_step_is_copied_behind_itself_by_its_button(ada: TestClient) -> None:
+    address = _brought(ada)
+    page = ada.get(address).text
+    assert 'aria-label="Copy step 2"' in page
+    form = {"step": "1", "behind": "1", "was": _was(ada, address)}
+    copied = ada.post(f"{address}/repeat", data=form)
+    assert (copied.status_code, copied.headers["location"]) == (303, f"{address}#step-3")
+    assert _kinds(ada, address) == ["stimulus", "report", "report"]
+    stale = ada.post(f"{address}/repeat", data=form)
+    assert "Somebody has changed this protocol" in stale.text
+    for gone in ({"step": "9"}, {"behind": "9"}):
+        refused = ada.post(f"{address}/repeat", data=form | gone | {"was": _was(ada, address)})
+        assert "There is no such step any more" in refused.text
+
+
+def test_ratings_are_put_behind_each_film_by_one_form(ada: TestClient) -> None:
+    address = _three_films(ada)
+    slider = {"name": "tension", "ask": "How tense?", "low": "not", "high": "very"}
+    ada.post(f"{address}/add?kind=slider", data=slider | {"was": _was(ada, address)})
+    move = {"place": "4", "target": "2", "was": _was(ada, address)}
+    ada.post(f"{address}/move", data=move)
+    ticks = r'<input type="checkbox" form="copies" name="step" value="(\d)"'
+    assert re.findall(ticks, ada.get(address).text) == [*"01234"]
+    form = {"step": ["1", "2"], "behind": "stimuli", "was": _was(ada, address)}
+    copied = ada.post(f"{address}/repeat", data=form)
+    assert copied.headers["location"] == f"{address}#step-5"
+    assert _kinds(ada, address) == ["stimulus", "report", "slider"] * 3
+    again = ada.post(f"{address}/repeat", data=form | {"was": _was(ada, address)})
+    assert again.status_code == 400
+    assert "Every stimulus has these steps already" in again.text
+    ticked = re.findall(rf"{ticks}[^>]* checked", again.text)
+    assert ticked == ["1", "2"], "what was ticked stays ticked"
+
+
+def test_copy_without_a_ticked_step_says_to_tick_one(ada: TestClient) -> None:
+    address = _three_films(ada)
+    form = {"behind": "stimuli", "was": _was(ada, address)}
+    refused = ada.post(f"{address}/repeat", data=form)
+    assert refused.status_code == 400
+    assert "Tick the steps to copy" in refused.text
+
+
 def test_step_that_is_wrong_is_shown_again_with_what_was_typed(ada: TestClient) -> None:
     address = _brought(ada)
     form = {"label": "joy", "seconds": "0", "picture": "b.png", "was": _was(ada, address)}
