@@ -1,8 +1,9 @@
 """The description of exported files: every column with type, unit and meaning.
 
-``docs/data.md`` repeats the columns for people. ``datapackage.json`` tells them to programs, by the
-Data Package standard (frictionlessdata.io). The codebook of a bundle is one page that prints well;
-it is made from the same schemas and the registry of vitals, so that nothing is written twice.
+``datapackage.json`` tells the columns to programs, by the Data Package standard
+(frictionlessdata.io). The codebook of a bundle is one page that prints well; it is made from the
+same schemas and the registry of vitals, so that nothing is written twice. ``docs/codebook.html`` is
+the codebook of every table.
 """
 
 from __future__ import annotations
@@ -210,7 +211,12 @@ REJECTED_FRAMES = (
     *_WHERE,
     _whole("track", "Number of the face, as in expression.csv"),
     _INTERVAL,
-    _text("reason", "Why the face could not be read in these frames", allowed=tuple(RejectReason)),
+    _text(
+        "reason",
+        "Why the face could not be read in these frames; where several hold, the first of the "
+        "values",
+        allowed=tuple(RejectReason),
+    ),
     _whole("frames", "Frames that could not be read for this reason; they are in no mean"),
     _PRIMARY,
     _SIMULATED,
@@ -221,7 +227,11 @@ MOVEMENT = (
     *_WHERE,
     _whole("track", "Number of the face, as in expression.csv"),
     _INTERVAL,
-    _whole("frames", "Readings that the means are taken over"),
+    _whole(
+        "frames",
+        "Readings that the means of pose and look are taken over; those of strengths are fewer "
+        "where the head was turned away for a part of the interval",
+    ),
     *(
         _estimate(name, f"Mean strength of {name.replace('_', ' ')}, 0 to 1", "1")
         for name in MOVEMENTS
@@ -283,12 +293,23 @@ GAP = (
     *_times("Start of the gap", "start_"),
     *_times("End of the gap", "end_"),
     _text("source", "What did not speak: camera, recorder, or the source of a vital"),
-    _text("reason", "Why: no_face, stalled, stopped, disconnected, not_written …"),
+    _text(
+        "reason",
+        "Why: no_face (more than 3 s); stalled; stopped (no frame, although the camera had not "
+        "failed); disconnected; not_written (no room on the disk nor in memory); silent (nothing "
+        "for more than 10 s); switched_off (the camera, by somebody); failed (the source died, and "
+        "began again by itself); agent_stopped …",
+    ),
 )
 MARKER = (
     *_time_columns("When it was set"),
     *_IN_SESSION,
-    _text("kind", "What happened", allowed=tuple(MarkerKind)),
+    _text(
+        "kind",
+        "What happened: stimulus_start opens the condition of label until the next stimulus "
+        "marker; from baseline on the participant looks neutral for 20 s",
+        allowed=tuple(MarkerKind),
+    ),
     _text(
         "label",
         "Condition that a stimulus start opens, the text of a note, or neutral for a baseline",
@@ -309,7 +330,12 @@ TRIAL = (
     *_IN_SESSION,
     _whole("turn", "Its place among the screens that the session showed, from 1"),
     _whole("step", "Number of its step in the protocol's file, from 1"),
-    _text("kind", "What was shown: stimulus, likert …; experiment: a value of one of its trials"),
+    _text(
+        "kind",
+        "What was shown: stimulus, instruction, blank, rest, pressure, baseline; valence, arousal, "
+        "emotion; likert, slider, choice, free_text; experiment: a value of one of its trials, "
+        "with the turn of its screen",
+    ),
     _text("condition", "Its condition, else that of the last stimulus before; empty: none"),
     Column("practice", "boolean", "Whether it was practice: it opens no condition"),
     _whole("planned_ms", "How long it was to stand; empty: until an answer or its end", "ms"),
@@ -596,15 +622,30 @@ def codebook(files: Iterable[WrittenFile], created: str) -> str:
         files: those of the export; only tables are described.
         created: when it was made, as text.
     """
-    tables = [file for file in files if file.rows is not None]
+    about = (
+        f"Export of {escape(created)} by Affect Edge {__version__}. A missing value is an empty "
+        "cell in every table; no number and no word stands for one. A text that a spreadsheet "
+        "would take for a formula stands behind an apostrophe."
+    )
+    return _codebook_page([file for file in files if file.rows is not None], about)
+
+
+def codebook_of_all() -> str:
+    """Return the codebook of every table that there is, of no export."""
+    tables = [
+        WrittenFile(name, f"{name}.csv", title, "text/csv", 0, "")
+        for name, title in ({name: TITLES[name] for name in FILES} | COMPUTED_TITLES).items()
+    ]
+    return _codebook_page(tables, "Every table of exports and bundles, with all its columns.")
+
+
+def _codebook_page(tables: Sequence[WrittenFile], about: str) -> str:
     links = "".join(f'<li><a href="#{file.table}">{file.path}</a></li>' for file in tables)
     body = "".join(_table_of(file) for file in tables)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f"<title>Codebook</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>Codebook</h1>\n"
-        f"<p>Export of {escape(created)} by Affect Edge {__version__}. A missing value is an empty "
-        "cell in every table; no number and no word stands for one. A text that a spreadsheet "
-        "would take for a formula stands behind an apostrophe.</p>\n"
+        f"<p>{about}</p>\n"
         f'<nav><ul>{links}<li><a href="#kinds">Kinds of vitals</a></li></ul></nav>\n'
         f"{body}{_kinds()}</body>\n</html>\n"
     )
@@ -621,8 +662,9 @@ def _table_of(file: WrittenFile) -> str:
         for key in schema.get("foreignKeys", ())
     ]
     rows = (_column(field, schema) for field in schema["fields"])
+    number = "" if file.rows is None else f"{file.rows:,} rows. "
     return (
-        f'<h2 id="{file.table}">{file.path}</h2>\n<p>{escape(file.title)}. {file.rows:,} rows. '
+        f'<h2 id="{file.table}">{file.path}</h2>\n<p>{escape(file.title)}. {number}'
         f"{' '.join(keys)}</p>\n{_html_table(_COLUMNS, rows)}"
     )
 

@@ -1,4 +1,4 @@
-"""``docs/data.md`` names every table and column there is, with its type, and no other."""
+"""``docs/data.md`` and the codebook describe every table and column there is, and no other."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import re
 from contextlib import closing
 from pathlib import Path
 
-import pytest
 from sqlite_utils import Database
-from sqlite_utils.db import Column
 
 from edge_agent.core.movements import MOVEMENTS
 from edge_agent.timeline.database.connection import connect
@@ -18,127 +16,97 @@ from edge_agent.timeline.database.schema import NAMES as EXPRESSIONS
 from edge_agent.timeline.export import table_schemas
 from edge_agent.vitals import column_map
 from tests.support.timeline import timeline
-from tools.write_tables import MANY, with_table
+from tools.write_tables import CODEBOOK, with_table
 
 DOCS = Path(__file__).resolve().parents[4] / "docs"
 TEXT = (DOCS / "data.md").read_text(encoding="utf-8")
 IMPORTING = (DOCS / "importing.md").read_text(encoding="utf-8")
 
 
-ROW = re.compile(
-    r"^\| `(\w+)`(?: … `(\w+)`)? \| ([A-Z]+)(?: ([^|]*))? \| ([^|]*) \|$", re.MULTILINE
+TABLES = TEXT.partition("## Tables\n")[2]
+MANY = set(
+    re.findall(
+        r"^\| `(\w+)` \| INTEGER",
+        TABLES.partition("### Columns of many tables\n")[2].partition("\n##")[0],
+        re.MULTILINE,
+    )
 )
 
 
-MANY_HAVE = {
-    column: (column, type_, unit, about)
-    for column, _, type_, unit, about in ROW.findall(
-        TEXT.partition("### Columns of many tables\n")[2].partition("\n##")[0]
-    )
-}
+def named_in(cell: str) -> set[str]:
+    """The columns that a cell names before what it says of them; a run stands for those of all
+    emotions or movements.
+    """
+    found = set()
+    for part in cell.split("; "):
+        for first, last in re.findall(r"`(\w+)`(?: … `(\w+)`)?", part.partition(": ")[0]):
+            names = MOVEMENTS if first == MOVEMENTS[0] else EXPRESSIONS if last else ("",)
+            found |= {first.replace(names[0], name) if last else first for name in names}
+    return found
 
 
-BRIEF = {
-    table: re.findall(r"`(\w+)`(?=[:,;]| and|$)", cell)
-    for table, cell in re.findall(
-        r"^\| `([\w.]+)` \| [^|]+ \| (`[^|]+) \|$",
-        TEXT.partition("## What programs keep for themselves\n")[2],
+DESCRIBED = {
+    table: named_in(cell)
+    for tables, cell in re.findall(
+        r"^\| (`[\w.]+`(?:, `\w+`)*) \| [^|]+ \| (`[^|]+) \|$",
+        TABLES.partition("### Tables of the timeline\n")[2],
         re.MULTILINE,
     )
+    for table in re.findall(r"`([\w.]+)`", tables)
 }
-"""Tables that no export has: their columns stand in one cell."""
+"""Table → the columns that its row names."""
 
 
-def documented(heading: str) -> list[tuple[str, str, str, str]]:
-    """The rows of the table under a heading: column, type, unit, meaning.
-
-    A row may stand for the columns of all emotions or movements, and a table may have those of
-    another, and those that many have.
-    """
-    found = re.search(
-        rf"^### `{re.escape(heading)}`\n(.*?)(?=^##|\Z)", TEXT, re.MULTILINE | re.DOTALL
-    )
-    assert found, f"{heading} is not described"
-    other = re.search(r"^The columns are those of `(\w+)`", found[1], re.MULTILINE)
-    if other:
-        return documented(other[1])
-    rows = []
-    for line in re.findall(rf"^{re.escape(MANY)}(.*)$", found[1], re.MULTILINE):
-        for name in re.findall(r"`(\w+)`", line):
-            _, type_, unit, about = MANY_HAVE["boot" if name.endswith("_boot") else name]
-            rows.append((name, type_, unit, about))
-    for first, last, type_, unit, meaning in ROW.findall(found[1]):
-        names = MOVEMENTS if first == MOVEMENTS[0] else EXPRESSIONS if last else ("",)
-        for name in names:
-            column = first.replace(names[0], name) if last else first
-            about = meaning.replace("EMOTION", name).replace("MOVEMENT", name.replace("_", " "))
-            rows.append((column, type_, unit, about))
-    return rows
+def of_file(table: str) -> set[str]:
+    """The columns that the codebook describes under the same name, if the table is exported."""
+    return {column.name for column in table_schemas.FILES.get(table, ())}
 
 
-def assert_described(heading: str, columns: list[Column]) -> None:
-    if heading in BRIEF:
-        assert {column.name for column in columns} <= set(BRIEF[heading]), heading
-        return
-    described = [(column, type_) for column, type_, _, _ in documented(heading)]
-    assert sorted(described) == sorted((one.name, one.type) for one in columns), heading
+def assert_described(table: str, columns: set[str]) -> None:
+    """Refuse a column that neither page describes, and one that is not there."""
+    exported = table in table_schemas.FILES
+    named = DESCRIBED[table]
+    common = {one for one in columns if one in MANY or one.endswith("_boot")} if exported else set()
+    assert columns - named - of_file(table) - common == set(), table
+    assert named - columns == set(), table
 
 
-def test_data_page_describes_each_table_and_column_with_its_type(tmp_path: Path) -> None:
+def test_each_table_and_column_is_described_once(tmp_path: Path) -> None:
     with closing(connect(timeline(tmp_path), readonly=True)) as connection:
-        tables = [
-            table for table in Database(connection).tables if not table.name.startswith("sqlite_")
-        ]
-        for table in tables:
-            assert_described(table.name, table.columns)
-        names = {table.name for table in tables}
+        tables = {one.name: one for one in Database(connection).tables}
+        found = {name: {column.name for column in one.columns} for name, one in tables.items()}
     with read_dashboard(tmp_path / DATABASE_NAME) as connection:
-        for table in Database(connection).tables:
-            if not table.name.startswith("sqlite_"):
-                heading = f"dashboard.{table.name}"
-                assert_described(heading, table.columns)
-                names.add(heading)
-    headings = set(re.findall(r"^### `([\w.]+)`$", TEXT, re.MULTILINE))
-    assert {one for one in headings if not one.endswith(".csv")} == names - set(BRIEF)
-    assert set(BRIEF) <= names
+        for one in Database(connection).tables:
+            found[f"dashboard.{one.name}"] = {column.name for column in one.columns}
+    found = {name: columns for name, columns in found.items() if "sqlite_" not in name}
+    assert set(DESCRIBED) == set(found)
+    for name, columns in found.items():
+        assert_described(name, columns)
 
 
 def test_data_page_says_what_is_done_with_the_rows_of_each_table() -> None:
-    assert with_table(TEXT) == TEXT, "run: python tools/write_tables.py"
+    assert with_table(TEXT) == TEXT, "run: make write"
 
 
-def test_every_time_in_a_table_has_its_unit(tmp_path: Path) -> None:
-    for heading in re.findall(r"^### `((?:dashboard\.)?\w+)`$", TEXT, re.MULTILINE):
-        for column, _, unit, meaning in documented(heading):
-            assert meaning
-            if column in {
-                "at",
-                "started",
-                "ended",
-                "created",
-                "expires",
-                "since",
-                "given",
-                "withdrawn",
-            }:
-                assert unit == "ms", f"{heading}.{column}"
+def test_published_codebook_is_that_of_the_columns() -> None:
+    text = CODEBOOK.read_text(encoding="utf-8")
+    assert text == table_schemas.codebook_of_all(), "run: make write"
+    for name in (*table_schemas.FILES, *table_schemas.COMPUTED):
+        assert f'<h2 id="{name}">{name}.csv</h2>' in text
 
 
-@pytest.mark.parametrize("name", table_schemas.FILES)
-def test_every_exported_file_is_listed_with_its_columns(name: str) -> None:
-    found = re.search(rf"^\| `{name}\.csv` \| ([^|]*) \|$", TEXT, re.MULTILINE)
-    assert found, name
-    listed = []
-    for first, last in re.findall(r"`(\w+)`(?: … `(\w+)`)?", found[1]):
-        names = MOVEMENTS if first == MOVEMENTS[0] else EXPRESSIONS if last else ("",)
-        listed += [first.replace(names[0], one) if last else first for one in names]
-    assert listed == [column.name for column in table_schemas.FILES[name]]
+def test_every_time_of_an_exported_file_has_its_unit() -> None:
+    for name, columns in table_schemas.FILES.items():
+        for column in columns:
+            assert column.description, name
+            if column.name.endswith(("_ms", "_at")) or column.name == "at":
+                assert column.unit == "ms" or column.type == "datetime", (name, column.name)
 
 
 def test_data_page_describes_each_view(tmp_path: Path) -> None:
     with closing(connect(timeline(tmp_path), readonly=True)) as connection:
         for view in Database(connection).views:
-            assert f"| `{view.name}` |" in TEXT, view.name
+            assert f"`{view.name}`" in TEXT.partition("## Views\n")[2].partition("\n##")[0]
 
 
 def test_importing_page_describes_each_column_of_readings() -> None:
