@@ -57,7 +57,8 @@ def row_of(heads: list[str], cells: list[Token]) -> Row:
     keys = tuple(child.content for child in children if child.type == "code_inline")
     links = [str(child.attrGet("href")) for child in children if child.type == "link_open"]
     files = tuple((ROOT / "docs" / link).resolve() for link in links)
-    return Row(tuple(cell.content for cell in cells), command.content.strip("`"), keys, files)
+    text = re.sub(r"^(?=(?:benchmarks|training) )", "python -m ", command.content.strip("`"))
+    return Row(tuple(cell.content for cell in cells), text, keys, files)
 
 
 ROWS = list(rows())
