@@ -11,21 +11,36 @@ from pathlib import Path
 from edge_agent.mqtt.asyncapi import CHANNELS, COMMANDS, INGEST
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "mqtt.md"
+MOST_CHARACTERS = 170
 _EXAMPLE = re.compile(r"(### `([\w/]+)`.*?```json\n)(.*?)(```)", re.DOTALL)
 """Heading and text before an example, its topic, the example, and what ends it."""
 
 
 def with_examples(text: str) -> str:
-    """Return the page with the present examples; one that says the same keeps its lines."""
+    """Return the page with the present examples."""
     examples = {channel.suffix: channel.example for channel in (*CHANNELS, INGEST, *COMMANDS)}
 
     def renewed(match: re.Match[str]) -> str:
         example = examples.get(match[2])
-        if example is None or json.loads(match[3]) == example:
-            return match[0]
-        return f"{match[1]}{json.dumps(example, indent=2, ensure_ascii=False)}\n{match[4]}"
+        return match[0] if example is None else f"{match[1]}{lines_of(example)}\n{match[4]}"
 
     return _EXAMPLE.sub(renewed, text)
+
+
+def lines_of(value: object, indent: str = "") -> str:
+    """Return JSON with an object or a list in one line, where it fits into one."""
+    line = json.dumps(value, ensure_ascii=False)
+    if len(line) <= MOST_CHARACTERS or not isinstance(value, dict | list):
+        return line
+    inner = f"{indent}  "
+    if isinstance(value, dict):
+        parts = [f"{json.dumps(key)}: {lines_of(one, inner)}" for key, one in value.items()]
+        first, last = "{}"
+    else:
+        parts = [lines_of(one, inner) for one in value]
+        first, last = "[]"
+    joined = f",\n{inner}".join(parts)
+    return f"{first}\n{inner}{joined}\n{indent}{last}"
 
 
 if __name__ == "__main__":
