@@ -27,10 +27,8 @@ TABLE = BundleTable(
         "the [curves](statistics.md#responses) around the starts of the question's stimuli, −5 … "
         "+30 s: mean, ends of the band and people at each time, each person's figures. It has the "
         "question's outcomes (own ratings only where a slider gave them every few seconds), the "
-        "first six tested as one family (p where all sign flips were computed); and always the "
-        "eight probabilities, valence and the movements, described without p unless they are "
-        "among those six. The time labelled with an emotion is there only as an outcome. 36 "
-        "people with 15 stimuli each take 1.0 MB, in the zip 0.2 MB. `analysis.R --responses` "
+        "first six tested as one family; and always the eight probabilities, valence and the "
+        "movements, described without p unless they are among those six. `analysis.R --responses` "
         "computes it again"
     ),
 )
