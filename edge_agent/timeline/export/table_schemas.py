@@ -295,10 +295,9 @@ GAP = (
     _text("source", "What did not speak: camera, recorder, or the source of a vital"),
     _text(
         "reason",
-        "Why: no_face (more than 3 s); stalled; stopped (no frame, although the camera had not "
-        "failed); disconnected; not_written (no room on the disk nor in memory); silent (nothing "
-        "for more than 10 s); switched_off (the camera, by somebody); failed (the source died, and "
-        "began again by itself); agent_stopped …",
+        "Why: no_face (more than 3 s), stalled, stopped (no frame, although the camera had not "
+        "failed), disconnected, not_written (no room), silent (for more than 10 s), switched_off "
+        "(the camera), failed (the source, which began again), agent_stopped …",
     ),
 )
 MARKER = (
