@@ -20,8 +20,6 @@ from edge_agent.core.readings import VitalFlag
 SERVICE = "fb005c80-02e7-f387-1cad-8acd2d8df0c8"
 CONTROL_POINT = "fb005c81-02e7-f387-1cad-8acd2d8df0c8"
 DATA = "fb005c82-02e7-f387-1cad-8acd2d8df0c8"
-ECG_HZ = 130.0
-"""Nominal rate of the electrocardiogram; times are those of the sensor's clock."""
 ERROR_OF_MOVEMENT_S = 0.030
 """Expected error above which Polar names movement or a loose sensor as the cause."""
 START = 0x02

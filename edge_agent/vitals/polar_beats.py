@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.electrocardiogram import EcgStretch
+from edge_agent.core.electrocardiogram import ECG_ERROR_S, ECG_HZ, EcgStretch
 from edge_agent.core.readings import VitalFlag
 from edge_agent.vitals import polar
 from edge_agent.vitals.ecg import BeatDetector
@@ -23,9 +23,6 @@ from edge_agent.vitals.polar import Frame, Interval, Stream
 WAIT_S = 4.0
 """Seconds for which an interval of the service waits: the detector decides after 0.9 s, the frames
 of an electrocardiogram last 0.6 s, and Bluetooth may be late."""
-ECG_ERROR_S = 0.0005
-"""Expected error of an interval from the electrocardiogram, rounded up: 0.3 to 0.4 ms on two public
-recordings at 130 Hz, 1 mV high and with 0 to 20 µV of noise, beside NeuroKit2 at 1,000 Hz."""
 LONGEST_S = 2.4
 """Between two beats that are further apart, one is missing (the longest plausible interval)."""
 KEPT_SAMPLES = 1300
@@ -102,7 +99,7 @@ class EcgKeeper:
         samples = polar.decode_ecg(frame)
         if not samples:
             return []
-        nominal_s = len(samples) / polar.ECG_HZ
+        nominal_s = len(samples) / ECG_HZ
         end_s = self._ended_s + nominal_s if frame.time_s is None else frame.time_s
         late_s = end_s - self._ended_s - nominal_s
         done: list[EcgStretch] = []
@@ -131,14 +128,14 @@ class EcgKeeper:
 
 def _most_late_s(nominal_s: float) -> float:
     """Return by how much more than nominal a frame lasts at most if no sample is lost before it."""
-    return _RATE_TOLERANCE * nominal_s + 1 / polar.ECG_HZ
+    return _RATE_TOLERANCE * nominal_s + 1 / ECG_HZ
 
 
 class EcgBeats:
     """Makes intervals of the frames of an electrocardiogram."""
 
     def __init__(self) -> None:
-        self._detector = BeatDetector(polar.ECG_HZ)
+        self._detector = BeatDetector(ECG_HZ)
         self._clock = SensorClock()
         self._last_s: float | None = None
         self._beat: tuple[float, bool] | None = None
@@ -164,8 +161,8 @@ class EcgBeats:
 
     def _times(self, frame: Frame, count: int) -> list[float]:
         """Return the times of the samples; begin anew if some are missing before them."""
-        nominal_s = count / polar.ECG_HZ
-        last_s, step_s = self._last_s, 1 / polar.ECG_HZ
+        nominal_s = count / ECG_HZ
+        last_s, step_s = self._last_s, 1 / ECG_HZ
         if frame.time_s is None:
             end_s = (last_s or 0.0) + nominal_s
         else:
@@ -175,7 +172,7 @@ class EcgBeats:
                 self._detector.begin_anew()
                 self._beat = None
                 if lasted_s < 0:  # the sensor's clock was set back
-                    self._detector, self._clock = BeatDetector(polar.ECG_HZ), SensorClock()
+                    self._detector, self._clock = BeatDetector(ECG_HZ), SensorClock()
             elif last_s is not None:
                 step_s = lasted_s / count
         return [end_s - step_s * left for left in range(count - 1, -1, -1)]

@@ -27,6 +27,7 @@ from edge_agent.core.instruments import method_of
 from edge_agent.core.measures import MEASURES, table_of
 from edge_agent.core.texts import N_
 from edge_agent.timeline.export import table_schemas
+from edge_agent.timeline.export.beats import beats_in_words
 from edge_agent.timeline.export.files import write_blocks
 from edge_agent.timeline.export.format import Audience, Computed, FileFormat
 from edge_agent.timeline.export.preregistration_files import preregistration_files
@@ -149,11 +150,12 @@ class _Bundle:
             member.write(description(self._files, self._source.chosen.participant).encode())
 
     def _method(self) -> str:
-        """Return what was stated of the instruments, and the method of the analysis."""
+        """Return what is known of the instruments, and the method of the analysis."""
         rows = self._source.rows("session")
         stated = Counter(str(row["instruments"]) for row in rows if row["instruments"])
         analysis = self._source.appliance.tables.get(METHOD_OF_ANALYSIS, "").rstrip()
-        paragraphs = [*instruments_in_words(stated), *([analysis] if analysis else [])]
+        of_devices = [*instruments_in_words(stated), *beats_in_words(self._source).values()]
+        paragraphs = [*of_devices, *([analysis] if analysis else [])]
         return "\n\n".join(paragraphs) + "\n" if paragraphs else ""
 
     def _text(self, path: str, title: str, text: str, rows: int | None = None) -> None:

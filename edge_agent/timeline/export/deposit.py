@@ -248,11 +248,12 @@ class _Crate:
             "description": "The appliance that recorded, by its name in the settings",
         }
         for place, sensor in enumerate(self._facts.sensors, start=1):
+            beats = self._facts.beats.get(sensor.source, "")
             yield {
                 "@id": f"#sensor-{place}",
                 "@type": "Product",
                 "name": sensor.source,
-                "description": sensor.described,
+                "description": ". ".join(filter(None, [sensor.described, beats])),
             }
         for place, (text, sessions) in enumerate(self._facts.instruments.items(), start=1):
             yield {

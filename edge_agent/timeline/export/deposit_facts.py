@@ -18,6 +18,7 @@ from edge_agent.core.clock import iso_utc
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.schema import SPANS
 from edge_agent.timeline.export.appliance import Appliance
+from edge_agent.timeline.export.beats import beats_in_words
 from edge_agent.timeline.export.bundle import METHOD_OF_ANALYSIS, count_text, instruments_in_words
 from edge_agent.timeline.export.preregistration_files import frozen_in
 from edge_agent.timeline.export.rows import Row, Span, whole
@@ -127,6 +128,7 @@ class Facts:
         consents: version of the consent → participants who agreed to it.
         plans: the preregistrations, the oldest first; none in the copy of one participant.
         instruments: what was stated of the instruments → sessions of which it was.
+        beats: Bluetooth sensor → what found its beats, as a paragraph.
     """
 
     participants: int
@@ -137,6 +139,7 @@ class Facts:
     consents: Mapping[str, int] = field(default_factory=dict)
     plans: tuple[Plan, ...] = ()
     instruments: Mapping[str, int] = field(default_factory=dict)
+    beats: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_facts(source: ExportSource) -> Facts:
@@ -159,6 +162,7 @@ def read_facts(source: ExportSource) -> Facts:
         consents=dict(sorted(consents.items())),
         plans=tuple(_plans(source)),
         instruments=Counter(str(row["instruments"]) for row in sessions if row["instruments"]),
+        beats=beats_in_words(source),
     )
 
 
@@ -256,6 +260,7 @@ def _recording(facts: Facts, appliance: Appliance) -> Iterator[str]:
     for sensor in facts.sensors:
         yield f"The source {sensor.source} measured: {sensor.described}."
     yield from instruments_in_words(facts.instruments)
+    yield from facts.beats.values()
     for model in facts.models:
         yield (
             f"{model.described}: {model.name} {model.version}, SHA-256 of its file {model.sha256}."

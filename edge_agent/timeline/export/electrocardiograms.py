@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from edge_agent.core.electrocardiogram import unpack
+from edge_agent.core.electrocardiogram import ECG_HZ, unpack
 from edge_agent.core.process import Later
 from edge_agent.timeline.export.source import ExportSource
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 else:
     np = Later("numpy")
 
-HZ = 130
-"""Samples a second of the exported signal: what a Polar H10 sends."""
+HZ = ECG_HZ
+"""Samples a second of the exported signal: what the sensor sends."""
 LARGEST_UV = 32_767
 """Largest value of a signal of 16 bits, in steps of 1 µV."""
 _JOINT_MS = 20.0

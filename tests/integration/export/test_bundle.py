@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from edge_agent.core.errors import StoreError
+from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.export.appliance import Appliance
 from edge_agent.timeline.export.bundle import BUNDLE
@@ -20,6 +21,7 @@ from edge_agent.timeline.export.table_schemas import COMPUTED, FILES
 from edge_agent.timeline.study.preregistrations import freeze
 from edge_agent.timeline.upkeep.erasure import erase_participant
 from edge_agent.vision.models.card import known_cards
+from edge_agent.vitals.ecg import BAND_HZ
 from tests.support.exports.full_study import PLAN, full_study
 from tests.support.timeline import START_MS, query, session_row, timeline
 
@@ -29,10 +31,10 @@ def path(tmp_path: Path) -> Path:
     return full_study(tmp_path / "data")
 
 
-def unpacked(path: Path, **about: Any) -> Path:
-    """Export everything of a database; return the folder of the unpacked bundle."""
+def unpacked(path: Path, choice: Choice | None = None, **about: Any) -> Path:
+    """Export what is chosen of a database; return the folder of the unpacked bundle."""
     folder = path.parent.parent
-    (file,) = BUNDLE.export(path, folder / "all.zip", None, Appliance(**about))
+    (file,) = BUNDLE.export(path, folder / "all.zip", choice, Appliance(**about))
     with zipfile.ZipFile(file) as archive:
         archive.extractall(folder / "unpacked")
     return folder / "unpacked"
@@ -135,6 +137,53 @@ def test_method_of_a_bundle_has_the_instruments_and_the_analysis(tmp_path: Path)
         "Stated of 2 sessions when it began or was added: Skin conductance by Shimmer3: site of "
         "the electrodes left hand; gel or paste 0.5 % NaCl.\n\nThe unit is one participant.\n"
     )
+
+
+def test_method_of_a_bundle_names_what_found_the_beats(tmp_path: Path) -> None:
+    def interval(at: float, source: str, error: float | None, **more: Any) -> dict[str, Any]:
+        kind = VitalKind.RR_INTERVAL
+        return {"at": at, "kind": kind, "source": source, "value": 0.8, "error": error, **more}
+
+    strap, armband, plain = (
+        "ble:A0:9E:1A:00:00:01",
+        "ble:A0:9E:1A:00:00:02",
+        "ble:00:22:D0:00:00:03",
+    )
+    stated = "heart_detector: one of my own"
+    made = timeline(
+        tmp_path / "data",
+        session=[{**session_row(0, 99), "instruments": stated}],
+        vital=[
+            *(interval(at, strap, 0.0005) for at in range(1, 8)),
+            interval(8, strap, None),
+            *(interval(at, armband, 0.01) for at in range(11, 14)),
+            interval(14, armband, 0.0),
+            *(interval(at, plain, None) for at in (21, 22)),
+            *(interval(at, "kubios", None) for at in (31, 32)),
+            # outside the session that is exported
+            *(interval(at, "ble:FF:FF:FF:FF:FF:FF", 0.0005) for at in (120, 121)),
+        ],
+    )
+    method = unpacked(made, Choice((1,)), tables={}) / "method.txt"
+    first, *found = method.read_text().rstrip("\n").split("\n\n")
+    assert first.startswith("Stated of 1 session") and first.endswith("settings one of my own.")
+    low, high = BAND_HZ
+    of_ecg = (
+        "between R waves that Affect Edge found in the electrocardiogram of a chest strap (Polar's "
+        "measurement protocol, 130 Hz); detector: two moving averages of the squared signal after "
+        f"a band-pass of {low:g} to {high:g} Hz (Elgendi, Jonkman & De Boer 2010, Frequency bands "
+        "effects on QRS detection, BIOSIGNALS, 428-431), each beat at the top of a parabola "
+        "through the largest samples"
+    )
+    unknown = "its detector and sampling rate are not recorded"
+    of_service = f"as the sensor sent them over the Heart Rate Service of Bluetooth; {unknown}"
+    of_pulse = "between pulses that an optical armband found itself and sent with the error of each"
+    of_pulse += f" (PPI of Polar's measurement protocol); {unknown}"
+    assert found == [
+        f"RR intervals of {plain}. 2 intervals {of_service}.",
+        f"RR intervals of {strap}. 7 intervals {of_ecg}. 1 interval {of_service}.",
+        f"RR intervals of {armband}. 4 intervals {of_pulse}.",
+    ]
 
 
 def test_a_plan_that_is_damaged_ends_no_export(path: Path) -> None:

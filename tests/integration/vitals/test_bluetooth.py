@@ -19,6 +19,7 @@ from edge_agent.appliance.doctor import diagnose
 from edge_agent.appliance.findings import Finding, Verdict
 from edge_agent.config.data import RecorderOptions
 from edge_agent.config.loading import load_settings
+from edge_agent.core.electrocardiogram import ECG_ERROR_S
 from edge_agent.core.errors import VitalsError, VitalsReason
 from edge_agent.core.vitals import SensorKind, SensorState
 from edge_agent.timeline.write.recorder import Recorder
@@ -30,7 +31,6 @@ from edge_agent.vitals.gatt import (
     SPOT_CHECK_MEASUREMENT,
     TEMPERATURE_MEASUREMENT,
 )
-from edge_agent.vitals.polar_beats import ECG_ERROR_S
 from edge_agent.vitals.sensor import (
     BluetoothVitals,
     Sensor,

@@ -162,6 +162,23 @@ def test_method_names_the_sensor_that_each_rate_holds_for(tmp_path: Path) -> Non
     assert text.endswith("## Analysis The unit is one participant.")
 
 
+def test_deposit_names_the_detector_of_a_strap_and_its_sensor(tmp_path: Path) -> None:
+    database = timeline(
+        tmp_path,
+        vital=[
+            {"at": at, "kind": "rr_interval", "source": "ble:strap", "value": 0.8, "error": 0.0005}
+            for at in range(1, 8)
+        ],
+        session=[session_row(0, 80)],
+    )
+    out = deposited(database, tmp_path / "out")
+    text = " ".join((out / "METHOD.md").read_text().split())
+    found = "RR intervals of ble:strap. 7 intervals between R waves that Affect Edge found in the "
+    assert found in text and "(Elgendi, Jonkman & De Boer 2010" in text
+    described = graph_of(out)["#sensor-1"]["description"]
+    assert described.startswith(f"RR interval, 7 readings. {found}")
+
+
 def test_deposit_of_one_person_or_of_nobody_known_says_so(study: Path, tmp_path: Path) -> None:
     own = deposited(study, tmp_path / "own", Choice((1,), participant="P01"))
     graph = graph_of(own)
