@@ -20,6 +20,10 @@ from functools import partial
 from typing import NamedTuple
 
 MMHG_IN_KPA = 7.500_617
+_HELD_S = 5.0
+"""For how long a reading stands for an even rate, where no later one comes."""
+_LATE_S = 1.0
+"""By how much later than its window a count may come: a window ends with a frame after it."""
 _MICRO = ("u", "\u00b5", "\u03bc")  # two signs look like µ: the micro sign and the Greek letter
 # Spanish counts pulsaciones and latidos, Chinese and Japanese 次, 回 and 拍.
 _SPELLINGS = dict.fromkeys(
@@ -129,6 +133,7 @@ class VitalSpec:
             sends only when somebody measures.
         per_second: readings a second that are kept of a stream or a file with more samples: their
             means.
+        window_s: seconds before its time of which a reading is the count; 0: it is of its instant.
         lag_s: seconds by which it usually follows an expression.
         settling_s: seconds at the start of a stimulus in which it still depends on the time before:
             the time that the body, or the instrument, needs to respond.
@@ -175,6 +180,7 @@ class VitalSpec:
     unit_choices: tuple[str, ...] = ()
     stream: bool = False
     per_second: int = 1
+    window_s: float = 0.0
     bound: float | None = None
     tested_by_default: bool = False
     option: AnalysisOption | None = None
@@ -203,6 +209,13 @@ class VitalSpec:
     def short_name(self) -> str:
         """The short name, such as for a chart."""
         return self.short or self.name_in_text
+
+    @property
+    def held_s(self) -> float:
+        """Seconds for which a reading is the value of the samples that follow it, in a recording
+        at an even rate: of a count until the next one.
+        """
+        return self.window_s + _LATE_S if self.window_s else _HELD_S
 
     @property
     def tested(self) -> bool:
@@ -565,6 +578,7 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         possible=(0.0, 600.0),
         units=_PER_MINUTE,
         headers=r"(eye ?)?blink(s|ing)?( rate| per min(ute)?)",
+        window_s=10.0,
         lag_s=0.0,  # a count is the sum of its own seconds
         settling_s=10.0,  # the window of a count that began before the stimulus
         bound=3.0,  # no standard: a fifth of the rate at rest

@@ -17,7 +17,7 @@ from edge_agent.vitals.lids import Blink, Lids
 from edge_agent.vitals.sources import Sink
 
 SOURCE = "camera_blinks"
-WINDOW_S = 10.0
+WINDOW_S = VitalKind.BLINK_RATE.spec.window_s
 """Seconds of one count. Windows do not overlap, so that the mean of their rates is the rate of
 their time."""
 LEAST_SHARE = 0.8

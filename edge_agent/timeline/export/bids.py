@@ -97,8 +97,6 @@ COLUMNS = (
     ),
     Column("label", "string", "Label or text of the marker, or reason"),
 )
-HELD_S = 5
-"""For how long a reading is the value of the samples that follow it."""
 _STEP_MS = 1000
 _HOW = (
     "Resampled: the newest reading of this source at each second, for at most {held} s; n/a "
@@ -325,9 +323,8 @@ class Resampled:
             self._next_ms = self._next_ms + _STEP_MS
 
     def _sample(self, channel: Channel) -> str:
-        # Older than any sample can reach back, as if nothing had been measured.
-        at_ms, value = self._newest.get(channel, (-1000 * HELD_S, 0.0))
-        if self._next_ms - at_ms >= 1000 * HELD_S:
+        at_ms, value = self._newest.get(channel, (-math.inf, 0.0))
+        if self._next_ms - at_ms >= 1000 * channel.kind.spec.held_s:
             return NOT_AVAILABLE
         return _cell(value)
 
@@ -345,7 +342,7 @@ def write_resampled(path: Path, channels: Sequence[Channel], start_ms: int) -> I
 
 def _sidecar(channels: Sequence[Channel]) -> dict[str, Any]:
     names = column_names(channels)
-    how = _HOW.format(held=HELD_S, flags=", ".join(sorted(UNUSABLE)))
+    flags = ", ".join(sorted(UNUSABLE))
     content: dict[str, Any] = {
         "TaskName": TASK,
         "PhysioType": "generic",
@@ -354,6 +351,7 @@ def _sidecar(channels: Sequence[Channel]) -> dict[str, Any]:
         "Columns": [*names, TIMESTAMP],
     }
     for name, channel in zip(names, channels, strict=True):
+        how = _HOW.format(held=f"{channel.kind.spec.held_s:g}", flags=flags)
         content[name] = {
             "Description": f"{channel.kind.spec.label}. {how}",
             "Units": channel.kind.unit,

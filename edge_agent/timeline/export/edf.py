@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 else:
     np = Later("numpy")
 
-HELD_S = 5.0
-"""For how long a reading is the value of the samples that follow it."""
 NO_VALUE = 0.0
 _SAMPLES_PER_S: dict[Measure, int] = {VitalKind.RR_INTERVAL: 4}
 """A tachogram has four: Task Force 1996, Circulation 93:1043-1065. Other levels have one."""
@@ -83,13 +81,14 @@ class Signal:
         return self.kind.spec.plausible[0] if isinstance(self.kind, MovementKind) else 0.0
 
     def sample(self, seconds: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Return the newest reading at each sample, for at most ``HELD_S``, or 0, and whether there
-        is one.
+        """Return the newest reading at each sample, as long as its kind is held, or 0, and whether
+        there is one.
         """
         grid = np.arange(seconds * self.rate) / self.rate
         times = np.asarray(self.times)
         places = np.searchsorted(times, grid, side="right") - 1
-        is_known = (places >= 0) & (grid - times[np.maximum(places, 0)] < HELD_S)
+        age_s = grid - times[np.maximum(places, 0)]
+        is_known = (places >= 0) & (age_s < self.kind.spec.held_s)
         newest = np.asarray(self.values)[np.maximum(places, 0)]
         return np.where(is_known, newest, NO_VALUE), is_known
 
@@ -131,7 +130,7 @@ def edf_signals(signals: Sequence[Signal], seconds: int) -> list[Any]:
             transducer_type=ascii_text(signal.source, 80),
             physical_dimension=ascii_text(signal.kind.unit, 8),
             physical_range=(signal.bottom, signal.top),
-            prefiltering=f"newest reading, at most {HELD_S:.0f} s old; 0: none",
+            prefiltering=f"newest reading, at most {signal.kind.spec.held_s:g} s old; 0: none",
         )
         for label, signal in zip(labels_of(signals), signals, strict=True)
     ]

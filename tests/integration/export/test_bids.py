@@ -202,6 +202,25 @@ def test_readings_stand_as_they_were_measured_and_resampled_beside_it(dataset: P
     assert other == ["n/a"] * 4 + ["70.5"] * 5, "held for five seconds, not for ever"
 
 
+def test_bids_count_of_ten_seconds_stands_until_the_next(tmp_path: Path) -> None:
+    counts = [
+        reading(10.05 * n - 0.07, 6.0 * n, VitalKind.BLINK_RATE, "camera_blinks") for n in (1, 2, 3)
+    ]
+    rates = [reading(at, 60.0) for at in (10.5, 20.5, 30.5, 50.0)]
+    timeline(tmp_path, session=[session_row(0, 60)], vital=[*counts, *rates])
+    format_named("bids").export(tmp_path / "affect-edge.db", tmp_path / "out")
+    physio = tmp_path / "out" / "sub-P01/ses-1/beh/sub-P01_ses-1_task-affect"
+    physio = physio.with_name(f"{physio.name}_recording-resampled_physio.tsv.gz")
+    blinks, heart, _ = zip(*packed(physio), strict=True)
+    # 10 to 20, 21 to 30, and from 31 on for ten seconds and one sample
+    held = ["n/a"] * 10 + ["6.0"] * 11 + ["12.0"] * 10 + ["18.0"] * 11 + ["n/a"] * 9
+    assert list(blinks) == held
+    assert heart.count("60.0") == 16, "an instant is held for five seconds"
+    about = told(physio.with_name(physio.name.replace(".tsv.gz", ".json")))
+    assert "for at most 11 s" in about["blink_rate"]["Description"]
+    assert "for at most 5 s" in about["heart_rate"]["Description"]
+
+
 def packed(path: Path) -> list[list[str]]:
     with gzip.open(path, "rt") as file:
         return [line.rstrip("\n").split("\t") for line in file]

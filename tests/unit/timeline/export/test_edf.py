@@ -176,6 +176,20 @@ def test_edf_movements_of_the_primary_face_are_signals(tmp_path: Path) -> None:
     assert told == [(0.0, 1.0), (15.0, 15.0)], "said once for all of them"
 
 
+def test_edf_count_of_ten_seconds_stands_until_the_next(tmp_path: Path) -> None:
+    # A window ends with the first frame after its ten seconds.
+    counts = [
+        reading(10.05 * n - 0.07, 6.0 * n, VitalKind.BLINK_RATE, "camera_blinks") for n in (1, 2, 3)
+    ]
+    made = timeline(tmp_path / "data", session=[session_row(0, 60)], vital=counts)
+    file = edfio.read_edf(_written(made, tmp_path / "edf"))
+    (rate,) = file.signals
+    # 10 to 20, 21 to 30, and from 31 on for ten seconds and one sample
+    held = [*[0] * 10, *[6] * 11, *[12] * 10, *[18] * 11, *[0] * 18]
+    assert rate.data == pytest.approx(np.array(held, float), abs=0.002)
+    assert "at most 11 s old" in rate.prefiltering
+
+
 def test_edf_movements_of_another_program_name_it_as_transducer(tmp_path: Path) -> None:
     other = movement_row(12, source="OpenFace", unread="pucker", smile=0.5)
     made = timeline(tmp_path / "data", session=[session_row(10, 40)], movement=[other])
