@@ -21,7 +21,7 @@ from edge_agent.core import clock
 from edge_agent.core.bounds import DASHBOARD
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError, StudyError
-from edge_agent.core.study import Marker, MarkerKind, NewSession, Session
+from edge_agent.core.study import OF_PROTOCOL, Marker, MarkerKind, NewSession, Session
 from edge_agent.core.texts import N_
 from edge_agent.timeline.gate.commands import Commands
 from edge_agent.timeline.study.protocol_runs import (
@@ -201,7 +201,7 @@ class ProtocolRunner:
         if saved.state is RunState.RUNNING:
             # At the last moment that was written down: nobody
             # knows when after it the dashboard ended.
-            markers = [Marker(saved.saved, MarkerKind.NOTE, f"protocol: {RESTARTED}")]
+            markers = [Marker(saved.saved, MarkerKind.NOTE, f"{OF_PROTOCOL}{RESTARTED}")]
             condition = screens[saved.step].condition if saved.step < len(screens) else None
             if condition is not None:
                 # In front: the condition ends before the note that says why.

@@ -16,7 +16,7 @@ from dashboard.protocols.steps import Screen, ScreenKind
 from dashboard.protocols.texts import FELT, Scale
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
-from edge_agent.core.study import LABEL_LENGTH, Marker, MarkerKind
+from edge_agent.core.study import LABEL_LENGTH, OF_PROTOCOL, Marker, MarkerKind
 from edge_agent.core.texts import N_, Message
 from edge_agent.timeline.database.schema import POINTS
 from edge_agent.timeline.study.protocol_runs import (
@@ -626,7 +626,7 @@ class ProtocolState:
             self._add_marker(at, MarkerKind.STIMULUS_END, screen.condition)
 
     def _add_note(self, at: Instant, text: str) -> None:
-        self._add_marker(at, MarkerKind.NOTE, f"protocol: {text}"[:LABEL_LENGTH])
+        self._add_marker(at, MarkerKind.NOTE, f"{OF_PROTOCOL}{text}"[:LABEL_LENGTH])
 
     def _add_marker(self, at: Instant, kind: MarkerKind, label: str) -> None:
         self.pending.markers.append(Marker(at, kind, label))

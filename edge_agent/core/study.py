@@ -47,6 +47,9 @@ DECLARED_FROM = "afterwards: "
 """Begins the label of a declared marker from which on, up to the next ``DECLARED_UNTIL``, unknown
 faces count as the participant's; the reason follows."""
 DECLARED_UNTIL = "afterwards, until here"
+OF_PROTOCOL = "protocol: "
+"""Begins the label of a note that a protocol sets about its own course: no event that people or
+programs marked."""
 BASELINE_S = 20.0
 """Length of a calibration, seconds from its marker."""
 AGE_BAND = "age_band"

@@ -23,13 +23,26 @@ from typing import IO, Any
 from edge_agent import __version__
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.readings import UNUSABLE
-from edge_agent.core.study import AGE_BAND, AGE_BANDS, MEDICATION, SEX, SEXES, MarkerKind
+from edge_agent.core.study import (
+    AGE_BAND,
+    AGE_BANDS,
+    MEDICATION,
+    OF_PROTOCOL,
+    SEX,
+    SEXES,
+    MarkerKind,
+)
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import AnalysisOption, VitalKind
 from edge_agent.timeline.database.tables import PRUNED, RECORDED, TIMELINE, Owner
 from edge_agent.timeline.export import bids_physioevents as physioevents
 from edge_agent.timeline.export.appliance import DepositFacts
-from edge_agent.timeline.export.bids_physioevents import TIMESTAMP, PhysioEvent, PhysioEvents
+from edge_agent.timeline.export.bids_physioevents import (
+    PROTOCOL,
+    TIMESTAMP,
+    PhysioEvent,
+    PhysioEvents,
+)
 from edge_agent.timeline.export.column import Column
 from edge_agent.timeline.export.electrocardiograms import (
     HZ,
@@ -92,8 +105,9 @@ COLUMNS = (
         "marker",
         "string",
         f"What was marked; {LEFT_OUT}: a stretch that the analysis leaves out, with its reason; "
-        f"{SHIFTED}: the participant's own neutral shifts labels and smoothed probabilities",
-        allowed=(*MarkerKind, LEFT_OUT, SHIFTED),
+        f"{SHIFTED}: the participant's own neutral shifts labels and smoothed probabilities; "
+        f"{PROTOCOL}: what a protocol noted of its own course",
+        allowed=(*MarkerKind, LEFT_OUT, SHIFTED, PROTOCOL),
     ),
     Column("label", "string", "Label or text of the marker, or reason"),
 )
@@ -716,8 +730,14 @@ def _line(table: str, row: Row, session: _Session) -> str:
     return "\t".join(times) + "\t" + tsv_line(rest)
 
 
+def _kind_of(event: Event) -> str:
+    """Return the kind under which an event stands: what a protocol noted is nobody's note."""
+    is_own = event.marker == MarkerKind.NOTE and event.label.startswith(OF_PROTOCOL)
+    return PROTOCOL if is_own else event.marker
+
+
 def _physio_event(event: Event) -> PhysioEvent:
-    return PhysioEvent(event.at_ms, event.lasted_ms, event.marker, event.label)
+    return PhysioEvent(event.at_ms, event.lasted_ms, _kind_of(event), event.label)
 
 
 def _event(event: Event, start_ms: int) -> str:
@@ -725,7 +745,7 @@ def _event(event: Event, start_ms: int) -> str:
     is_stimulus = event.marker is MarkerKind.STIMULUS_START
     lasted = NOT_AVAILABLE if event.lasted_ms is None else seconds(event.lasted_ms)
     times = f"{seconds(event.at_ms - start_ms)}\t{lasted}\t"
-    return times + tsv_line([event.label if is_stimulus else None, event.marker, event.label])
+    return times + tsv_line([event.label if is_stimulus else None, _kind_of(event), event.label])
 
 
 def _heads(columns: Iterable[Column]) -> str:

@@ -30,11 +30,14 @@ SKIN_RESPONSES = "skin_response.csv"
 """Name among the tables of an appliance: the responses of skin conductance that were found."""
 BEAT = "beat"
 SKIN_RESPONSE = "skin_response"
+PROTOCOL = "protocol"
+"""The kind of a marker that a protocol noted of its own course."""
 _MARKER = "A marker, which stands in the events of the session, too"
 _KINDS: Mapping[str, str] = {
     BEAT: "The end of an interval between two beats, as the sensor measured it",
     SKIN_RESPONSE: "A response of skin conductance, from its beginning to its peak",
     **{kind.value: _MARKER for kind in MarkerKind},
+    PROTOCOL: "What a protocol noted of its own course, which stands in the events, too",
 }
 COLUMNS = (
     Column(

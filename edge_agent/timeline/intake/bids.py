@@ -31,7 +31,7 @@ from edge_agent.timeline.export.bids import (
     PROGRAM,
     SHIFTED,
 )
-from edge_agent.timeline.export.bids_physioevents import TIMESTAMP
+from edge_agent.timeline.export.bids_physioevents import PROTOCOL, TIMESTAMP
 from edge_agent.timeline.export.rows import strip_guard
 from edge_agent.timeline.export.table_schemas import FILES
 from edge_agent.timeline.intake import bids_files
@@ -439,6 +439,8 @@ class BidsSource:
             kind, label = _marker(cells)
             if not label or (self._is_ours and kind in {LEFT_OUT, SHIFTED}):
                 continue
+            if self._is_ours and kind == PROTOCOL:
+                kind = MarkerKind.NOTE.value
             onset = number(cells, "onset", file, line)
             at_ms = placed.zero_ms + round(1000 * onset)
             # Lines of several files count on, so that equal times keep the order of the files.

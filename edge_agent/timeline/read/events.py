@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from edge_agent.core.study import Session
+from edge_agent.core.study import OF_PROTOCOL, Session
 from edge_agent.timeline.database.schema import SPANS
 from edge_agent.timeline.read.measured import FOREVER_MS
 from edge_agent.timeline.study.exclusions import outside_stretches
@@ -19,7 +19,9 @@ from edge_agent.timeline.study.own_neutral import untested_stretches
 _MARKERS = f"""{SPANS}
     SELECT session, at, label FROM span
     JOIN marker ON session = number AND at >= first AND at < last
-    WHERE kind = ? ORDER BY session, at, id"""
+    WHERE kind = ?
+        AND (kind <> 'note' OR substr(label, 1, {len(OF_PROTOCOL)}) <> '{OF_PROTOCOL}')
+    ORDER BY session, at, id"""
 _REPORTS = f"""{SPANS}
     SELECT session, at, value FROM span
     JOIN self_report ON session = number AND at >= first AND at < last
@@ -55,7 +57,7 @@ def select_events(
     connection: sqlite3.Connection, sessions: Iterable[Session], kind: EventKind
 ) -> list[Event]:
     """Return the events of a kind in sessions, in order of session and time, but those in a stretch
-    that is left out.
+    that is left out, and what a protocol notes of its own course.
     """
     stretches = untested_stretches(connection)
     spans = [

@@ -167,6 +167,22 @@ def test_a_stimulus_lasts_a_note_is_an_instant_and_a_gap_is_cut(dataset: Path) -
     assert not (dataset / f"{BEH}_acq-gap_beh.tsv").exists()
 
 
+def test_bids_note_of_a_protocol_is_no_note(tmp_path: Path) -> None:
+    said = ("protocol: begins", "experiment: cue")
+    notes = [{"at": n + 1, "kind": "note", "label": label} for n, label in enumerate(said)]
+    beat = reading(1.5, 0.8, VitalKind.RR_INTERVAL)
+    timeline(tmp_path, session=[session_row(0, 9)], marker=notes, vital=[beat])
+    format_named("bids").export(tmp_path / "affect-edge.db", tmp_path / "out")
+    stem = tmp_path / "out" / BEH
+    events = table(stem.with_name(f"{stem.name}_events.tsv"))
+    assert [(one["trial_type"], one["marker"], one["label"]) for one in events] == [
+        ("n/a", "protocol", "protocol: begins"),
+        ("n/a", "note", "experiment: cue"),
+    ]
+    beats = packed(stem.with_name(f"{stem.name}_recording-resampled_physioevents.tsv.gz"))
+    assert [line[2] for line in beats] == ["protocol", "beat", "note"]
+
+
 def test_bids_calibrated_session_says_from_when_labels_are_shifted(dataset: Path) -> None:
     later = TWICE.replace("ses-1", "ses-2")
     events = table(dataset / f"{later}_events.tsv")

@@ -88,6 +88,19 @@ def test_events_of_reports_have_the_emotion_as_label(tmp_path: Path) -> None:
     assert (told.session, second_of(told.at_ms), told.label) == (1, 22, "anger")
 
 
+def test_events_of_notes_are_without_those_of_a_protocol(tmp_path: Path) -> None:
+    path = two_sessions(tmp_path)
+    labels = ("protocol: begins", "experiment: cue", "protocol", "coughed", "protocol: skipped x")
+    notes = [
+        {"session": 1, "at": 40 + n, "kind": "note", "label": label}
+        for n, label in enumerate(labels)
+    ]
+    timeline(path, marker=notes)
+    reader = Reader(path)
+    told = reader.events(reader.session_list(), EventKind.NOTE)
+    assert [one.label for one in told] == ["experiment: cue", "protocol", "coughed"]
+
+
 @pytest.mark.parametrize(
     ("simulated", "told", "sample"),
     [

@@ -47,6 +47,7 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Path:
         session=[session_row(start, start + 20, *conditions, **about)],
         marker=[
             {"at": start + 4, "kind": "note", "label": "-coughed"},
+            {"at": start + 4, "kind": "note", "label": "protocol: begins"},
             {"at": start + 5, "kind": "baseline", "label": "neutral"},
         ],
         exclusion=[
