@@ -31,11 +31,12 @@ from dashboard.questions.responses.answer import (
     ResponsesModel,
     ResponsesQuery,
     ResponseTestModel,
+    SkinEventModel,
     TooNearModel,
     UnreadVitalModel,
     WindowTestModel,
 )
-from dashboard.questions.responses.skin import figure_of, skin_responses
+from dashboard.questions.responses.skin import figure_of, skin_events, skin_responses
 from dashboard.statistics import MINIMUM
 from dashboard.statistics.responses import (
     LEAST_PEOPLE,
@@ -206,6 +207,43 @@ def read_responses(
         )
 
     return answer_of_sample(query, reader.session_list(), answer, _is_answered)
+
+
+def read_skin_events(
+    reader: Reader, query: ResponsesQuery
+) -> tuple[tuple[EventKind, SkinEventModel], ...]:
+    """Read the skin's responses to the starts of the question's stimuli and to all notes.
+
+    Notes are what programs and people mark that is neither start nor end of a stimulus, so the
+    markers of an experiment are among them.
+
+    Raises:
+        StatisticsError: a session is asked for that does not exist.
+        StoreError: the database cannot be read.
+    """
+    query = query.preferring(())
+    labels = {same_label(one) for one in query.event}
+
+    def answer(
+        _sample: Sample, sessions: Sequence[Session]
+    ) -> tuple[tuple[EventKind, SkinEventModel], ...]:
+        timed, _ = with_own_times(sessions)
+        starts = reader.events(timed, EventKind.STIMULUS_START)
+        events = {
+            EventKind.STIMULUS_START: starts,
+            EventKind.NOTE: reader.events(timed, EventKind.NOTE),
+        }
+        holding = {one.session for own in events.values() for one in own}
+        of_these = [one for one in timed if one.id in holding]
+        recorded = find_skin_courses(reader, of_these, query.prefer_source)
+        rows = skin_events(recorded, {one.id: one for one in timed}, events, query)
+        return tuple(
+            (kind, row)
+            for kind, row in rows
+            if kind is EventKind.NOTE or not labels or same_label(row.event) in labels
+        )
+
+    return answer_of_sample(query, reader.session_list(), answer, bool)
 
 
 def _is_answered(model: ResponsesModel) -> bool:

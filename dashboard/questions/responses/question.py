@@ -102,18 +102,21 @@ def session_curves(inquiry: Inquiry) -> SessionCurves:
 
 def part(inquiry: Inquiry, readings: Mapping[str, Any]) -> BundlePart:
     """Return ``responses.csv``, the curves around the starts of the stimuli that are compared, the
-    pictures of those that are tested, and the skin's responses to each start.
+    pictures of those that are tested, and the skin's responses to each start and each note.
     """
+    from dashboard.questions.responses.computing import read_skin_events
+
     tested, *others = _beside(inquiry.query, readings)
     first = read(Inquiry(inquiry.sites, tested, span=inquiry.span))
     reader = reader_of(inquiry.sites, inquiry.span, count_unknown=inquiry.query.count_unknown)
     rest = (read(Inquiry(inquiry.sites, query, span=inquiry.span)) for query in others)
-    of_skin = read(Inquiry(inquiry.sites, _of_skin(inquiry.query, readings), span=inquiry.span))
+    with reader.at_one_moment():
+        of_skin = read_skin_events(reader, _of_skin(inquiry.query, readings))
     return BundlePart(
         responses_csv(itertools.chain((first,), rest)),
         charts_of(first),
         figure_source(reader, basis(reader, first)),
-        {SKIN_TABLE.name: skin_csv(of_skin.skin)},
+        {SKIN_TABLE.name: skin_csv(of_skin)},
     )
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean, stdev
 
 import numpy as np
@@ -34,7 +34,7 @@ from dashboard.statistics.samples import TooShortError
 from dashboard.statistics.skin import Responses, TooSlowError
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
-from edge_agent.timeline.read.events import Event
+from edge_agent.timeline.read.events import Event, EventKind
 from edge_agent.timeline.read.observed import SkinConductance
 
 FROM_S = 1.0
@@ -58,6 +58,34 @@ class _Trial:
     rise_s: float | None
 
 
+@dataclass(slots=True)
+class _Courses:
+    """The recordings of skin conductance.
+
+    Attributes:
+        responses: of each in which there could be some, with its session.
+        measured: sessions with a recording.
+        too_slow: recordings with too few samples a second.
+        too_short: those without a time that is long enough.
+    """
+
+    responses: list[tuple[int, Responses]] = field(default_factory=list)
+    measured: set[int] = field(default_factory=set)
+    too_slow: int = 0
+    too_short: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Trials:
+    """The events of one kind: those that count, and by label how many others are near another one
+    or were not measured.
+    """
+
+    counted: list[_Trial] = field(default_factory=list)
+    overlapping: Counter[str] = field(default_factory=Counter)
+    unmeasured: Counter[str] = field(default_factory=Counter)
+
+
 def skin_responses(
     recorded: Iterable[SkinConductance],
     sessions: Mapping[int, Session],
@@ -74,50 +102,12 @@ def skin_responses(
         labels: which are shown, in their order.
         query: least amplitude, scale, and the doubts that count all the same.
     """
-    of_session: defaultdict[int, list[Event]] = defaultdict(list)
-    for event in events:
-        of_session[event.session].append(event)
-    trials: list[_Trial] = []
-    overlapping, unmeasured = Counter[str](), Counter[str]()
-    too_slow = too_short = 0
-    without = {event.session for event in events}
-    for one in recorded:
-        without.discard(one.session)
-        try:
-            responses = Course(one, query.counted, query.scr_threshold).responses
-        except TooSlowError:
-            too_slow += 1
-            continue
-        except TooShortError:
-            too_short += 1
-            continue
-        own = of_session[one.session]
-        for event, is_alone in zip(own, _are_alone(own), strict=True):
-            at_s = event.at_ms / 1000
-            if not is_alone:
-                overlapping[same_label(event.label)] += 1
-            elif not any(
-                first <= at_s and at_s + MEASURED_S <= last for first, last in responses.spans
-            ):
-                unmeasured[same_label(event.label)] += 1
-            else:
-                trials.append(_trial(event, responses))
-    unmeasured.update(same_label(one.label) for one in events if one.session in without)
+    courses = _find_courses(recorded, query)
+    trials = _find_trials(courses.responses, events)
+    without = {event.session for event in events} - courses.measured
+    trials.unmeasured.update(same_label(one.label) for one in events if one.session in without)
     shown = {same_label(label): label for label in labels}
-    sizes = _sizes_on(trials, query.scr_scale)
-    rows = [
-        SkinEventModel(
-            participant=sessions[trial.event.session].participant,
-            session=trial.event.session,
-            event=shown.get(same_label(trial.event.label), trial.event.label),
-            at_s=(trial.event.at_ms - sessions[trial.event.session].start_ms) / 1000,
-            latency_s=trial.latency_s,
-            rise_s=trial.rise_s,
-            amplitude_us=trial.amplitude,
-            scaled=size,
-        )
-        for trial, size in zip(trials, sizes, strict=True)
-    ]
+    rows = _rows(trials.counted, sessions, shown, query.scr_scale)
     people = {one.participant for one in rows}
     responded = {one.participant for one in rows if one.amplitude_us}
     return SkinResponsesModel(
@@ -130,18 +120,105 @@ def skin_responses(
         labels=tuple(
             _of_label(label, [one for one in rows if one.event == label]).model_copy(
                 update={
-                    "overlapping": overlapping[same_label(label)],
-                    "unmeasured": unmeasured[same_label(label)],
+                    "overlapping": trials.overlapping[same_label(label)],
+                    "unmeasured": trials.unmeasured[same_label(label)],
                 }
             )
             for label in labels
         ),
         people=len(people),
         non_responders=tuple(sorted(people - responded)),
-        too_slow=too_slow,
-        too_short=too_short,
+        too_slow=courses.too_slow,
+        too_short=courses.too_short,
         events=tuple(one for one in rows if one.event in labels),
     )
+
+
+def skin_events(
+    recorded: Iterable[SkinConductance],
+    sessions: Mapping[int, Session],
+    events: Mapping[EventKind, Sequence[Event]],
+    query: ResponsesQuery,
+) -> tuple[tuple[EventKind, SkinEventModel], ...]:
+    """Return each event of several kinds with the skin's response to it, by session and time.
+
+    Events hide those of their own kind alone, so that a kind has the same rows without the others.
+
+    Args:
+        recorded: skin conductance of each whole session, by one source.
+        sessions: by number.
+        events: of each kind, in order of session and time.
+        query: least amplitude, and the doubts that count all the same.
+    """
+    courses = _find_courses(recorded, query)
+    rows: list[tuple[EventKind, SkinEventModel]] = []
+    for kind, own in events.items():
+        names: dict[str, str] = {}
+        for event in own:
+            names.setdefault(same_label(event.label), event.label.strip())
+        trials = _find_trials(courses.responses, own).counted
+        rows += ((kind, row) for row in _rows(trials, sessions, names, query.scr_scale))
+    return tuple(sorted(rows, key=lambda one: (one[1].session, one[1].at_s)))
+
+
+def _find_courses(recorded: Iterable[SkinConductance], query: ResponsesQuery) -> _Courses:
+    courses = _Courses()
+    for one in recorded:
+        courses.measured.add(one.session)
+        try:
+            responses = Course(one, query.counted, query.scr_threshold).responses
+        except TooSlowError:
+            courses.too_slow += 1
+        except TooShortError:
+            courses.too_short += 1
+        else:
+            courses.responses.append((one.session, responses))
+    return courses
+
+
+def _find_trials(courses: Iterable[tuple[int, Responses]], events: Sequence[Event]) -> _Trials:
+    """Return the events of one kind with the responses to them, and how many have none for what is
+    around them.
+    """
+    of_session: defaultdict[int, list[Event]] = defaultdict(list)
+    for event in events:
+        of_session[event.session].append(event)
+    trials = _Trials()
+    for session, responses in courses:
+        own = of_session[session]
+        for event, is_alone in zip(own, _are_alone(own), strict=True):
+            at_s = event.at_ms / 1000
+            if not is_alone:
+                trials.overlapping[same_label(event.label)] += 1
+            elif not any(
+                first <= at_s and at_s + MEASURED_S <= last for first, last in responses.spans
+            ):
+                trials.unmeasured[same_label(event.label)] += 1
+            else:
+                trials.counted.append(_trial(event, responses))
+    return trials
+
+
+def _rows(
+    trials: Sequence[_Trial],
+    sessions: Mapping[int, Session],
+    names: Mapping[str, str],
+    scale: SkinScale,
+) -> list[SkinEventModel]:
+    """Return events as rows; ``names``: how the label of several spellings is written."""
+    return [
+        SkinEventModel(
+            participant=sessions[trial.event.session].participant,
+            session=trial.event.session,
+            event=names.get(same_label(trial.event.label), trial.event.label),
+            at_s=(trial.event.at_ms - sessions[trial.event.session].start_ms) / 1000,
+            latency_s=trial.latency_s,
+            rise_s=trial.rise_s,
+            amplitude_us=trial.amplitude,
+            scaled=size,
+        )
+        for trial, size in zip(trials, _sizes_on(trials, scale), strict=True)
+    ]
 
 
 def _unit(scale: SkinScale) -> str:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 from dashboard.analysis.rendering.numbers import macros_of
 from dashboard.languages.figures import thousands
 from dashboard.languages.names import state_name
-from dashboard.questions.responses.answer import SkinResponsesModel
+from dashboard.questions.responses.answer import SkinEventModel, SkinResponsesModel
 from dashboard.questions.responses.figures import FiguresTable, figure_text
 from dashboard.questions.responses.table import SKIN_TABLE
 from edge_agent.timeline.export.rows import guard_formula
+from edge_agent.timeline.read.events import EventKind
 
 _MACROS = macros_of(Path(__file__).parent)
 
@@ -47,14 +49,14 @@ def skin_table(model: SkinResponsesModel) -> FiguresTable:
     )
 
 
-def skin_csv(model: SkinResponsesModel | None) -> str:
+def skin_csv(events: Sequence[tuple[EventKind, SkinEventModel]]) -> str:
     """Return each event with the skin's response to it as a table of a bundle; empty without."""
-    if model is None or not model.events:
+    if not events:
         return ""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(column.name for column in SKIN_TABLE.columns)
-    for one in model.events:
+    for kind, one in events:
         writer.writerow(
             (
                 one.session,
@@ -64,6 +66,7 @@ def skin_csv(model: SkinResponsesModel | None) -> str:
                 one.latency_s,
                 one.rise_s,
                 one.amplitude_us,
+                kind.value,
             )
         )
     return file.getvalue()

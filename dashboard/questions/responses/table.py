@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dashboard.questions.tables import OF_SESSION, OF_VITAL, WHOSE, BundleTable
 from edge_agent.timeline.export.column import Column
+from edge_agent.timeline.read.events import EventKind
 
 TABLE = BundleTable(
     name="responses",
@@ -34,25 +35,35 @@ TABLE = BundleTable(
 )
 SKIN_TABLE = BundleTable(
     name="event_skin_responses",
-    title="The skin's response to each start of a stimulus",
+    title="The skin's response to each start of a stimulus and each marker of an experiment",
     columns=(
         OF_SESSION,
         WHOSE,
-        Column("event", "string", "Label of the stimulus"),
-        Column("at_s", "number", "Start of the stimulus, since the session began", "s"),
+        Column("event", "string", "Label of the stimulus, or text of the note"),
+        Column("at_s", "number", "When the event was, since the session began", "s"),
         Column(
             "latency_s",
             "number",
-            "From the start to the beginning of the response, 1 to 4 s; empty: no response",
+            "From the event to the beginning of the response, 1 to 4 s; empty: no response",
             "s",
         ),
         Column("rise_s", "number", "From its beginning to its peak; empty: no response", "s"),
         Column("amplitude", "number", "Height of its peak; 0: no response", "uS"),
+        Column(
+            "kind",
+            "string",
+            "stimulus_start: the start of a stimulus of the question. note: what a program or a "
+            "person marked beside them: trials of an experiment (experiment: …), other texts of "
+            "marker streams and serial lines, notes; not what a protocol notes of its own course. "
+            "Two events of a kind within 4 s have no row",
+            allowed=(EventKind.STIMULUS_START, EventKind.NOTE),
+        ),
     ),
     about=(
-        "the [skin's response](statistics.md#responses) to each start of a stimulus, where skin "
-        "conductance was recorded at 4 samples a second or more: when it began, how long it rose, "
-        "and how high. An event without a response has amplitude 0. Means over the rows above 0 "
-        "are amplitudes, over all rows magnitudes"
+        "the [skin's response](statistics.md#responses) to each start of a stimulus and each note, "
+        "where skin conductance was recorded at 4 samples a second or more: when it began, how "
+        "long it rose, and how high. The markers of an experiment (jsPsych, streams, serial lines) "
+        "are notes; `kind` says which it is. An event without a response has amplitude 0. Means "
+        "over the rows above 0 are amplitudes, over all rows magnitudes"
     ),
 )

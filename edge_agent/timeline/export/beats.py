@@ -47,11 +47,8 @@ def beats_in_words(source: ExportSource) -> dict[str, str]:
     Its key is the source as recorded.
     """
     spans = json.dumps([(first, last, 0) for first, last in source.chosen.ranges])
-    found: dict[str, list[str]] = {}
+    sentences: dict[str, list[str]] = {}
     for name, how, count in source.connection.execute(_COUNTS, (spans,)):
         intervals = f"{count:,} interval{'' if count == 1 else 's'}"
-        found.setdefault(name, []).append(f"{intervals} {_HOW[how]}.")
-    return {
-        name: " ".join([f"RR intervals of {name}.", *sentences])
-        for name, sentences in found.items()
-    }
+        sentences.setdefault(name, []).append(f"{intervals} {_HOW[how]}.")
+    return {name: " ".join([f"RR intervals of {name}.", *own]) for name, own in sentences.items()}

@@ -146,6 +146,29 @@ def test_bundle_has_the_skin_response_to_each_event(tmp_path: Path) -> None:
     assert float(first["amplitude"]) == pytest.approx(KEPT, rel=0.01)
 
 
+def test_bundle_has_the_skin_response_to_markers_of_an_experiment(tmp_path: Path) -> None:
+    path = study(tmp_path, [TWO])
+    marked = [(40.2, "experiment: tone"), (100.0, "trigger 7"), (119.0, "protocol: begins")]
+    marked += [(120.1, "experiment: tone"), (158.0, "Tone"), (161.0, "tone")]
+    timeline(path, marker=[{"at": at, "kind": "note", "label": one} for at, one in marked])
+    inquiry = Inquiry((("", path),), AnalysisQuery(states=("neutral", "anger")))
+    table = part(inquiry, {"sample": "measured"}).others["event_skin_responses"]
+    rows = list(csv.DictReader(io.StringIO(table)))
+    # A marker hides no start of a stimulus, nor the other way round; two markers hide each other.
+    assert [(one["event"], float(one["at_s"]), one["kind"]) for one in rows] == [
+        ("anger", 40.0, "stimulus_start"),
+        ("experiment: tone", 40.2, "note"),
+        ("neutral", 80.0, "stimulus_start"),
+        ("trigger 7", 100.0, "note"),
+        ("anger", 120.0, "stimulus_start"),
+        ("experiment: tone", 120.1, "note"),
+        ("neutral", 160.0, "stimulus_start"),
+    ]
+    heights = [round(float(one["amplitude"]), 2) for one in rows]
+    assert heights[0] == heights[1] > heights[4] == heights[5] > 0
+    assert heights[2] == heights[3] == heights[6] == 0
+
+
 def test_responses_page_shows_skin_responses_with_their_choices(tmp_path: Path) -> None:
     study(tmp_path, [TWO, [(42.0, 0.6)], []])
     with client_of(tmp_path) as client:
