@@ -125,6 +125,7 @@ class Question:
         own: ways that it does not have from here, with the reason.
         title: of its link in the menu; empty: another page leads to it.
         position: of that link, 50 to 59: the second row of *Analysis*.
+        also: address of a page that its page leads to, and that has no link of its own.
         query: what is asked.
         model: what the API answers.
         about: what the API says of it.
@@ -150,6 +151,7 @@ class Question:
     own: tuple[OwnWay, ...] = ()
     title: str = ""
     position: int = 0
+    also: str = ""
     query: type[Model]
     model: type[BaseModel]
     about: str = ""

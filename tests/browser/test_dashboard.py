@@ -160,3 +160,17 @@ def test_table_of_sessions_at_1024_pixels_shows_every_column(
         name = table.get_by_role("link", name="Example study (simulated)").first
         lines = name.evaluate("one => one.getClientRects().length")
         assert lines <= 2
+
+
+def test_fields_of_a_session_form_stand_in_rows_whatever_their_labels_need(
+    browser: Browser, shown: Served, login: StorageState
+) -> None:
+    with watched_page(browser, login, (1920, 1080)) as page:
+        page.goto(f"{shown.address}/study")
+        form = page.locator(".session-form")
+        tops = {
+            name: form.get_by_label(name).evaluate("one => one.getBoundingClientRect().top")
+            for name in ("Participant", "Purpose", "Setting")
+        }
+        assert len(set(tops.values())) == 1, tops
+        assert form.get_by_label("Setting").evaluate("one => one.labels[0].offsetHeight > 30")

@@ -20,6 +20,8 @@ pytestmark = pytest.mark.browser
 LINKS = {
     entry.path: entry.title for entry in navigation_of(find_pages(routes)) if entry.of != "fleet"
 }
+OUTSIDE = {"/account", "/docs", "/first-steps", MISSING}
+"""Pages that no entry of the navigation leads to."""
 PARTS = 4
 """Of all pages, each a test: together they take longer than a test may."""
 PARTS_AT_ALL_SIZES = 12
@@ -59,6 +61,8 @@ def test_no_page_has_a_barrier_a_complaint_or_a_foreign_address(
             here = page.locator("nav [aria-current=page]").all_inner_texts()
             if path in LINKS and LINKS[path] not in here:
                 complaints.append(f"{path}: the navigation is at {here}")
+            if path not in OUTSIDE and not page.locator("header nav [aria-current]").count():
+                complaints.append(f"{path}: the navigation is nowhere")
     assert not complaints, "\n".join(complaints)
 
 

@@ -67,6 +67,18 @@ def test_a_second_row_leads_through_a_group_and_names_the_present_page(
         expect(row.get_by_role("link")).to_have_text(DEVICE)
 
 
+def test_pages_without_a_tab_of_their_own_are_in_a_place_of_the_menu(
+    browser: Browser, shown: Served, login: StorageState
+) -> None:
+    with watched_page(browser, login, PHONE) as page:
+        page.goto(f"{shown.address}/export")
+        expect(page.locator("#more summary")).to_have_attribute("aria-current", "true")
+        page.goto(f"{shown.address}/coupling")
+        expect(page.locator("#more summary")).not_to_have_attribute("aria-current", "true")
+        row = page.get_by_role("navigation", name="Analysis", exact=True)
+        expect(row.locator("[aria-current=page]")).to_have_text("Responses")
+
+
 def test_a_viewer_sees_three_entries_of_device(browser: Browser, own: Served) -> None:
     with watched_page(browser, own.login(Role.VIEWER), PHONE) as page:
         page.goto(f"{own.address}/live")

@@ -56,6 +56,17 @@ def test_no_sheet_is_cut_where_words_are_longer(
         assert page.evaluate(BEYOND_THE_SHEET) == []
 
 
+def test_quality_report_on_paper_is_two_sheets_and_nothing_is_cut(
+    browser: Browser, shown: Served, login: StorageState
+) -> None:
+    with watched_page(browser, login, locale="de") as page:
+        page.goto(f"{shown.address}/study/sessions/12/quality")
+        assert sheets(page) == 2
+        page.set_viewport_size(SHEET)  # type: ignore[arg-type]
+        page.emulate_media(media="print")
+        assert page.evaluate(BEYOND_THE_SHEET) == []
+
+
 def test_a_second_session_is_laid_over_the_first(
     browser: Browser, shown: Served, login: StorageState
 ) -> None:
@@ -129,6 +140,8 @@ def test_session_left_out_stretch_is_hatched_on_the_timeline_and_in_legend(
         drawn = band.locator("rect").last.bounding_box()
         picture = page.locator(".timeline-wide").bounding_box()
         assert drawn and picture and drawn["height"] > picture["height"] / 2
+        captions = page.locator(".timeline-wide .timeline-left-out ~ .timeline-caption")
+        expect(captions.first).to_have_text("Heart rate (1/min)")
         expect(page.get_by_role("list", name="Colours", exact=True)).to_contain_text("left out")
         page.get_by_role("button", name="Take back").click()
         expect(band).to_have_count(0)

@@ -218,6 +218,7 @@ RESPONSES = Question(
     name="responses",
     title=N_("Responses"),
     position=51,
+    also="/coupling",
     query=ResponsesQuery,
     model=ResponsesModel,
     about=(

@@ -25,7 +25,12 @@ from dashboard.web.services import ComputingDep, OptionsDep
 
 NAVIGATION = tuple(
     NavigationEntry(
-        title=one.title, path=f"/{one.name}", position=one.position, by_device=True, group=ANALYSIS
+        title=one.title,
+        path=f"/{one.name}",
+        position=one.position,
+        by_device=True,
+        group=ANALYSIS,
+        also=one.also,
     )
     for one in QUESTIONS
     if one.title

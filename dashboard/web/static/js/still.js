@@ -11,7 +11,7 @@ const TITLE_LINE = 19;
 const SWATCH = 12;
 const WIDTHS_CM = { wide: 17, narrow: 8.5 };
 const UP_ROOM = 10; // beside the labels of the vertical axis
-const STYLES = ["fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linejoin", "stroke-linecap", "opacity", "fill-opacity", "font-size", "font-weight", "shape-rendering", "display"];
+const STYLES = ["fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linejoin", "stroke-linecap", "opacity", "fill-opacity", "font-size", "font-weight", "shape-rendering", "paint-order", "display"];
 const DOT = "M3 3h.01";
 const HATCHES = ["", "M0 6L6 0", DOT, "M0 0L6 6M0 6L6 0", "M0 0L6 6", DOT, "M0 3h6", "M0 3h6M3 0v6", "M3 0v6"]; // by the order of the categories, as charts.js has them
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -133,6 +134,10 @@ def test_second_session_lies_over_it_and_one_that_is_not_there_is_refused(
     assert led.headers["location"] == f"/study/sessions/{session}?with={other.id}"
     person = ada.get("/study/participants/P-01").text
     assert 'action="/study/compare"' in person
+    offered = re.findall(
+        r'<option value="\d+" data-name="[^"]*" data-at="\d+"[^>]*>([^<]*)', person
+    )
+    assert len(offered) == 2 * len(set(offered)) > 2, "each session once in both lists, by its time"
     alone = ada.get(f"/study/sessions/{session}?with={session}")
     assert alone.status_code == 200 and "timeline-second" not in alone.text
 
