@@ -236,7 +236,7 @@ def image_name(text: str) -> str:
     """Return a name under which Home Assistant can get an image.
 
     Raises:
-        argparse.ArgumentTypeError: it takes no such name.
+        argparse.ArgumentTypeError: Home Assistant accepts no such name.
     """
     if not IMAGE.fullmatch(text):
         raise argparse.ArgumentTypeError(

@@ -1,8 +1,8 @@
 """Tokens with which programs use the API: made and revoked by administrators, kept as hashes.
 
-A token has scopes, the role up to which it may go, and perhaps an end. It never has more than who
-made it: where that account is disabled, or gets a lower role, the token loses what the account
-lost; where the account is removed, its tokens are revoked (``Members.remove``).
+A token has scopes, a role that bounds what it may do, and perhaps an end. It never has more rights
+than the account that made it: where that account is disabled, or gets a lower role, the token loses
+the same rights; where the account is removed, its tokens are revoked (``Members.remove``).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class NewToken:
     Attributes:
         name: of the program that gets it.
         scopes: what kind of operation it may use.
-        role: the role up to which it may go.
+        role: it may do what this role may do, and no more.
         days: until it ends; ``None``: it does not end by itself.
     """
 

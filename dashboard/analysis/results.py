@@ -512,7 +512,7 @@ class MeasureTestModel(Model):
     )
     attenuation_interval: IntervalModel | None = Field(
         None,
-        description="With state=observed: what misreading leaves of a difference, 95 % interval",
+        description="With state=observed: share of a difference left by misread faces, 95 % interval",
     )
     loss: LostModel | None = Field(
         None,

@@ -434,7 +434,7 @@ def _field(name: str, text: str) -> Callable[[_Command], _Command]:
 @click.option(
     "--device",
     multiple=True,
-    help="With --source: whose study, by device.name; repeated, devices are sites of one study.",
+    help="With --source: device.name of the study's device; if repeated, the sites of one study.",
 )
 @click.option("--all-devices", is_flag=True, help="With --source: all devices, as sites.")
 @click.option(
@@ -571,7 +571,7 @@ def _options(config_file: Path | None, data: Path | None) -> DashboardOptions:
 )
 @click.option("--power", type=float, default=0.8, show_default=True, help="Above 0.05, below 1.")
 @click.option(
-    "--order", type=float, default=0.5, show_default=True, help="Share who meet one state first."
+    "--order", type=float, default=0.5, show_default=True, help="Share of people who meet the first state first."
 )
 @click.pass_context
 def plan_command(

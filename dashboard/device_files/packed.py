@@ -25,7 +25,7 @@ class Packed:
     def of(cls, file: BinaryIO) -> Packed:
         """Pack an opened file, portion by portion, from where it stands."""
         begin, packed = file.tell(), BytesIO()
-        # The fastest way: a tenth of the time of the best one, for a third more bytes.
+        # Level 1 takes a tenth of the time of level 9 and makes the result a third larger.
         with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=1, mtime=0) as out:
             shutil.copyfileobj(file, out)
         return cls(packed.getvalue(), file.tell() - begin)

@@ -513,7 +513,7 @@ def read_stretches(
 
 @lru_cache(maxsize=1)  # a start that was measured for a month comes thirty times in a row
 def _fields(text: str) -> Mapping[str, Any] | None:
-    """Return a row of ``boot``; ``None``: it has no numbers where it must, as any device may say.
+    """Return a row of ``boot``; ``None``: a number is missing, since a device may send anything.
 
     Args:
         text: its columns as JSON.

@@ -142,7 +142,7 @@ class RunningProtocol:
     def progress(self, at: Instant) -> tuple[Progress, bool]:
         """Return what has happened and is not written down, and whether that is all of it.
 
-        It is over only with the last portion: the end of the session closes the record.
+        The end of the session is in the last portion, because nothing can be added after it.
         """
         state = self.state
         portion = state.pending.portion()

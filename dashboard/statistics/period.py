@@ -174,7 +174,7 @@ def adjusted_for_place(
     a, b = pairs(first, second)
     if places.shape[0] != len(a):
         raise StatisticsError(
-            N_("{n} pairs need as many rows of places, not {n_2}"), n=len(a), n_2=len(places)
+            N_("{n} pairs need {n} rows of places, not {n_2}"), n=len(a), n_2=len(places)
         )
     ones = np.ones(len(a))
     own = ones - _fit(places, ones)

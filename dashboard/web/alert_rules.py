@@ -210,7 +210,7 @@ class RuleForm(BaseModel):
 
 
 def rules_with(rules: Sequence[Mapping[str, Any]], form: RuleForm) -> list[dict[str, Any]]:
-    """Return the rules of a file with the one of a form made, changed or removed.
+    """Return the rules of a file after a form has added, changed or removed one.
 
     Args:
         rules: as they are written.

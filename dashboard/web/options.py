@@ -124,7 +124,9 @@ class DashboardOptions:
 
 
 def options_of_reader(config_file: Path | None, data: Path | None) -> DashboardOptions:
-    """Return the options of a command that reads the timeline; root becomes its owner for good.
+    """Return the options of a command that reads the timeline.
+
+    A process of root changes to the user who owns the data folder, and does not change back.
 
     Raises:
         ConfigError: the configuration is wrong.

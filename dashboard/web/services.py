@@ -228,8 +228,8 @@ class Services:
         audit: who did what.
         views: who looked at whom.
         connections: who is connected, and for how long they may be.
-        login_throttle: what logins, setup codes and links pass.
-        tokens: what programs with a token pass.
+        login_throttle: slows down attempts with passwords, setup codes and links.
+        tokens: finds the token that a program sends.
         reader: reads the timeline.
         study: reads participants, sessions and markers.
         commands: changes the timeline's database.

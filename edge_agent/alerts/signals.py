@@ -40,7 +40,7 @@ _COPY = "copy_"
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """The zone of the value of a rule.
+    """In which zone the value is that a rule watches.
 
     Attributes:
         zone: the zone.

@@ -405,7 +405,7 @@ def plan_movements(request: FitRequest) -> Plan:
     parts = {part: faces.of_part(part) for part in PARTS}
     for part, chosen in parts.items():
         if len(chosen) < 2:
-            raise DataError(f"{request.data}: the part {part} has {len(chosen)} faces; 2 are least")
+            raise DataError(f"{request.data}: the part {part} has {len(chosen)} faces; it needs 2")
     log.info("learning from %d faces, %d held back", len(parts["train"]), len(parts["valid"]))
     cv2.setNumThreads(1)
 
@@ -415,7 +415,7 @@ def plan_movements(request: FitRequest) -> Plan:
         path = _write(fitted, recipe, request, parts["train"])
         model = load_model(path, kind="face-movements")
         metrics = evaluate(MovementsReader(model), parts["test"])
-        # As in the picture, for the agent tells the roll there.
+        # The angles are those in the picture, because the agent reports the roll there.
         tested = parts["test"]
         metrics["test, float"] = figures(
             in_picture(predict(fitted.module, tested.pixels), tested.angle),

@@ -370,7 +370,7 @@ class OwnClasses:
         card: of the model.
         cut: how the photographs became faces, in words.
         counts: class → faces.
-        figures: on the faces that fitted nothing.
+        figures: on the faces that were not used to fit anything.
         usual: share of those that always naming the commonest class gets right.
         alike: faces that look nearly like another one.
     """

@@ -86,7 +86,7 @@ def coarse_filters(module: nn.Module, pictures: Tensor, step: float) -> nn.Modul
         module: in eval mode, its convolutions in the order in which they are computed.
         pictures: what it is given, float32 N × C × H × W: some hundred real pictures.
         step: of the filters of the convolution with the most weights, as a share of the root of the
-            mean square of a filter's weights. At 1 a weight takes about 2 bits there.
+            mean square of a filter's weights. With a step of 1 a weight takes about 2 bits.
 
     Example::
 

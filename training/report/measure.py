@@ -266,7 +266,7 @@ def _confidence(
 
 
 def _accuracy(answers: ProtocolAnswers | None, half: NDArray[np.bool_]) -> float | None:
-    """Return the share right of the faces of ``half`` (N) that a protocol counts.
+    """Return the share that is right, of the faces of ``half`` (N) that a protocol counts.
 
     None where it counts none of them.
     """

@@ -133,7 +133,7 @@ def bundle_tables(analysis: Analysis) -> dict[str, str]:
     """Return the text of each table by the name of its file; none that would be empty.
 
     ``flow.csv``: people and readings from consent to the tests. ``attenuation.csv``: by observed
-    emotion, what misreading leaves of a difference at the worst. ``baseline.csv``: means at rest,
+    emotion, how much of a difference is left if faces are misread. ``baseline.csv``: means at rest,
     where a change is asked for. ``heart_measure.csv``: what the tests of the beats compare;
     ``skin_measure.csv``: what those of the responses of skin conductance compare.
     ``session_mean.csv``: the means that the mixed model and the tests of groups start from.

@@ -129,7 +129,7 @@ class Figure(StrEnum):
 
 
 class Change(StrEnum):
-    """A number beside its usual ones."""
+    """How a number of the week compares with this person's usual ones."""
 
     HIGHER = "higher"
     USUAL = "usual"

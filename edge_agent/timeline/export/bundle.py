@@ -85,7 +85,7 @@ def _member(archive: zipfile.ZipFile, path: str, created_ms: int) -> IO[bytes]:
     member = zipfile.ZipInfo(path, datetime.fromtimestamp(created_ms / 1000, UTC).timetuple()[:6])
     member.compress_type = zipfile.ZIP_DEFLATED
     member.external_attr = 0o600 << 16
-    # A member that brings its own date does not take the archive's level.
+    # A member with a date of its own does not inherit the archive's compression level.
     if sys.version_info >= (3, 13):
         member.compress_level = _LEVEL
     else:

@@ -117,7 +117,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Whom and what an export is of.
+    """What an export contains: people, devices, sessions.
 
     Attributes:
         participants: how many.

@@ -304,9 +304,8 @@ class ImportOptions:
         join_recorded: whether what was recorded here in the time of an imported session may belong
             to it.
         keep_days: for how many days expressions are kept here; ``None``: nobody knows.
-        flag_artefacts: whether heart rates are judged by their neighbours. What is only computed
-            again keeps its flags, or an export of a part would be told by other readings than the
-            whole.
+        flag_artefacts: whether heart rates are judged by their neighbours. A bundle that is only
+            computed again keeps its flags: a part of a study lacks some of the neighbours.
         labels: gives labels to faces without one; ``None``: such faces are refused.
     """
 

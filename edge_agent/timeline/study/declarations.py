@@ -1,7 +1,7 @@
 """Declarations: whose face it is, by a press while it is recorded, or afterwards with a reason.
 
-A press says that the face which leads now is the participant's. Afterwards somebody declares a
-stretch of a session: faces in it that are not known count as the participant's from then on. Their
+A press declares the leading face of now to be the participant's. Afterwards somebody can declare a
+stretch of a session: its unknown faces count as the participant's from then on. Their
 rows stay as they were recorded; two markers say from where to where, and why. So the declaration
 moves with its session, is exported and erased as other markers are, and can be taken back.
 """

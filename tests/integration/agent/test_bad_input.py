@@ -77,7 +77,7 @@ def test_a_terminal_without_our_signs_gets_others_not_a_traceback(tmp_path: Path
     assert "dashboard port" in done.stdout
 
 
-def test_a_picture_that_cannot_be_looked_at_is_a_line_and_the_rest_is_read(tmp_path: Path) -> None:
+def test_picture_that_cannot_be_opened_is_an_error_beside_the_others(tmp_path: Path) -> None:
     done = affect_edge("classify", "x" * 300 + ".jpg", str(SERIOUS_FILE), "--json")
     assert done.code == 1
     first, second = map(json.loads, done.out.splitlines())

@@ -187,7 +187,7 @@ def test_a_device_must_be_named_and_known(fleet: TestClient, own: TestClient) ->
     assert own.get("/api/v1/analysis?device=room").status_code == 404
 
 
-def test_roles_hold_here_too(fleet: TestClient) -> None:
+def test_pages_of_a_fleet_study_refuse_a_viewer(fleet: TestClient) -> None:
     guest = log_in_as(fleet, Role.VIEWER)
     for address in ("/analysis", "/export", "/study", "/api/v1/analysis", "/api/v1/sessions"):
         assert guest.get(f"{address}?device=room").status_code == 403, address

@@ -264,7 +264,7 @@ def test_levels_and_reactions_are_compared_at_rest_and_in_other_states() -> None
     )
 
 
-def test_a_change_from_baseline_is_a_reaction_itself() -> None:
+def test_changes_from_baseline_are_not_subtracted_from_each_other() -> None:
     assert [(one.state, one.less) for one in measures_of(changes=True)] == [
         ("baseline", ""),
         ("neutral", ""),

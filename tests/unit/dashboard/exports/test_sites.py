@@ -53,7 +53,7 @@ def test_no_name_of_a_device_leaves_its_folder_or_meets_another(tmp_path: Path) 
     assert "'=cmd()" in {row[0] for row in table}
 
 
-def test_numbers_of_sessions_go_there_and_back() -> None:
+def test_pooled_number_of_a_session_leads_back_to_its_site() -> None:
     names = ["room", "hall", "cabin"]
     numbers = [pooled_number(names, site, own) for site in names for own in (1, 2, 40)]
     assert len(set(numbers)) == 9

@@ -474,7 +474,7 @@ def test_face_that_came_back_as_often_as_is_acceptable_is_no_caution(path: Path)
     assert found.faces_sentence, "said all the same"
 
 
-def test_several_faces_for_long_are_reported_with_care(path: Path) -> None:
+def test_several_faces_in_view_for_long_set_the_level_care(path: Path) -> None:
     session = well_recorded(path)
     beside = [row(second, track=2, primary=False) for second in range(50, 64)]
     timeline(path, expression=beside)
@@ -485,7 +485,7 @@ def test_several_faces_for_long_are_reported_with_care(path: Path) -> None:
     assert "check whose face it is, and report it" in found.sentence
 
 
-def test_session_whose_face_is_mostly_unknown_is_reported_with_care(path: Path) -> None:
+def test_session_with_mostly_unknown_faces_sets_the_level_care(path: Path) -> None:
     session = well_recorded(path)
     with write_transaction(path) as connection:
         connection.execute(

@@ -1,0 +1,103 @@
+"""``python -m tools.write_rooms``: write the arrows of docs/architecture.md anew from the imports.
+
+A row of its tables of rooms has a room, what it is for, what it reads and what it writes; these are
+written by hand. The last two cells, the rooms that it imports and those that import it, are written
+here. A test says when that is due, and names a room without a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+
+from tools.rooms import FLOORS, all_imports, within
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "architecture.md"
+WHOLE = ("collector", "training", "affect_edge")
+"""Products that are a room each."""
+SPLIT = ("edge_agent.timeline", "dashboard")
+"""Packages whose rooms are named together, behind the name of the package."""
+COMMON = "edge_agent.core"
+BY_HAND = 4
+"""Cells of a row that are written by hand."""
+
+
+@cache
+def rooms() -> tuple[str, ...]:
+    """Return each room as a module's name, in the order of the floors."""
+
+    def of(package: str) -> Iterator[str]:
+        for floor in FLOORS[package]:
+            for name in sorted(floor - {"__main__"}):
+                room = f"{package}.{name}"
+                yield from of(room) if room in SPLIT else (room,)
+
+    return (*of("edge_agent"), *of("dashboard"), *WHOLE)
+
+
+def room_of(module: str) -> str | None:
+    """Return the room that a module lies in; none for the start of a product."""
+    return next((room for room in rooms() if within(module, room)), None)
+
+
+@cache
+def imports() -> Mapping[str, frozenset[str]]:
+    """Return each room and the other rooms that it imports."""
+    found: dict[str, set[str]] = {room: set() for room in rooms()}
+    for module, others in all_imports().items():
+        if room := room_of(module):
+            found[room] |= {
+                other for name in others if (other := room_of(name)) not in {None, room}
+            }
+    return {room: frozenset(others) for room, others in found.items()}
+
+
+def importers(room: str) -> frozenset[str]:
+    """Return the rooms that import a room."""
+    return frozenset(other for other, known in imports().items() if room in known)
+
+
+def named(others: Iterable[str]) -> str:
+    """Return rooms as a cell: those of one package together behind its name."""
+    listed: dict[str, list[str]] = {}
+    known = set(others)
+    for room in rooms():
+        if room in known:
+            package, _, name = room.rpartition(".")
+            group = package.rpartition(".")[2] if package in SPLIT else ""
+            listed.setdefault(group, []).append(name)
+    parts = [", ".join(names) for group, names in listed.items() if not group]
+    parts += [f"*{group}:* {', '.join(names)}" for group, names in listed.items() if group]
+    return "; ".join(parts) or "none"
+
+
+def cells_of(room: str) -> tuple[str, str]:
+    """Return the two last cells of a room's row."""
+    if room == COMMON:
+        without = set(rooms()) - importers(room) - {room}
+        return "none", f"all but {named(without)}" if without else "all"
+    return named(imports()[room] - {COMMON}), named(importers(room))
+
+
+def room_in(line: str) -> str | None:
+    """Return the room whose row a line of the page is."""
+    first = line.split("|")[1].strip() if line.startswith("| `") else ""
+    name = first.strip("`").removesuffix("/").removesuffix(".py").replace("/", ".")
+    return name if name in rooms() and line.count("|") > BY_HAND + 1 else None
+
+
+def with_arrows(text: str) -> str:
+    """Return the page with the present arrows in each room's row."""
+    lines = []
+    for line in text.split("\n"):
+        if room := room_in(line):
+            by_hand = line.split(" | ")[:BY_HAND]
+            lines.append(f"{' | '.join((*by_hand, *cells_of(room)))} |")
+        else:
+            lines.append(line)
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(with_arrows(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
