@@ -571,7 +571,11 @@ def _options(config_file: Path | None, data: Path | None) -> DashboardOptions:
 )
 @click.option("--power", type=float, default=0.8, show_default=True, help="Above 0.05, below 1.")
 @click.option(
-    "--order", type=float, default=0.5, show_default=True, help="Share of people who meet the first state first."
+    "--order",
+    type=float,
+    default=0.5,
+    show_default=True,
+    help="Share of people who meet the first state first.",
 )
 @click.pass_context
 def plan_command(

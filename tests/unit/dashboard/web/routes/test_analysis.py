@@ -34,7 +34,9 @@ def test_labels_with_readings_are_named_and_lead_to_the_question_with_them(
     assert "Compare the 6 with the most readings</a>" in page
 
 
-def test_single_other_label_is_named_without_a_link_to_compare(ada: TestClient, tmp_path: Path) -> None:
+def test_single_other_label_is_named_without_a_link_to_compare(
+    ada: TestClient, tmp_path: Path
+) -> None:
     assert "There are readings" not in ada.get("/analysis").text
     make_study(tmp_path, {"P-1": other_labels("film")})
     page = ada.get("/analysis").text
