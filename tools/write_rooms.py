@@ -44,13 +44,13 @@ def room_of(module: str) -> str | None:
 @cache
 def imports() -> Mapping[str, frozenset[str]]:
     """Return each room and the other rooms that it imports."""
-    found: dict[str, set[str]] = {room: set() for room in rooms()}
+    known: dict[str, set[str]] = {room: set() for room in rooms()}
     for module, others in all_imports().items():
         if room := room_of(module):
-            found[room] |= {
+            known[room] |= {
                 other for name in others if (other := room_of(name)) not in {None, room}
             }
-    return {room: frozenset(others) for room, others in found.items()}
+    return {room: frozenset(others) for room, others in known.items()}
 
 
 def importers(room: str) -> frozenset[str]:

@@ -512,7 +512,8 @@ class MeasureTestModel(Model):
     )
     attenuation_interval: IntervalModel | None = Field(
         None,
-        description="With state=observed: share of a difference left by misread faces, 95 % interval",
+        description="With state=observed: share of a difference that misread faces leave, "
+        "95 % interval",
     )
     loss: LostModel | None = Field(
         None,

@@ -65,7 +65,7 @@ def test_every_operation_says_who_may_use_it_and_how_it_refuses(document: dict[s
 
 
 def unnamed(schema: Any) -> Iterator[dict[str, Any]]:
-    """Yield the objects without a title among the alternatives of a schema (``anyOf``, ``oneOf``)."""
+    """Yield the objects without a title among the alternatives of a schema."""
     if isinstance(schema, list):
         for one in schema:
             yield from unnamed(one)
