@@ -1,23 +1,26 @@
-"""Writes docs/troubleshooting.md from the sentences in the source: what doctor, log and pages say.
+"""Writes docs/troubleshooting.md; what doctor and alarms say comes from the source.
 
     python -m tools.write_troubleshooting
 
-The problems and their cures stand where they are found, in the code; this reads them there, so that
-the page cannot say anything else. Parts that are filled in at run time appear as "…".
+The problems stand where they are found, in the code; this reads them there, so that the page cannot
+say anything else. Parts that are filled in at run time appear as "…".
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 _PLACE = re.compile(r"\{[^{}]*\}")
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/troubleshooting.md"
-IT_SAYS, CURE = "it says", "cure"
+_CURES = 'Each is shown with its cure. "…" replaces values of your machine.'
+_ENDS = re.compile(r"^…[:;,] |[:;] …$|[.]$")
+"""What a problem begins or ends with that says nothing in a list."""
+_SENTENCE = re.compile(r"(?<=[.]) (?=[A-Z])")
 DOCTOR = tuple(
     f"edge_agent/appliance/{name}.py"
     for name in ("doctor", "board_checks", "database_checks", "running_checks")
@@ -30,8 +33,36 @@ HEAD = """# Troubleshooting
     affect-edge doctor --report REPORT.json     # what a developer should know about this device
     journalctl -u affect-edge-agent -n 50       # the agent's last messages
 
-"…" replaces values of your machine. Refused files of readings say themselves what to change
-([importing](importing.md)).
+Begin with the first line: the doctor, the log and the page Health name each fault together with its
+cure. Where none of them names a fault:
+
+| you see | read |
+|---|---|
+| no page opens | the address, `https://NAME:8080`; `journalctl -u affect-edge-dashboard -n 50` |
+| the browser warns of the certificate | [install your own](install.md#a-certificate-of-your-own) |
+| the error 421 | [names of the dashboard](dashboard.md#network) |
+| you cannot log in | [logging in](dashboard.md#logging-in) |
+| *no face* or *uncertain* | [why](faq.md#why-does-it-say-uncertain-or-no-face) |
+| no readings of a strap or cuff | [Bluetooth sensors](#bluetooth-sensors) |
+| a file of readings is refused | its error, and [importing](importing.md) |
+| no t-test | [why](faq.md#why-is-there-no-t-test-for-my-study) |
+| rows are missing | [gaps](data.md#gap), [deleted rows](data.md#deleted-by-itself) |
+| nothing starts after an upgrade of Debian | [how to mend it][upgraded] |
+
+## Camera
+
+Each error of the camera ends with its cure. [Cameras](cameras.md#what-can-go-wrong) lists the
+reasons that health, gaps and MQTT name, such as `busy`.
+
+## Bluetooth sensors
+
+Log, Health and `affect-edge vitals scan` name the fault and its cure. A sensor that is not found:
+wear the strap, or measure with the cuff, near this machine, and disconnect it from phones. A sensor
+that must be paired first: put it into pairing mode, then
+
+    bluetoothctl pair ADDRESS && bluetoothctl trust ADDRESS
+
+[upgraded]: install.md#when-the-operating-system-is-upgraded
 """
 TAIL = """
 ## What the doctor writes
@@ -41,16 +72,16 @@ exit code is 2 if the configuration has a mistake.
 
 **The archive of `--bundle`** contains the doctor's output; the configuration without passwords,
 user names and sensor addresses; versions; the last health report; schema and row counts; 2,000 log
-lines of each unit. Left out are readings, expressions, markers, participants' codes, session names,
-notes, account names, tokens, e-mail addresses, names of this machine and its users, and the whole
-log if the database cannot be read for the codes. Check the archive before you send it.
+lines of each unit. It does not contain readings, expressions, markers, participants' codes, session
+names, notes, account names, tokens, e-mail addresses, and names of this machine and its users. If
+the database cannot be read for the codes, it contains no log. Check the archive before you send it.
 
 **The report of `--report`** is one JSON file: board, power and temperature, system and versions,
 the configured camera, models and their speed on the demonstration, sizes, the doctor's findings,
-and the numbers of the agent's health report. Left out are codes, names, notes and accounts,
-everything that the configuration names, paths, network and sensor addresses, names of this machine
-and its users, and the doctor's sentences if the database cannot be read for the codes. Read it
-before you send it: a camera's own name is in it.
+and the numbers of the agent's health report. It does not contain codes, names, notes, accounts,
+what the configuration names, paths, addresses, and names of this machine and its users. If the
+database cannot be read for the codes, it contains no sentences of the doctor. Read it before you
+send it: the name that a camera gives itself is in it.
 
 `python -m tools.write_troubleshooting` makes this page.
 """
@@ -145,39 +176,6 @@ def findings() -> set[Trouble]:
     return troubles
 
 
-def errors(name: str, *places: str) -> set[Trouble]:
-    """Return what an error class with reason, problem and cure says in some rooms."""
-    troubles = set()
-    for function, sentences in functions(*places):
-        for call in calls(function, name, 3):
-            troubles |= pairs(reason_of(call.args[0]), sentences, call.args[1], call.args[2])
-    return troubles
-
-
-def tables_of_cures(place: str) -> set[Trouble]:
-    """Return what a table `reason: (problem, cure)` says."""
-    module = ast.parse((ROOT / place).read_text(encoding="utf-8"))
-    troubles = set()
-    for node in ast.walk(module):
-        match node:
-            case ast.Dict(keys=keys, values=values):
-                for key, value in zip(keys, values, strict=True):
-                    match key, value:
-                        case ast.Attribute(), ast.Tuple(elts=[problem, cure]):
-                            troubles |= pairs(
-                                reason_of(key), Sentences(module, module), problem, cure
-                            )
-    return troubles
-
-
-def reason_of(expression: ast.expr) -> str:
-    """Return the member of an enumeration, as people see it."""
-    named = isinstance(expression, ast.Attribute) and expression.attr.isupper()
-    if named and isinstance(expression, ast.Attribute):
-        return expression.attr.lower()
-    return "…"
-
-
 def pairs(topic: str, sentences: Sentences, problem: ast.expr, cure: ast.expr) -> set[Trouble]:
     """Return problem and cure in every combination that the source allows."""
     problems = [text.strip().replace("{address}", "…") for text in sentences.of(problem)] or ["…"]
@@ -205,48 +203,27 @@ def is_useful(trouble: Trouble) -> bool:
     return bool(words and cured)
 
 
-def rows_of(troubles: Iterable[Trouble], heads: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    """Yield the cells of each row.
-
-    Problems with one cure share a row, and so do cures of the same problems.
-    """
-    problems: dict[tuple[str, str], list[str]] = {}
-    for trouble in troubles:
-        topic = "" if heads[0] == IT_SAYS else f"`{trouble.topic}`"
-        problem = trouble.problem.removeprefix("…: ")
-        problems.setdefault((topic, trouble.cure), []).append(problem)
-    cures: dict[tuple[str, str], list[str]] = {}
-    for (topic, cure), told in problems.items():
-        cures.setdefault((topic, "<br>".join(dict.fromkeys(told))), []).append(cure)
-    for (topic, told_as_one), mended in cures.items():
-        yield (*filter(None, [topic]), told_as_one, "<br>".join(mended))
+def listed(troubles: set[Trouble]) -> str:
+    """Return a list of Markdown: a line for each topic, with its problems."""
+    problems: dict[str, list[str]] = {}
+    for trouble in filter(is_useful, sorted(troubles)):
+        problem = _ENDS.sub("", " ".join(trouble.problem.split()))
+        problems.setdefault(trouble.topic, []).append(problem)
+    return "\n".join(
+        f"- `{topic}`: {'; '.join(dict.fromkeys(told))}." for topic, told in problems.items()
+    )
 
 
-def table(troubles: set[Trouble], *heads: str) -> str:
-    """Return a table of Markdown."""
-    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
-    for cells in rows_of(filter(is_useful, sorted(troubles)), heads):
-        lines.append(
-            "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"
-        )
-    return "\n".join(lines)
+def first_sentences(troubles: set[Trouble]) -> set[Trouble]:
+    """Return the troubles without their cures, which stand behind the first sentence."""
+    return {Trouble(one.topic, _SENTENCE.split(one.problem)[0], one.cure) for one in troubles}
 
 
 def page() -> str:
     """Return the whole page."""
     sections: Mapping[str, str] = {
-        "What the doctor looks at": table(findings(), "check", IT_SAYS, CURE),
-        "Camera": table(errors("CameraError", "edge_agent/camera"), IT_SAYS, CURE),
-        "Bluetooth sensors": table(
-            errors("VitalsError", "edge_agent/vitals")
-            | tables_of_cures("edge_agent/vitals/ble.py"),
-            IT_SAYS,
-            CURE,
-        ),
-        "Alarms of the health page": "\n".join(
-            f"- `{alarm.topic}`: {' '.join(alarm.problem.split())}"
-            for alarm in sorted(filter(is_useful, alarms()))
-        ),
+        "What the doctor looks at": f"{_CURES}\n\n{listed(findings())}",
+        "Alarms of the health page": f"{_CURES}\n\n{listed(first_sentences(alarms()))}",
     }
     made = "".join(f"\n## {title}\n\n{text}\n" for title, text in sections.items())
     return HEAD + made + TAIL
