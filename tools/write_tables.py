@@ -44,12 +44,13 @@ def _legend(both: list[tuple[str, Table]]) -> str:
     """Return what the short words of the cells mean."""
     listed = "; ".join(sorted(_common_reasons(both)))
     deleted = Erasure.WITH_OWNER.value.removeprefix("deleted ")
-    kept = "; ".join(f"*{word}*: {kept.value}" for kept, word in _KEPT.items() if word)
+    kept = " ".join(f"*{word}*: {kept.value}." for kept, word in _KEPT.items() if word)
     return (
         "*Rows of time* are those of whoever's session their time lies in. Rows go to *exports*, "
         "with *studies* that are imported, and to a *fleet*, or to none of these "
         f"({listed}). *Deleted*: {deleted}; of *time*, where they lie in their session. *Kept*: "
-        f"nothing in them is about a person. They stay {Retention.ALWAYS.value}, else {kept}.\n"
+        "nothing in them is about a person. Without a word in *kept* they stay "
+        f"{Retention.ALWAYS.value}. {kept}\n"
     )
 
 

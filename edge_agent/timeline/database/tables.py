@@ -431,7 +431,7 @@ TIMELINE = (
         N_("waiting messages"),
         times=(Time("created", "boot"),),
         erasure=Erasure.BY_RULE,
-        rule="messages about the person or their time are deleted, and their numbers told",
+        rule="messages about the person or their time are deleted, and their numbers reported",
         kept=Retention.SERVED,
         apart=_HERE,
     ),
