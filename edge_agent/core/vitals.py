@@ -274,7 +274,8 @@ _pressure = partial(
     bound=5.0,
     option=AnalysisOption.PRESSURE,
     fhir_profile="bp",
-    device_class="pressure",
+    # None of Home Assistant's classes: where its units are American, it would show a pressure in
+    # inches of mercury.
 )
 
 # ω is the lower case of Ω, of the Greek letter as of the sign of the ohm

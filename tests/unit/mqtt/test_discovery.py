@@ -98,6 +98,13 @@ def test_home_assistant_knows_every_key_and_class() -> None:
     assert {one.device_class for one in binary} <= BINARY_CLASSES
 
 
+@pytest.mark.parametrize("kind", ["systolic", "diastolic", "mean_arterial"])
+def test_blood_pressure_stays_in_mmhg_whatever_the_unit_system(kind: str) -> None:
+    # Home Assistant converts what has a device class: 126 mmHg would be 4.96 inHg.
+    assert SENSORS[kind].unit_of_measurement == "mmHg"
+    assert SENSORS[kind].device_class is None
+
+
 @pytest.mark.parametrize("key", sorted(SENSORS))
 def test_unit_and_state_class_are_those_of_the_device_class(key: str) -> None:
     sensor = SENSORS[key]
