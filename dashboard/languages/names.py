@@ -63,7 +63,7 @@ VITALS = (
     *(N_("Body temperature"), N_("body temperature")),
     *(N_("Skin conductance"), N_("skin conductance")),
     *(N_("Blink rate"), N_("blink rate"), N_("Blink duration")),
-    N_("blink duration"),
+    *(N_("blink duration"), N_("Body motion"), N_("body motion")),
 )
 FLAGS = (
     *(N_("out of range"), N_("contact lost"), N_("manual"), N_("estimated"), N_("simulated")),

@@ -120,7 +120,8 @@ def configured_sources(
         sources.append(source)
     if bluetooth.devices:
         sensors = [
-            Sensor(device.address, device.kind, device.keep_ecg) for device in bluetooth.devices
+            Sensor(device.address, device.kind, device.keep_ecg, device.body_motion)
+            for device in bluetooth.devices
         ]
         radio = radio_factory(bluetooth.adapter)
         sources.append(BluetoothVitals(sink, record, sensors, radio))

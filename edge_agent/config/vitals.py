@@ -60,12 +60,19 @@ class SensorSettings(Section):
         description="Whether the electrocardiogram of a Polar H10 is recorded, and not only its "
         "beats: 0.4 to 0.5 MB an hour",
     )
+    body_motion: bool = Field(
+        False,
+        description="Whether the acceleration of a Polar H10, Verity Sense or OH1 is measured: how "
+        "much its wearer moves, one value in five seconds",
+    )
 
     @model_validator(mode="after")
-    def _has_an_electrocardiogram(self) -> SensorSettings:
-        if self.keep_ecg and self.kind is not SensorKind.HEART_RATE:
+    def _has_what_is_asked_of_it(self) -> SensorSettings:
+        asked = [name for name in ("keep_ecg", "body_motion") if getattr(self, name)]
+        if asked and self.kind is not SensorKind.HEART_RATE:
             raise ValueError(
-                f'{self.address}: keep_ecg goes with kind = "heart_rate"; it is {self.kind.value!r}'
+                f'{self.address}: {asked[0]} goes with kind = "heart_rate"; it is '
+                f"{self.kind.value!r}"
             )
         return self
 

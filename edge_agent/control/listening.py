@@ -320,7 +320,7 @@ def configured_streams(settings: Settings, database: Path) -> StreamWorker | Non
         sensors=[
             (kind, Sensor(device.address, device.kind).source)
             for device in settings.vitals.bluetooth.devices
-            for kind in _GIVES[device.kind]
+            for kind in _GIVES[device.kind] + (VitalKind.BODY_MOTION,) * device.body_motion
         ],
     )
 

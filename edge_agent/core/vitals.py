@@ -62,6 +62,7 @@ class VitalKind(StrEnum):
     SKIN_CONDUCTANCE = "skin_conductance"
     BLINK_RATE = "blink_rate"
     BLINK_DURATION = "blink_duration"
+    BODY_MOTION = "body_motion"
 
     @property
     def spec(self) -> VitalSpec:
@@ -608,6 +609,31 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         tile="Blink duration",
         panel="Blink duration",
         edf="Blink dur",
+    ),
+    VitalKind.BODY_MOTION: VitalSpec(
+        label="Body motion",
+        definition="Mean amplitude deviation of a worn sensor's acceleration, of the five seconds "
+        "before",
+        unit="m[g]",
+        unit_shown="mg",
+        decimals=1,
+        # 3 mg lying, 27 to 29 mg where light activity begins, 1,609 mg running, of adolescents with
+        # the sensor at the hip (Aittasalo et al. 2015, BMC Sports Sci Med Rehabil 7:18)
+        plausible=(0.0, 2000.0),
+        # the deviation of lengths from 0 to that of 16 g in each of three directions
+        possible=(0.0, 14_000.0),
+        units={"m[g]": Scale(), "mg": Scale(), "[g]": Scale(1000.0), "g": Scale(1000.0)},
+        unit_needed=True,
+        unit_choices=("mg", "g"),
+        headers=r"body ?motion|mean amplitude deviation",
+        stream=True,
+        lag_s=0.0,  # it is of its own seconds
+        settling_s=5.0,  # the epoch that began before the stimulus
+        bound=10.0,  # no standard: less than half of the way from lying to light activity
+        colour="--vital-slate",
+        tile="Body motion",
+        panel="Body motion",
+        edf="Body motion",
     ),
 }
 # The kinds that one measurement of a cuff gives together.

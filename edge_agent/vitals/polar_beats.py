@@ -103,7 +103,7 @@ class EcgKeeper:
         end_s = self._ended_s + nominal_s if frame.time_s is None else frame.time_s
         late_s = end_s - self._ended_s - nominal_s
         done: list[EcgStretch] = []
-        if not self._samples or abs(late_s) > _most_late_s(nominal_s):
+        if not self._samples or abs(late_s) > most_late_s(nominal_s):
             done = self.rest(at)
             if late_s < -nominal_s:  # the sensor's clock was set back
                 self._clock = SensorClock()
@@ -126,9 +126,9 @@ class EcgKeeper:
         return [stretch]
 
 
-def _most_late_s(nominal_s: float) -> float:
+def most_late_s(nominal_s: float, hz: float = ECG_HZ) -> float:
     """Return by how much more than nominal a frame lasts at most if no sample is lost before it."""
-    return _RATE_TOLERANCE * nominal_s + 1 / ECG_HZ
+    return _RATE_TOLERANCE * nominal_s + 1 / hz
 
 
 class EcgBeats:
@@ -168,7 +168,7 @@ class EcgBeats:
         else:
             end_s = frame.time_s
             lasted_s = nominal_s if last_s is None else end_s - last_s
-            if abs(lasted_s - nominal_s) > _most_late_s(nominal_s):
+            if abs(lasted_s - nominal_s) > most_late_s(nominal_s):
                 self._detector.begin_anew()
                 self._beat = None
                 if lasted_s < 0:  # the sensor's clock was set back

@@ -25,6 +25,7 @@ from edge_agent.vitals.gatt import (
     TemperatureSite,
 )
 from edge_agent.vitals.polar_beats import BeatChoice, BeatInterval, EcgKeeper
+from edge_agent.vitals.polar_motion import MotionMeter
 
 T = TypeVar("T")
 ON_THE_SKIN = {TemperatureSite.EAR_LOBE, TemperatureSite.FINGER, TemperatureSite.TOE}
@@ -47,6 +48,8 @@ class SensorReadings:
             known.
         choice: which intervals are recorded of a sensor that sends beats in two ways; ``None``: it
             sends them in one.
+        keeper: of an electrocardiogram; ``None``: it is not kept.
+        motion: of the acceleration; ``None``: it is not measured.
 
     Example:
         >>> readings = SensorReadings("ble:AA:BB:CC:DD:EE:FF")
@@ -59,10 +62,13 @@ class SensorReadings:
         self.site: TemperatureSite | None = None
         self.choice: BeatChoice | None = None
         self.keeper: EcgKeeper | None = None
+        self.motion: MotionMeter | None = None
+        self._contact: bool | None = None
         self._last: dict[VitalKind, int] = {}
 
     def of_heart_rate(self, measured: HeartRate, at: Instant) -> list[VitalReading]:
         """Return the heart rate and its RR intervals, flagged ``contact_lost`` without contact."""
+        self._contact = measured.contact
         flags = frozenset({VitalFlag.CONTACT_LOST} if measured.contact is False else ())
         readings = [self._reading(VitalKind.HEART_RATE, float(measured.rate), at, flags)]
         # The supplement sends the oldest interval first, and gives no times.
@@ -87,6 +93,21 @@ class SensorReadings:
         return [
             replace(reading, error=one.error_s)
             for reading, one in zip(readings, intervals, strict=True)
+        ]
+
+    def of_motion(self, frame: polar.Frame, at: Instant) -> list[VitalReading]:
+        """Return the motion that is known with a frame of an acceleration.
+
+        Raises:
+            GattError: it violates the protocol.
+        """
+        if self.motion is None:
+            return []
+        contact = self._contact if self.choice is None else self.choice.contact
+        flags = frozenset({VitalFlag.CONTACT_LOST} if contact is False else ())
+        return [
+            self._reading(VitalKind.BODY_MOTION, one.deviation_mg, one.ended, flags)
+            for one in self.motion.add(frame, at)
         ]
 
     def of_blood_pressure(self, measured: BloodPressure, at: Instant) -> list[VitalReading]:
@@ -250,13 +271,25 @@ def read_polar(readings: SensorReadings, payload: bytes, at: Instant) -> Message
         GattError: it violates the protocol.
     """
     frame = polar.decode_frame(payload)
-    if frame is None or readings.choice is None:
+    if frame is None or frame.stream not in polar.OF_BEATS or readings.choice is None:
         return Message([])
     intervals = readings.choice.of_frame(frame, at)
     kept: list[EcgStretch] = []
     if readings.keeper is not None and frame.stream is polar.Stream.ECG:
         kept = readings.keeper.add(frame, at)
     return Message(readings.of_intervals(intervals), readings.choice.contact, tuple(kept))
+
+
+def read_motion(readings: SensorReadings, payload: bytes, at: Instant) -> Message:
+    """Return the motion of a notification of Polar's protocol.
+
+    Raises:
+        GattError: it violates the protocol.
+    """
+    frame = polar.decode_frame(payload)
+    if frame is None or frame.stream is not polar.Stream.ACC:
+        return Message([])
+    return Message(readings.of_motion(frame, at))
 
 
 _HEART_RATE = _reader(gatt.decode_heart_rate, SensorReadings.of_heart_rate)

@@ -23,7 +23,15 @@ from edge_agent.core.readings import Gap
 from edge_agent.core.vitals import FoundSensor, SensorKind, SensorState
 from edge_agent.vitals import gatt, polar
 from edge_agent.vitals.polar_beats import BeatChoice, EcgKeeper
-from edge_agent.vitals.profiles import PROFILES, Decode, Measurement, SensorReadings, read_polar
+from edge_agent.vitals.polar_motion import MotionMeter
+from edge_agent.vitals.profiles import (
+    PROFILES,
+    Decode,
+    Measurement,
+    SensorReadings,
+    read_motion,
+    read_polar,
+)
 from edge_agent.vitals.sources import Link, Radio, Sink, VitalSource
 
 if TYPE_CHECKING:
@@ -39,6 +47,8 @@ SILENCE_S = 10.0
 STALL_S = 60.0  # a connection on which nothing comes for this long is made anew
 WATCH_S = 20.0
 BATTERY_S = 600.0
+ANSWER_S = 5.0
+"""Seconds for which the answer to a request of Polar's protocol is awaited."""
 # a cuff is in reach for some 30 s after a measurement: never wait longer
 PAUSES_S = doubling(1.0, 15.0)
 _CONTACT = {True: "made", False: "lost", None: "not told"}
@@ -52,11 +62,13 @@ class Sensor:
         address: Bluetooth address.
         kind: kind of sensor.
         keeps_ecg: whether its electrocardiogram is recorded, and not only its beats.
+        measures_motion: whether its acceleration is asked for, too.
     """
 
     address: str
     kind: SensorKind
     keeps_ecg: bool = False
+    measures_motion: bool = False
 
     @property
     def source(self) -> str:
@@ -133,6 +145,7 @@ class SensorSession:
         self._pauses = Pauses(PAUSES_S)
         self._refused: set[Decode] = set()
         self._asked: set[int] = set()
+        self._answers: dict[tuple[int, int], asyncio.Future[bytes]] = {}
         self.state = SensorState(sensor.source, sensor.kind)
 
     async def run(self) -> None:
@@ -153,16 +166,18 @@ class SensorSession:
                 connected = self._now()
                 await self._ask_site(link)
                 await self._subscribe(link)
-                await self._begin_polar(link)
+                offered = await self._begin_polar(link)
                 self._silence.connection(True)
                 self.state = replace(self.state, connected=True, problem=None, reason=None)
                 log.info("%s is connected", self._sensor.source)
+                await self._begin_motion(link, offered)
                 await self._watch(link, connected)
             log.info("%s has gone", self._sensor.source)
         except VitalsError as error:
             self._report_failure(error)
         finally:
             self._end_choice()
+            self._readings.motion = None
             self._silence.connection(False)
             self.state = replace(self.state, connected=False, contact=None)
 
@@ -204,22 +219,29 @@ class SensorSession:
         # Only what was subscribed to can be silent.
         self._streams = any(measurement.stream for measurement in subscribed)
 
-    async def _begin_polar(self, link: Link) -> None:
-        """Ask a strap or armband with Polar's protocol for its beats; others stay as they are."""
+    async def _begin_polar(self, link: Link) -> frozenset[polar.Stream]:
+        """Ask a strap or armband with Polar's protocol for its beats; others stay as they are.
+
+        Returns:
+            The streams that it has.
+        """
+        offered: frozenset[polar.Stream] = frozenset()
         if self._sensor.kind is not SensorKind.HEART_RATE:
-            return
+            return offered
         try:
-            streams = polar.streams_of(await link.read(polar.CONTROL_POINT))
+            offered = polar.streams_of(await link.read(polar.CONTROL_POINT))
+            streams = offered & polar.OF_BEATS
             if polar.Stream.ECG not in streams:
                 self._miss_ecg("it has none")
-            if not streams:
-                return
+            if not offered:
+                return offered
             await link.subscribe(polar.CONTROL_POINT, self._read_answer)
-            self._readings.choice = BeatChoice()
+            if streams:
+                self._readings.choice = BeatChoice()
             if self._sensor.keeps_ecg:
                 self._readings.keeper = EcgKeeper(self._sensor.source)
             self._asked = set(streams)
-            await link.subscribe(polar.DATA, partial(self._read_notification, read_polar))
+            await link.subscribe(polar.DATA, self._read_polar)
             for stream in sorted(streams):
                 await link.write(polar.CONTROL_POINT, polar.start_request(stream))
         except (VitalsError, GattError) as error:
@@ -228,14 +250,78 @@ class SensorSession:
             is_other = isinstance(error, VitalsError) and error.reason is VitalsReason.UNSUPPORTED
             if not is_other:
                 log.info("%s: its heart-rate service is used alone: %s", self._sensor.source, error)
+        return offered
+
+    async def _begin_motion(self, link: Link, offered: frozenset[polar.Stream]) -> None:
+        """Start the acceleration where it is asked for; without it, everything else goes on."""
+        if not self._sensor.measures_motion:
+            return
+        reason = "it has no accelerometer"
+        if polar.Stream.ACC in offered:
+            try:
+                self._readings.motion = await self._started_acceleration(link)
+            except TimeoutError:
+                reason = "it does not answer"
+            except GattError as error:
+                reason = f"it {error.problem}"
+            except VitalsError as error:
+                reason = str(error)
+            else:
+                return
+        text = "%s: body_motion is on, but no motion is recorded: %s"
+        log.warning(text, self._sensor.source, reason)
+
+    async def _started_acceleration(self, link: Link) -> MotionMeter:
+        """Start the acceleration with the settings that fit best.
+
+        Raises:
+            TimeoutError: the sensor does not answer.
+            VitalsError: the connection fails.
+            GattError: it refuses, or its answer cannot be read.
+        """
+        of_it = polar.Stream.ACC
+        answer = await self._ask(link, bytes([polar.SETTINGS, of_it]))
+        chosen = polar.chosen_settings(polar.settings_of(polar.checked(answer)))
+        request = polar.acceleration_request(chosen)
+        answer = await self._ask(link, request)
+        if polar.code_of(answer) == polar.ALREADY_RUNNING:  # with settings that nobody knows
+            await self._ask(link, bytes([polar.STOP, of_it]))
+            answer = await self._ask(link, request)
+        factor = polar.factor_of(polar.checked(answer))
+        return MotionMeter(float(chosen[polar.Setting.RATE]), factor)
+
+    async def _ask(self, link: Link, request: bytes) -> bytes:
+        """Return the answer to a request at the control point.
+
+        Raises:
+            TimeoutError: none came in time.
+            VitalsError: the connection fails.
+        """
+        key = (request[0], request[1])
+        answer = self._answers[key] = asyncio.get_running_loop().create_future()
+        try:
+            await link.write(polar.CONTROL_POINT, request)
+            async with asyncio.timeout(ANSWER_S):
+                return await answer
+        finally:
+            del self._answers[key]
+
+    def _read_polar(self, payload: bytes) -> None:
+        """Turn a notification of Polar's protocol into readings."""
+        # Apart, as a stream that cannot be read is reported once until it can.
+        is_motion = payload[:1] == bytes([polar.Stream.ACC])
+        self._read_notification(read_motion if is_motion else read_polar, payload)
 
     def _read_answer(self, payload: bytes) -> None:
-        """Go back to the heart-rate service alone if every stream was refused."""
+        """Go back to the heart-rate service alone if every stream of beats was refused."""
         try:
             refusal = polar.refusal_of(payload)
         except GattError:  # about something else that nobody asked for
             return
-        if refusal is None:
+        waiting = self._answers.get((payload[1], payload[2]))
+        if waiting is not None and not waiting.done():
+            waiting.set_result(payload)
+        if refusal is None or polar.stream_of(payload) not in self._asked:
             return
         if polar.stream_of(payload) == polar.Stream.ECG:
             self._miss_ecg(f"it refuses it ({refusal})")
@@ -308,9 +394,10 @@ class SensorSession:
             return
         self._refused.discard(decode)
         self._pauses.reset()
-        self._silence.end(at)
+        if decode is not read_motion:  # an acceleration goes on where no heart is found
+            self._silence.end(at)
         # Of two characteristics, only one may detect it; Polar's may go on although nobody listens.
-        is_alone = self._readings.choice is None and decode is not read_polar
+        is_alone = self._readings.choice is None and decode not in {read_polar, read_motion}
         if is_alone or message.contact is not None:
             self._note_contact(message.contact)
         for reading in message.readings:

@@ -107,6 +107,7 @@ def test_kind_value_in_an_unknown_unit_is_refused_with_the_known_ones(kind: Vita
         (VitalKind.SKIN_CONDUCTANCE, 200, "k\u03a9", 5.0),
         (VitalKind.SKIN_CONDUCTANCE, 200, "k\u2126", 5.0),
         (VitalKind.SKIN_CONDUCTANCE, 200_000, "ohm", 5.0),
+        (VitalKind.BODY_MOTION, 0.02, "g", 20.0),
     ],
 )
 def test_kind_value_in_another_unit_is_converted(
@@ -175,6 +176,7 @@ def test_kind_pressures_of_a_cuff_share_a_tile_and_a_panel() -> None:
     alone = (
         *("heart_rate", "oxygen_saturation", "skin_temperature", "respiration_rate"),
         *("body_temperature", "skin_conductance", "blink_rate", "blink_duration"),
+        "body_motion",
     )
     assert titles == {
         **{name: (VitalKind(name).spec.label,) * 2 for name in alone},

@@ -10,7 +10,10 @@ from typing import Any
 from edge_agent.timeline.database.dashboard_file import dashboard_file
 from edge_agent.timeline.database.schema import APPLICATION_ID, PAGE_BYTES
 
-_LATER_KINDS = [("skin_conductance", "uS"), ("blink_rate", "/min"), ("blink_duration", "ms")]
+_LATER_KINDS = [
+    *(("skin_conductance", "uS"), ("blink_rate", "/min"), ("blink_duration", "ms")),
+    ("body_motion", "m[g]"),
+]
 SCRIPTS = Path(__file__).resolve().parents[1] / "unit/timeline/database/schema_34"
 
 

@@ -40,7 +40,7 @@ NAVIGATION = NavigationEntry(
 _STUDY = "/study"
 CONSENT_PAGE = "/study/participants/{code}/consent"
 # of templates/_consent_text.html; records name the version that was agreed to
-CONSENT_VERSION = "8"
+CONSENT_VERSION = "9"
 
 _SESSION_ROWS = 10
 

@@ -13,7 +13,7 @@ from edge_agent.core.study import DECLARED_FROM, DECLARED_UNTIL, MarkerKind
 # ruff: noqa: S608 - only our own names are put into SQL text
 
 DATABASE_NAME = "affect-edge.db"
-VERSION = 46
+VERSION = 47
 """Of ``schema.sql`` and ``views.sql``; the file keeps it as ``user_version``."""
 APPLICATION_ID = 0x41464544  # "AFED", so that `file` and we can tell the database from any other
 # Half of SQLite's usual bytes: an hour of rows writes a third less, reading all is a fourth slower.

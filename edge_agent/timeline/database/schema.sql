@@ -136,7 +136,8 @@ INSERT INTO vital_kind (kind, unit) VALUES
     ('body_temperature', 'Cel'),
     ('skin_conductance', 'uS'),
     ('blink_rate', '/min'),
-    ('blink_duration', 'ms');
+    ('blink_duration', 'ms'),
+    ('body_motion', 'm[g]');
 
 CREATE TABLE vital (
     at INTEGER NOT NULL,

@@ -304,6 +304,10 @@ def _add_blinks(database: Database) -> None:
     )
 
 
+def _add_body_motion(database: Database) -> None:
+    database.execute("INSERT INTO vital_kind (kind, unit) VALUES ('body_motion', 'm[g]')")
+
+
 DASHBOARD_STEPS = (
     Step(2, "carers and their people", _add_carers),
     Step(3, "letters", _add_letters),
@@ -322,6 +326,7 @@ TIMELINE_STEPS = (
     Step(44, "errors of readings", _add_error),
     Step(45, "instruments of a session", _add_instruments),
     Step(46, "electrocardiograms", _add_ecg),
+    Step(47, "body motion", _add_body_motion),
 )
 """From schema 34, that of 0.1.0, the first release. A step that was released is never changed."""
 

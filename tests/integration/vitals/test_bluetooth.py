@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import struct
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,14 @@ from tests.support.vitals.near_sensors import (
     thermometer,
     toothbrush,
 )
-from tests.support.vitals.polar_frames import ecg_of, frames_of, ppi_frame
+from tests.support.vitals.polar_frames import (
+    SETTINGS_OF_H10,
+    SINCE_2000_S,
+    ecg_of,
+    frames_of,
+    ppi_frame,
+    raw_acceleration,
+)
 from tests.support.vitals.straps import heart_rate
 
 PATIENCE_S = 60.0
@@ -362,3 +370,33 @@ def test_polar_strap_and_armband_record_beats_with_errors_and_return(
     assert len(of_belt) >= 20
     assert [value for value, _, _ in of_belt] == pytest.approx([0.8] * len(of_belt), abs=0.002)
     assert {(error, flags) for _, error, flags in of_belt} == {(ECG_ERROR_S, "")}
+
+
+def test_polar_strap_records_motion_beside_its_beats_after_each_connection(
+    bus: Bus, tmp_path: Path
+) -> None:
+    belt = polar_sensor("A0:9E:1A:00:00:0A", 0b101, "Polar H10 12345678")
+    belt.answers = {b"\1\2": SETTINGS_OF_H10}
+    moving = replace(sensor(belt), measures_motion=True)
+    up_and_down = [(0, 0, 900), (0, 0, 1100)] * 18
+    of_motion = "SELECT value, flags FROM vital WHERE kind = 'body_motion'"
+    with BlueZ(bus, belt) as bluez, Source(tmp_path, moving) as source:
+        numbers = count(1)
+
+        def has_moved(since: int) -> bool:
+            last_s = SINCE_2000_S + 36 * next(numbers) / 25
+            bluez.say(belt, polar.DATA, raw_acceleration(up_and_down, last_s))
+            return len(query(source.path, of_motion)) > since
+
+        wait_until(lambda: len(belt.written) == 3, "requests", PATIENCE_S)
+        wait_until(lambda: has_moved(0), "motion", PATIENCE_S)
+        bluez.drop(belt)
+        wait_until(lambda: len(belt.written) == 6, "it to ask again", PATIENCE_S)
+        known = len(query(source.path, of_motion))
+        wait_until(lambda: has_moved(known), "motion again", PATIENCE_S)
+    assert [one.hex(" ") for one in belt.written[:3]] == [
+        "02 00 00 01 82 00 01 01 0e 00",
+        "01 02",
+        "02 02 00 01 19 00 01 01 10 00 02 01 04 00",
+    ]
+    assert set(query(source.path, of_motion)) == {(100.0, "")}

@@ -249,7 +249,8 @@ class BlueZ:
         uuid = self._objects[path][CHARACTERISTIC]["UUID"].value
         assert uuid == polar.CONTROL_POINT
         sensor.written.append(value)
-        await self._say(sensor, uuid, bytes([polar.ANSWER, *value[:2], 0, 0]))
+        usual = bytes([polar.ANSWER, *value[:2], 0, 0])
+        await self._say(sensor, uuid, sensor.answers.get(value[:2], usual))
         return Message.new_method_return(message)
 
     async def _start_notify(self, message: Message) -> Message:

@@ -24,6 +24,7 @@ class Sensor:
         wants_pairing: whether it refuses to be subscribed to before.
         connections: how often it was connected.
         written: what was written to the control point of Polar's protocol.
+        answers: what it answers there to requests that begin so, if not a success alone.
     """
 
     address: str
@@ -36,6 +37,7 @@ class Sensor:
     connections: int = 0
     notifying: set[str] = field(default_factory=set)
     written: list[bytes] = field(default_factory=list)
+    answers: dict[bytes, bytes] = field(default_factory=dict)
 
     @property
     def path(self) -> str:

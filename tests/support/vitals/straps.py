@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import VitalsError, VitalsReason
@@ -25,10 +26,15 @@ class ScriptedLink:
     """A connection that lasts until it is closed; ``say`` sends to who has subscribed."""
 
     def __init__(
-        self, battery: bytes | VitalsError, features: bytes | None = None, refusal: int = 0
+        self,
+        battery: bytes | VitalsError,
+        features: bytes | None = None,
+        refusal: int = 0,
+        answers: Mapping[bytes, list[bytes]] = MappingProxyType({}),
     ) -> None:
         self.battery = battery
         self.refusal = refusal
+        self.answers = answers
         self.closed = asyncio.Event()
         self.subscribed = asyncio.Event()
         self.battery_reads = 0
@@ -44,7 +50,10 @@ class ScriptedLink:
     async def write(self, characteristic: str, value: bytes) -> None:
         assert characteristic == polar.CONTROL_POINT
         self.written.append(value)
-        self._listeners[characteristic](bytes([polar.ANSWER, value[0], value[1], self.refusal, 0]))
+        usual = bytes([polar.ANSWER, value[0], value[1], self.refusal, 0])
+        answers = self.answers.get(value[:2], [usual])
+        if answer := answers.pop(0) if len(answers) > 1 else answers[0]:
+            self._listeners[characteristic](answer)
 
     async def read(self, characteristic: str) -> bytes:
         if characteristic == polar.CONTROL_POINT:
@@ -84,6 +93,8 @@ class ScriptedRadio:
     Attributes:
         features: what a Polar sensor answers to that question; ``None``: it is of another maker.
         refusal: the code by which it refuses its streams.
+        answers: what it answers instead to requests that begin so, one after the other and the last
+            again and again; empty: nothing.
         refusing: why it cannot connect now.
         attempts: when it was asked to, seconds since the start.
         links: the connections so far.
@@ -92,6 +103,7 @@ class ScriptedRadio:
     battery: bytes | VitalsError = b"\x57"
     features: bytes | None = None
     refusal: int = 0
+    answers: dict[bytes, list[bytes]] = field(default_factory=dict)
     refusing: VitalsError | None = None
     attempts: list[float] = field(default_factory=list)
     links: list[ScriptedLink] = field(default_factory=list)
@@ -102,7 +114,7 @@ class ScriptedRadio:
         await asyncio.sleep(0.2)
         if self.refusing is not None:
             raise self.refusing
-        link = ScriptedLink(self.battery, self.features, self.refusal)
+        link = ScriptedLink(self.battery, self.features, self.refusal, self.answers)
         self.links.append(link)
         try:
             yield link

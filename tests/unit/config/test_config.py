@@ -170,11 +170,15 @@ def test_bluetooth_devices_are_read_from_the_lines_of_the_scan(tmp_path: Path) -
         ),
         (
             'adress = "A0:9E:1A:00:00:01"',
-            "0.adress: unknown key. Known here: address, kind, keep_ecg.",
+            "0.adress: unknown key. Known here: address, kind, keep_ecg, body_motion.",
         ),
         (
             'address = "A0:9E:1A:00:00:01", kind = "thermometer", keep_ecg = true',
             '0: A0:9E:1A:00:00:01: keep_ecg goes with kind = "heart_rate"',
+        ),
+        (
+            'address = "A0:9E:1A:00:00:01", kind = "thermometer", body_motion = true',
+            '0: A0:9E:1A:00:00:01: body_motion goes with kind = "heart_rate"',
         ),
     ],
 )

@@ -30,7 +30,18 @@ from edge_agent.vitals.sources import Link
 from tests.support.broker import wait_until
 from tests.support.clocks.simulated_time import START, in_simulated_time, simulated_now
 from tests.support.timeline import query, timeline
-from tests.support.vitals.polar_frames import ECG_HZ, FRAME, ecg_of, frames_of, ppi_frame
+from tests.support.vitals.polar_frames import (
+    ECG_HZ,
+    FRAME,
+    SETTINGS_OF_ARMBAND,
+    SETTINGS_OF_H10,
+    SINCE_2000_S,
+    compressed_acceleration,
+    ecg_of,
+    frames_of,
+    ppi_frame,
+    raw_acceleration,
+)
 from tests.support.vitals.straps import AWAY, DroppingStrap, ScriptedRadio, heart_rate
 
 DEADLINE_S = 60.0
@@ -366,7 +377,10 @@ def test_sensor_that_refuses_one_of_two_streams_keeps_the_other() -> None:
 
 @pytest.mark.parametrize(
     ("features", "answer", "reason"),
-    [("0f 09 00", "f0 02 00 03 00", "it refuses it (error 3)"), ("0f 08 00", "", "it has none")],
+    [
+        ("0f 09 00", "f0 02 00 03 00", "it refuses it (error 3: not supported)"),
+        ("0f 08 00", "", "it has none"),
+    ],
 )
 def test_sensor_that_gives_no_ecg_to_keep_is_warned_of(
     features: str, answer: str, reason: str, caplog: pytest.LogCaptureFixture
@@ -419,3 +433,176 @@ def test_armband_says_error_contact_and_movement_of_each_beat() -> None:
         (0.81, 0.04, ["body_movement", "poor_signal"]),
         (0.82, 0.008, ["contact_lost"]),
     ]
+
+
+MOVING = replace(STRAP, measures_motion=True)
+ASKS, STARTS = bytes([polar.SETTINGS, polar.Stream.ACC]), bytes([polar.START, polar.Stream.ACC])
+
+
+def swing(first: int, count: int, form: int = 1) -> bytes:
+    """A frame whose body swings by 100 mg, so that its deviation is 100 mg."""
+    samples = [(0, 0, 1000 + 100 * (-1) ** (first + place)) for place in range(count)]
+    last_s = SINCE_2000_S + (first + count) / 25
+    if form == 1:
+        return raw_acceleration(samples, last_s)
+    return compressed_acceleration(samples, SINCE_2000_S + (first + count) / 52, form)
+
+
+def test_strap_whose_motion_is_asked_for_measures_it_beside_its_beats() -> None:
+    radio = ScriptedRadio(features=bytes.fromhex("0f 05 00"), answers={ASKS: [SETTINGS_OF_H10]})
+    signal = ecg_of([0.6 + 0.8 * number for number in range(20)], 15)
+
+    async def script(heard: Heard) -> None:
+        await asyncio.sleep(1)
+        for frame in frames_of(signal):
+            radio.links[0].say(frame, polar.DATA)
+        for number in range(10):
+            contact = number < 7
+            radio.links[0].say(heart_rate(60, 0.8, contact=contact))
+            radio.links[0].say(swing(25 * number, 25), polar.DATA)
+            await asyncio.sleep(1)
+        assert heard.session.state.contact is False, "motion says nothing of contact"
+
+    heard = listening(radio, script, MOVING)
+    assert radio.links[0].written == [
+        polar.start_request(polar.Stream.ECG),
+        ASKS,
+        bytes.fromhex("02 02 00 01 19 00 01 01 10 00 02 01 04 00"),
+    ]
+    motion = [one for one in heard.readings if one.kind is VitalKind.BODY_MOTION]
+    assert [(one.value, sorted(one.flags)) for one in motion] == [
+        (100.0, []),
+        (100.0, ["contact_lost"]),
+    ]
+    assert motion[1].at.seconds_since(motion[0].at) == pytest.approx(5, abs=0.002)
+    assert [one for one in heard.readings if one.error is not None], "beats of the ECG"
+
+
+def test_motion_of_an_armband_is_in_the_unit_that_its_factor_states() -> None:
+    started = bytes.fromhex("f0 02 02 00 00 05 01 00 00 80 39")  # 1/4096 of g
+    radio = ScriptedRadio(
+        features=bytes.fromhex("0f 0e 00"), answers={ASKS: [SETTINGS_OF_ARMBAND], STARTS: [started]}
+    )
+
+    async def script(_: Heard) -> None:
+        await asyncio.sleep(1)
+        for number in range(5):
+            radio.links[0].say(swing(52 * number, 52, 0x80), polar.DATA)
+
+    heard = listening(radio, script, MOVING)
+    assert [one.value for one in heard.readings] == [round(100 / 4.096, 1)]
+
+
+@pytest.mark.parametrize(
+    ("features", "answers", "reason"),
+    [
+        ("0f 01 00", {}, "it has no accelerometer"),
+        ("0f 05 00", {ASKS: [b"\xf0\1\2\x0d\0"]}, "it refuses it (error 13: it is being charged)"),
+        ("0f 05 00", {ASKS: [b""]}, "it does not answer"),
+        (
+            "0f 05 00",
+            {ASKS: [SETTINGS_OF_H10], STARTS: [b"\xf0\2\2\x0c\0"]},
+            "it refuses it (error 12: not in this state)",
+        ),
+        ("0f 05 00", {ASKS: [SETTINGS_OF_H10], STARTS: [b""]}, "it does not answer"),
+        ("0f 05 00", {}, "it names no rate of its acceleration"),
+    ],
+)
+def test_beats_go_on_where_motion_is_refused(
+    features: str, answers: dict[bytes, list[bytes]], reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    radio = ScriptedRadio(features=bytes.fromhex(features), answers=answers)
+
+    async def script(_: Heard) -> None:
+        await asyncio.sleep(20)
+        for frame in frames_of(ecg_of([0.6 + 0.8 * number for number in range(20)], 15)):
+            radio.links[0].say(frame, polar.DATA)
+        radio.links[0].say(swing(0, 125), polar.DATA)
+
+    heard = listening(radio, script, MOVING)
+    assert caplog.messages == [
+        f"{STRAP.source}: body_motion is on, but no motion is recorded: {reason}"
+    ]
+    assert {one.kind for one in heard.readings} == {VitalKind.RR_INTERVAL}
+    assert len(heard.readings) > 10
+
+
+def test_strap_of_another_maker_goes_on_where_motion_is_asked_for(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    radio = ScriptedRadio()
+
+    async def script(_: Heard) -> None:
+        await asyncio.sleep(1)
+        radio.links[0].say(heart_rate(60, 1.0))
+
+    heard = listening(radio, script, MOVING)
+    assert [one.value for one in heard.readings] == [60.0, 1.0]
+    assert caplog.messages == [
+        f"{STRAP.source}: body_motion is on, but no motion is recorded: it has no accelerometer"
+    ]
+
+
+def test_accelerometer_that_runs_already_is_begun_anew() -> None:
+    runs = bytes([polar.ANSWER, polar.START, polar.Stream.ACC, polar.ALREADY_RUNNING, 0])
+    radio = ScriptedRadio(
+        features=bytes.fromhex("0f 04 00"),
+        answers={ASKS: [SETTINGS_OF_H10], STARTS: [runs, bytes.fromhex("f0 02 02 00 00")]},
+    )
+
+    async def script(_: Heard) -> None:
+        await asyncio.sleep(1)
+        radio.links[0].say(heart_rate(60, 1.0))
+        radio.links[0].say(swing(0, 125), polar.DATA)
+
+    heard = listening(radio, script, MOVING)
+    assert [request[:2].hex() for request in radio.links[0].written] == [
+        *("0102", "0202", "0302", "0202")
+    ]
+    assert [one.value for one in heard.readings] == [60.0, 1.0, 100.0]
+
+
+def test_motion_that_cannot_be_read_is_reported_once_and_beats_go_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    radio = ScriptedRadio(features=bytes.fromhex("0f 0c 00"), answers={ASKS: [SETTINGS_OF_H10]})
+
+    async def script(_: Heard) -> None:
+        await asyncio.sleep(1)
+        for _second in range(3):
+            radio.links[0].say(swing(0, 25)[:-1], polar.DATA)
+            radio.links[0].say(ppi_frame([(800, 5, 6)]), polar.DATA)
+
+    heard = listening(radio, script, MOVING)
+    assert [one.value for one in heard.readings] == [0.8] * 3
+    assert [one.split(": ", 1)[1] for one in caplog.messages] == [
+        "Polar measurement data has 149 octets of samples, no multiple of 6; passed over"
+    ]
+
+
+def test_motion_alone_hides_no_silence_of_the_heart() -> None:
+    radio = ScriptedRadio(features=bytes.fromhex("0f 04 00"), answers={ASKS: [SETTINGS_OF_H10]})
+
+    async def script(_: Heard) -> None:
+        await asyncio.sleep(1)
+        radio.links[0].say(heart_rate(60))
+        for number in range(15):
+            radio.links[0].say(swing(25 * number, 25), polar.DATA)
+            await asyncio.sleep(1)
+        radio.links[0].say(heart_rate(60))
+
+    heard = listening(radio, script, MOVING)
+    assert [(round(end - begin), reason) for begin, end, reason in heard.gaps_s()] == [
+        (15, "silent")
+    ]
+
+
+def test_connection_without_motion_asked_for_leaves_the_accelerometer_off() -> None:
+    radio = ScriptedRadio(features=bytes.fromhex("0f 05 00"))
+
+    async def script(_: Heard) -> None:
+        await asyncio.sleep(1)
+        radio.links[0].say(swing(0, 125), polar.DATA)
+
+    assert listening(radio, script).readings == []
+    assert radio.links[0].written == [polar.start_request(polar.Stream.ECG)]
