@@ -298,7 +298,8 @@ class SensorSession:
             VitalsError: the connection fails.
         """
         key = (request[0], request[1])
-        answer = self._answers[key] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._answers[key] = answer
         try:
             await link.write(polar.CONTROL_POINT, request)
             async with asyncio.timeout(ANSWER_S):
