@@ -68,10 +68,10 @@ class SensorSettings(Section):
 
     @model_validator(mode="after")
     def _has_what_is_asked_of_it(self) -> SensorSettings:
-        asked = [name for name in ("keep_ecg", "body_motion") if getattr(self, name)]
-        if asked and self.kind is not SensorKind.HEART_RATE:
+        options = [name for name in ("keep_ecg", "body_motion") if getattr(self, name)]
+        if options and self.kind is not SensorKind.HEART_RATE:
             raise ValueError(
-                f'{self.address}: {asked[0]} goes with kind = "heart_rate"; it is '
+                f'{self.address}: {options[0]} goes with kind = "heart_rate"; it is '
                 f"{self.kind.value!r}"
             )
         return self

@@ -60,6 +60,11 @@ _AXES = 3
 _COMPRESSED = 0x80
 _MG_IN_G = 1000.0
 _MOST_BITS = 32
+_SETTING_OCTETS: Mapping[int, int] = {0: 2, 1: 2, 2: 2, 4: 1, 5: 4}
+"""Octets of a value of each ``Setting``."""
+_LEAST: Mapping[int, int] = {0: 25, 2: 4}
+"""Least rate (Hz) and range (g) that is asked of an accelerometer. Running reaches some 3 g at the
+chest."""
 _BLOCKER, _CONTACT, _CONTACT_KNOWN = 0b1, 0b10, 0b100
 
 
@@ -70,29 +75,20 @@ class Stream(IntEnum):
     ACC = 2
     PPI = 3
 
-
-OF_BEATS = frozenset({Stream.ECG, Stream.PPI})
+    @property
+    def is_of_beats(self) -> bool:
+        """Whether beats are in it."""
+        return self is not Stream.ACC
 
 
 class Setting(IntEnum):
-    """What can be set of a stream, by the number that it has in the protocol."""
+    """A setting of a stream, by the number that it has in the protocol."""
 
     RATE = 0
     BITS = 1
     RANGE = 2
     CHANNELS = 4
     FACTOR = 5
-
-
-_SETTING_OCTETS: Mapping[int, int] = {
-    Setting.RATE: 2,
-    Setting.BITS: 2,
-    Setting.RANGE: 2,
-    Setting.CHANNELS: 1,
-    Setting.FACTOR: 4,
-}
-_LEAST = {Setting.RATE: 25, Setting.RANGE: 4}
-"""What is asked of an accelerometer at least: Hz, g. Running reaches some 3 g at the chest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +225,7 @@ def code_of(answer: bytes) -> int:
     return answer[3]
 
 
-def checked(answer: bytes) -> bytes:
+def success_of(answer: bytes) -> bytes:
     """Return an answer that is no refusal.
 
     Raises:
@@ -309,7 +305,7 @@ def decode_acceleration(frame: Frame, factor: float | None) -> list[tuple[float,
     if form == 0 and factor is None:
         raise _problem("has samples of the form 0x80, and has stated no factor")
     in_mg = (factor or 1.0) * (_MG_IN_G if form == 0 else 1.0)
-    return [tuple(in_mg * one for one in sample) for sample in _compressed(frame.samples)]
+    return [tuple(in_mg * one for one in sample) for sample in _of_differences(frame.samples)]
 
 
 def _raw(octets: bytes, size: int) -> Iterator[tuple[int, ...]]:
@@ -322,7 +318,7 @@ def _raw(octets: bytes, size: int) -> Iterator[tuple[int, ...]]:
         yield tuple(int.from_bytes(one, "little", signed=True) for one in axes)
 
 
-def _compressed(octets: bytes) -> Iterator[tuple[int, ...]]:
+def _of_differences(octets: bytes) -> Iterator[tuple[int, ...]]:
     """Yield the sample that stands at the start, and those of the differences after it."""
     head, left = octets[: 2 * _AXES], octets[2 * _AXES :]
     if not octets:
@@ -336,12 +332,12 @@ def _compressed(octets: bytes) -> Iterator[tuple[int, ...]]:
             raise _problem("has a block of differences that cannot be read")
         packed, left = int.from_bytes(left[2:end], "little"), left[end:]
         for place in range(0, count * _AXES, _AXES):
-            changes = (_signed(packed >> (place + axis) * bits, bits) for axis in range(_AXES))
+            changes = (_as_signed(packed >> (place + axis) * bits, bits) for axis in range(_AXES))
             sample = tuple(before + change for before, change in zip(sample, changes, strict=True))
             yield sample
 
 
-def _signed(number: int, bits: int) -> int:
+def _as_signed(number: int, bits: int) -> int:
     """Return the lowest bits of a number as a signed one."""
     value = number & (1 << bits) - 1
     return value - (1 << bits) if bits and value >> bits - 1 else value

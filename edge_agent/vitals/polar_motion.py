@@ -1,4 +1,4 @@
-r"""How much the wearer of a Polar sensor moves: the mean amplitude deviation of its acceleration.
+r"""Motion of the wearer of a Polar sensor: the mean amplitude deviation of its acceleration.
 
 That is the mean of \|r - mean r\|, of the length r of the acceleration at each sample, over epochs
 of about five seconds (Vähä-Ypyä et al. 2015, Clin Physiol Funct Imaging 35:64-70; Aittasalo et al.

@@ -271,7 +271,7 @@ def read_polar(readings: SensorReadings, payload: bytes, at: Instant) -> Message
         GattError: it violates the protocol.
     """
     frame = polar.decode_frame(payload)
-    if frame is None or frame.stream not in polar.OF_BEATS or readings.choice is None:
+    if frame is None or not frame.stream.is_of_beats or readings.choice is None:
         return Message([])
     intervals = readings.choice.of_frame(frame, at)
     kept: list[EcgStretch] = []

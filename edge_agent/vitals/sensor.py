@@ -230,7 +230,7 @@ class SensorSession:
             return offered
         try:
             offered = polar.streams_of(await link.read(polar.CONTROL_POINT))
-            streams = offered & polar.OF_BEATS
+            streams = {one for one in offered if one.is_of_beats}
             if polar.Stream.ECG not in streams:
                 self._miss_ecg("it has none")
             if not offered:
@@ -281,13 +281,13 @@ class SensorSession:
         """
         of_it = polar.Stream.ACC
         answer = await self._ask(link, bytes([polar.SETTINGS, of_it]))
-        chosen = polar.chosen_settings(polar.settings_of(polar.checked(answer)))
+        chosen = polar.chosen_settings(polar.settings_of(polar.success_of(answer)))
         request = polar.acceleration_request(chosen)
         answer = await self._ask(link, request)
         if polar.code_of(answer) == polar.ALREADY_RUNNING:  # with settings that nobody knows
             await self._ask(link, bytes([polar.STOP, of_it]))
             answer = await self._ask(link, request)
-        factor = polar.factor_of(polar.checked(answer))
+        factor = polar.factor_of(polar.success_of(answer))
         return MotionMeter(float(chosen[polar.Setting.RATE]), factor)
 
     async def _ask(self, link: Link, request: bytes) -> bytes:

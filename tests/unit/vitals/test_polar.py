@@ -89,7 +89,7 @@ def test_any_bytes_are_decoded_or_refused(payload: bytes) -> None:
         frame = polar.decode_frame(payload)
     except GattError:
         return
-    if frame is not None and frame.stream in polar.OF_BEATS:
+    if frame is not None and frame.stream.is_of_beats:
         choice.of_frame(frame, START)
 
 

@@ -137,7 +137,7 @@ def test_factor_of_a_started_stream_is_read() -> None:
 
 def test_refusal_is_named() -> None:
     with pytest.raises(GattError) as refused:
-        polar.checked(bytes.fromhex("f0 02 02 0c 00"))
+        polar.success_of(bytes.fromhex("f0 02 02 0c 00"))
     assert refused.value.problem == "refuses it (error 12: not in this state)"
     assert polar.refusal_text(77) == "error 77"
 

@@ -580,6 +580,47 @@ def test_motion_that_cannot_be_read_is_reported_once_and_beats_go_on(
     ]
 
 
+def test_motion_is_flagged_while_a_sensor_reports_no_contact() -> None:
+    """By its service where it has no stream of beats, else by that stream."""
+    for features, lost in (
+        ("0f 04 00", (heart_rate(60, contact=False), None)),
+        ("0f 0c 00", (ppi_frame([(800, 5, 4)]), polar.DATA)),
+    ):
+        answers = {ASKS: [SETTINGS_OF_H10]}
+        radio = ScriptedRadio(features=bytes.fromhex(features), answers=answers)
+
+        async def script(heard: Heard, radio: ScriptedRadio = radio, lost: Any = lost) -> None:
+            await asyncio.sleep(1)
+            radio.links[0].say(*lost)
+            radio.links[0].say(swing(0, 125), polar.DATA)
+            assert heard.session.state.contact is False, "motion itself says nothing of it"
+
+        motion = listening(radio, script, MOVING).readings[-1]
+        assert (motion.kind, motion.flags) == (VitalKind.BODY_MOTION, {VitalFlag.CONTACT_LOST})
+
+
+def test_accelerometer_that_refuses_after_a_new_connection_measures_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    refused = bytes([polar.ANSWER, polar.SETTINGS, polar.Stream.ACC, 3, 0])
+    radio = ScriptedRadio(
+        features=bytes.fromhex("0f 04 00"), answers={ASKS: [SETTINGS_OF_H10, refused]}
+    )
+    caplog.set_level(logging.INFO)
+
+    async def script(heard: Heard) -> None:
+        for link in range(2):
+            await asyncio.sleep(3)
+            radio.links[link].say(heart_rate(60))
+            radio.links[link].say(swing(0, 125), polar.DATA)
+            radio.links[link].closed.set()
+
+    heard = listening(radio, script, MOVING)
+    assert [one.value for one in heard.readings] == [60.0, 100.0, 60.0]
+    (told,) = [one for one in caplog.messages if "refuses" in one]
+    assert told.endswith("no motion is recorded: it refuses it (error 3: not supported)")
+
+
 def test_motion_alone_hides_no_silence_of_the_heart() -> None:
     radio = ScriptedRadio(features=bytes.fromhex("0f 04 00"), answers={ASKS: [SETTINGS_OF_H10]})
 
