@@ -179,6 +179,11 @@ class DashboardAlerts:
             self._file.refresh()
             return self._options.with_rules(self._file.rules)
 
+    def take_written(self) -> None:
+        """Read the rules of a configuration file that the dashboard has put in its place."""
+        with self._lock:
+            self._file.refresh(is_whole=True)
+
     def start(self) -> None:
         """Start watching the agent and sending messages."""
         for worker in self._workers:

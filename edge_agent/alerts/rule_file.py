@@ -49,11 +49,15 @@ class RuleFile:
         self._seen = self._mark
         self._seen_s = 0.0
 
-    def refresh(self) -> bool:
-        """Read the file if it changed since the last call; return whether the rules did."""
+    def refresh(self, *, is_whole: bool = False) -> bool:
+        """Read the file if it changed since the last call; return whether the rules did.
+
+        Args:
+            is_whole: it was put in its place by this program, so nobody is writing it.
+        """
         mark = self._read_mark()
         # Without a file for a moment, as while an editor saves it, nothing changes.
-        if mark == self._mark or mark is None or not self._is_written(mark):
+        if mark == self._mark or mark is None or not (is_whole or self._is_written(mark)):
             return False
         try:
             rules = load_settings(self._file).alerts.rule
@@ -72,13 +76,13 @@ class RuleFile:
         return has_changed
 
     def _is_written(self, mark: _Mark) -> bool:
-        """Tell whether nobody is writing a changed file any more."""
+        """Tell whether nobody is writing a changed file any more.
+
+        A new file in the place of the old one is no sign of it: some editors take the old one away
+        first, and then write.
+        """
         if mark != self._seen:
             self._seen, self._seen_s = mark, self._seconds()
-        _, size, inode = mark
-        # The dashboard and good editors put a whole file in the place of the one before.
-        if size and (self._mark is None or inode != self._mark[2]):
-            return True
         return self._seconds() - self._seen_s >= SETTLED_S
 
     def _read_mark(self) -> _Mark | None:

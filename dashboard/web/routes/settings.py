@@ -148,6 +148,7 @@ def patch_settings(
     """Write a change into the file; the services use it after `restart`, if that is not empty."""
     change = configuration.planned(present, wanted.digest, wanted.changes)
     copy = configuration.write(present, change)
+    services.alerts.take_written()
     services.notes.note(account.name, "settings_change", change.told())
     return _change_model(change, str(copy))
 
