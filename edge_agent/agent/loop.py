@@ -61,6 +61,7 @@ from edge_agent.timeline.database.upgrade_process import migrate_apart, told_to_
 from edge_agent.timeline.salvage.background_copying import BackgroundCopying
 from edge_agent.timeline.salvage.rescue import Rescue
 from edge_agent.timeline.study.capture_switch import CaptureSwitch
+from edge_agent.timeline.study.protocol_runs import RefusedRecords
 from edge_agent.timeline.study.sessions import Study
 from edge_agent.timeline.upkeep.aging import clock_doubt
 from edge_agent.timeline.upkeep.budget import Space, keep_to_budget
@@ -150,6 +151,7 @@ class Agent:
         self._clock_doubt: str | None = None
         self._erasure_left = ""
         self._database = data / DATABASE_NAME
+        self._refused_records = RefusedRecords(self._database)
         self._rescue = Rescue(self._database)
         self._read_error: str | None = None
         require_library(settings)
@@ -170,6 +172,7 @@ class Agent:
                 migrate_apart(self._database, is_locked=True, on_progress=upgrading)
             except DamageError as error:  # an upgrade reads every page
                 self._rescue.replace(f"the upgrade found: {error}")
+            self._refused_records.look()  # those of before this start do not count
             self._make_parts(data, recognizer)
             history = HealthHistory(self._database)
             self._monitor = HealthMonitor(data, settings.device.name, __version__, history=history)
@@ -377,6 +380,7 @@ class Agent:
             self._copies = copies_state(self._database)
             self._clock_doubt = clock_doubt(self._database)
             self._erasure_left = alarm_of_left(self._database)
+            self._refused_records.look()
 
     @property
     def _needs_session(self) -> bool:
@@ -424,6 +428,7 @@ class Agent:
             clock_doubt=self._clock_doubt,
             erasure_left=self._erasure_left,
             damage=self._rescue.reported,
+            rows_set_aside=figures.rows_set_aside + self._refused_records.count,
         )
         report = self._monitor.report(figures, clock.now())
         self._governor.set_temperature(report["temperature_celsius"])

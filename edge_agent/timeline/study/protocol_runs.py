@@ -6,10 +6,12 @@ last one was.
 
 from __future__ import annotations
 
+import json
 import logging
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
 from functools import partial
@@ -18,7 +20,7 @@ from typing import Any
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
-from edge_agent.core.errors import StudyError
+from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.study import Marker, MarkerKind, Session
 from edge_agent.core.texts import N_
 from edge_agent.timeline.database.connection import insert, read_transaction, write_transaction
@@ -38,6 +40,9 @@ NUMBER_ANSWERS = frozenset({"likert", "slider"})
 EXPERIMENT = "experiment"
 """The kind of a row that holds one value of a trial of an experiment, not a screen."""
 SESSION_ENDED = N_("the session was ended")
+_PRACTICE = "practice"
+_RECORDS = (_PRACTICE, "Marker", "SelfReport", "Trial", "ShownTime")
+"""Names under which records of protocols are set aside."""
 
 
 class RunState(StrEnum):
@@ -330,6 +335,37 @@ class ProtocolRuns:
         enqueue_session_event(connection, "marker", session, marker.at, added, self._outbox_rows)
 
 
+class RefusedRecords:
+    """Counts the records of protocols that no table took, since the first look.
+
+    The dashboard writes them, so that the recorder of the agent, whose own rows are set aside in
+    the same table, does not know of them.
+
+    Args:
+        path: the database.
+
+    Attributes:
+        count: how many there were at the last look.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._before: int | None = None
+        self.count = 0
+
+    def look(self) -> None:
+        """Count anew; what cannot be read stays as it was."""
+        with suppress(StoreError), read_transaction(self._path) as connection:
+            (newest,) = connection.execute("SELECT coalesce(max(id), 0) FROM set_aside").fetchone()
+            if self._before is None or newest < self._before:  # a new database counts from 1
+                self._before = newest if self._before is None else 0
+            (self.count,) = connection.execute(
+                "SELECT count(*) FROM set_aside WHERE id > ? AND source IN "
+                "(SELECT value FROM json_each(?))",
+                (self._before, json.dumps(_RECORDS)),
+            ).fetchone()
+
+
 def _is_stored(
     connection: sqlite3.Connection,
     session: int,
@@ -348,7 +384,7 @@ def _is_stored(
     except (*BAD_ROW, StudyError) as error:
         connection.execute("ROLLBACK TO one_record")
         first = record[0] if isinstance(record, tuple) else getattr(record, "at", saved)
-        source = "practice" if isinstance(record, tuple) else type(record).__name__
+        source = _PRACTICE if isinstance(record, tuple) else type(record).__name__
         content = {"stretch": record} if isinstance(record, tuple) else asdict(record)
         content = {"session": session} | content
         set_aside(connection, first.wall_ms, source, content, str(error))

@@ -43,7 +43,11 @@ _SAME_START = (
     "{} IN (SELECT id FROM boot WHERE boot_id = (SELECT boot_id FROM boot WHERE id = :boot))"
 )
 KEEP = 1_000
-_LONGEST = 4_000
+_LONGEST = 100_000
+"""Characters of a row that was set aside: all of them together take 100 MB at the most. Ten seconds
+of an electrocardiogram take some 8,000.
+"""
+_LONGEST_REASON = 4_000
 UNKNOWN_TIME = 0
 BAD_ROW = (
     sqlite3.IntegrityError,
@@ -308,6 +312,8 @@ def set_aside(
 ) -> None:
     """Store a row that no table accepts, inside the caller's transaction; drop the oldest ones.
 
+    What is longer than 100,000 characters is cut, and the reason says so.
+
     Args:
         connection: of the transaction.
         at_ms: when the row happened, for erasing it with its time; ``None``: not known.
@@ -316,11 +322,14 @@ def set_aside(
         reason: what the database says.
     """
     # ASCII alone: a lone half of a character pair could not be stored as UTF-8.
-    text = json.dumps(content, default=repr, ensure_ascii=True)[:_LONGEST]
+    text = json.dumps(content, default=repr, ensure_ascii=True)
     # SQLite holds whole numbers up to 2^63 - 1; a damaged row may give any.
     at = at_ms if isinstance(at_ms, int) and 0 <= at_ms < 1 << 62 else UNKNOWN_TIME
-    reason = reason[:_LONGEST]
-    newest = insert(connection, "set_aside", at=at, source=source, content=text, reason=reason)
+    reason = reason[:_LONGEST_REASON]
+    if len(text) > _LONGEST:
+        reason += f"; of {len(text):,} characters of its content the first {_LONGEST:,} are here"
+    about = {"source": source, "content": text[:_LONGEST], "reason": reason}
+    newest = insert(connection, "set_aside", at=at, **about)
     # Numbers rise by one, so that the bound needs no counting of rows.
     connection.execute("DELETE FROM set_aside WHERE id <= ?", (newest - KEEP,))
 

@@ -37,6 +37,7 @@ from edge_agent.timeline.database.schema import DATABASE_NAME, PAGE_BYTES
 from edge_agent.timeline.salvage.rescue import Rescue, noted_damage
 from edge_agent.timeline.study.sessions import Study
 from edge_agent.timeline.write import recorder
+from edge_agent.timeline.write.batch import set_aside
 from edge_agent.timeline.write.outbox import OutboxMessage, enqueue
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.agent import WITHOUT_BROKER, Tables, running_agent
@@ -159,6 +160,21 @@ def test_the_live_feed_says_what_is_seen_and_how_the_agent_is(
         "set_aside": {}, "holes": [],
     }  # fmt: skip
     assert health["sensors"] == []
+
+
+def test_agent_records_of_a_protocol_that_were_refused_raise_the_alarm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LIVE_HEALTH_S", 0.1)
+    monkeypatch.setattr(module, "UPKEEP_S", 0.1)
+    with running_agent(tmp_path, {"record": AT_ONCE}) as run:
+        health = run.hear(lambda said: said["type"] == "health")
+        assert "rows_set_aside" not in [one["name"] for one in health["alarms"]]
+        with write_transaction(run.database) as connection:
+            set_aside(connection, 0, "Marker", {"session": 1}, "no")
+        health = run.hear(lambda said: said["type"] == "health" and "rows_set_aside" in str(said))
+        (text,) = (one["text"] for one in health["alarms"] if one["name"] == "rows_set_aside")
+        assert "has refused 1 rows" in text
 
 
 def test_the_simulated_person_is_that_of_the_seed(tmp_path: Path) -> None:

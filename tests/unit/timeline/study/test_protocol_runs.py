@@ -18,6 +18,7 @@ from edge_agent.timeline.study.protocol_runs import (
     NewRun,
     Progress,
     ProtocolRuns,
+    RefusedRecords,
     RunState,
     SavedRun,
     SelfReport,
@@ -26,6 +27,7 @@ from edge_agent.timeline.study.protocol_runs import (
 )
 from edge_agent.timeline.study.sessions import Study
 from edge_agent.timeline.upkeep.erasure import erase_participant
+from edge_agent.timeline.write.batch import set_aside
 from tests.support.timeline import instant, query, timeline
 
 ORDERS = 6
@@ -142,6 +144,10 @@ def test_answer_that_no_scale_allows_is_set_aside_and_the_rest_stored(
 
 def test_records_of_each_kind_that_no_table_takes_are_set_aside(path: Path) -> None:
     run = begun(path)
+    with write_transaction(path) as connection:
+        set_aside(connection, 0, "Marker", {}, "of an earlier start of the agent")
+    refused_records = RefusedRecords(path)
+    refused_records.look()
     shown = Trial(instant(3), 0, 1, "stimulus", None, False, None, 10)
     progress = Progress(
         3,
@@ -162,7 +168,13 @@ def test_records_of_each_kind_that_no_table_takes_are_set_aside(path: Path) -> N
     assert ProtocolRuns(path).save(run.id, run.session.id, progress)
 
     assert query(path, "SELECT turn, shown_ms FROM trial ORDER BY turn") == [(1, None), (2, 5.0)]
-    assert query(path, "SELECT at, source FROM set_aside ORDER BY id") == [
+    with write_transaction(path) as connection:
+        set_aside(connection, 0, "VitalReading", {}, "of the recorder, which counts it itself")
+    assert refused_records.count == 0
+    refused_records.look()
+    assert refused_records.count == 4
+    sql = "SELECT at, source FROM set_aside WHERE at > 0 ORDER BY id"
+    assert query(path, sql) == [
         (instant(8).wall_ms, "Marker"),
         (instant(3).wall_ms, "Trial"),
         (instant(9).wall_ms, "ShownTime"),

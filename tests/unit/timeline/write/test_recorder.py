@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -29,7 +30,7 @@ from edge_agent.timeline.read.reader import Reader
 from edge_agent.timeline.salvage.rescue import Rescue
 from edge_agent.timeline.study.sessions import Study
 from edge_agent.timeline.write import batch
-from edge_agent.timeline.write.batch import BatchWriter, PendingBatch
+from edge_agent.timeline.write.batch import BatchWriter, PendingBatch, set_aside
 from edge_agent.timeline.write.outbox import Outbox, OutboxMessage, last_seq
 from edge_agent.timeline.write.recorder import Intervals, Recorder
 from edge_agent.timeline.write.rollups import per_mille
@@ -370,6 +371,17 @@ def test_a_batch_is_due_after_its_seconds_and_a_failed_one_later() -> None:
 def test_probabilities_are_kept_in_per_mille() -> None:
     probabilities = (1.0006, -0.0006, 0.0004, 0.0006, 0.5, 0.1234, 0.0, 1.0)
     assert per_mille(Expression(probabilities)) == [1000, 0, 0, 1, 500, 123, 0, 1000]
+
+
+def test_refused_row_is_kept_whole_or_says_that_it_is_cut(path: Path) -> None:
+    samples = list(range(1000, 2300))  # ten seconds of an electrocardiogram
+    with write_transaction(path) as connection:
+        set_aside(connection, 0, "EcgStretch", {"samples": samples}, "no")
+        set_aside(connection, 0, "protocol_run", {"plan": "x" * 200_000}, "no")
+    whole, cut = query(path, "SELECT content, reason FROM set_aside ORDER BY id")
+    assert (json.loads(whole[0]), whole[1]) == ({"samples": samples}, "no")
+    assert len(cut[0]) == 100_000
+    assert cut[1] == "no; of 200,012 characters of its content the first 100,000 are here"
 
 
 def test_refused_rows_are_set_aside_alone(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
