@@ -13,7 +13,8 @@ import re
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -91,6 +92,7 @@ def check_contents(place: Path) -> None:
         ExperimentError: one cannot; the text names it.
     """
     with _open_archive(place) as archive:
+        check_names(archive.infolist())
         for entry in archive.infolist():
             try:
                 with archive.open(entry) as file:
@@ -171,7 +173,6 @@ def check_files(entries: Sequence[zipfile.ZipInfo], most_files: int, most_bytes:
     Raises:
         ExperimentError: it is not so.
     """
-    names: set[str] = set()
     for entry in entries:
         path = PurePosixPath(entry.filename)
         is_link = stat.S_ISLNK(entry.external_attr >> 16)
@@ -182,10 +183,7 @@ def check_files(entries: Sequence[zipfile.ZipInfo], most_files: int, most_bytes:
             reason = N_("{entry!r} in it has a password; pack it without")
         elif entry.compress_type in UNBOUNDED:
             reason = N_("{entry!r} in it is packed in a rare way; pack it again as a ZIP file")
-        elif entry.filename in names:
-            reason = N_("{entry!r} is in it twice; pack it again")
         else:
-            names.add(entry.filename)
             continue
         raise ExperimentError(reason, entry=entry.filename[:80])
     size = sum(entry.file_size for entry in entries)
@@ -202,13 +200,40 @@ def check_files(entries: Sequence[zipfile.ZipInfo], most_files: int, most_bytes:
         )
 
 
+def check_names(entries: Iterable[zipfile.ZipInfo]) -> None:
+    """Make sure that an archive that is brought has each name once.
+
+    Raises:
+        ExperimentError: it does not.
+    """
+    if name := _first_twice(entries):
+        raise ExperimentError(N_("{entry!r} is in it twice; pack it again"), entry=name[:80])
+
+
+def name_twice(place: Path) -> str:
+    """Return a name that is in an experiment twice, as in one of an earlier release; empty: none.
+
+    Of two files with one name the last is shown.
+    """
+    try:
+        with _open_archive(place) as archive:
+            return _first_twice(archive.infolist())
+    except ExperimentError:  # it cannot be shown, as its protocol says
+        return ""
+
+
+def _first_twice(entries: Iterable[zipfile.ZipInfo]) -> str:
+    counts = Counter(entry.filename for entry in entries)
+    return next((name for name, count in counts.items() if count > 1), "")
+
+
 def _root(archive: zipfile.ZipFile) -> str:
     """Return the folder of the page within an archive, empty or with a slash behind it.
 
     Raises:
         ExperimentError: there is none, or there are several.
     """
-    pages = [PurePosixPath(name) for name in archive.namelist() if _is_page(name)]
+    pages = [PurePosixPath(name) for name in set(archive.namelist()) if _is_page(name)]
     least = min((len(page.parts) for page in pages), default=0)
     pages = [page for page in pages if len(page.parts) == least]
     if len(pages) != 1:

@@ -25,6 +25,8 @@ from dashboard.protocols.experiments import (
     ExperimentError,
     check_contents,
     check_files,
+    check_names,
+    name_twice,
 )
 from dashboard.protocols.file import ENDING, EXAMPLES, ProtocolError, StudyProtocol, load_protocol
 from dashboard.protocols.media import MediaKind, check_media, endings, kind_of
@@ -130,6 +132,12 @@ class Library:
         files = (path for path in folder.rglob("*") if path.is_file())
         names = (path.relative_to(folder).as_posix() for path in files)
         return sorted(one for one in names if (its := kind_of(one)) and kind in {None, its})
+
+    def names_twice(self, name: str) -> dict[str, str]:
+        """Return the experiments of a protocol in which a name is twice, each with that name."""
+        folder = self.place_of(name)[1].parent
+        experiments = self.media_of(name, MediaKind.EXPERIMENT)
+        return {one: twice for one in experiments if (twice := name_twice(folder / one))}
 
     def incoming(self) -> Path:
         """Return a new place for a file that is being sent; the caller deletes it."""
@@ -457,6 +465,7 @@ def _check_archive(
     """Refuse an archive that is too large, leads elsewhere, or has not one protocol."""
     try:
         check_files(entries, _MOST_FILES, _ARCHIVE_BYTES)
+        check_names(entries)
     except ExperimentError as error:
         raise _refusal(file_name, error) from error
     if len(files) != 1:

@@ -245,6 +245,7 @@ def protocol_file_page(
         orders=ORDERS,
         kinds=STEP_KINDS,
         media=options.library.media_of(name),
+        names_twice=options.library.names_twice(name),
         text=text,
         was=sha256_of(path),
         accept=",".join(endings(kind).replace(" ", "") for kind in MediaKind),

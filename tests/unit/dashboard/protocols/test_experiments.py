@@ -167,11 +167,30 @@ def test_files_of_which_a_piece_unpacks_to_any_size_are_refused(
         Library(tmp_path / "own", tmp_path).add_upload("t.zip", place)
 
 
-def test_zip_file_with_two_files_of_one_name_is_refused(tmp_path: Path) -> None:
+TWICE = packed({"index.html": b"a", "index.htmm": b"b"}).replace(b"htmm", b"html")
+
+
+def test_zip_file_with_two_files_of_one_name_is_refused_when_it_is_brought(tmp_path: Path) -> None:
     place = tmp_path / "task.zip"
-    place.write_bytes(packed({"index.html": b"a", "index.htmm": b"b"}).replace(b"htmm", b"html"))
+    place.write_bytes(TWICE)
     with pytest.raises(ExperimentError, match=r"'index\.html' is in it twice"):
-        check_experiment(place)
+        check_contents(place)
+    place.write_bytes(packed({"p.toml": b"title = 1", "p.tomm": b""}).replace(b"tomm", b"toml"))
+    with pytest.raises(ProtocolError, match=r"t\.zip: 'p\.toml' is in it twice"):
+        Library(tmp_path / "own", tmp_path).add_upload("t.zip", place)
+
+
+def test_zip_file_with_two_files_of_one_name_from_before_is_shown(tmp_path: Path) -> None:
+    library = Library(tmp_path / "own", tmp_path)
+    folder = library.own / "task"
+    folder.mkdir(parents=True)
+    (folder / "task.toml").write_text(PROTOCOL)
+    (folder / "task.zip").write_bytes(TWICE)
+    (folder / "other.zip").write_bytes(TASK)
+    assert library.find("task").title == "Task"
+    _, pieces = read_file(folder / "task.zip", "index.html")
+    assert b"".join(pieces) == b"b", "the last one, as programs that unpack do"
+    assert library.names_twice("task") == {"task.zip": "index.html"}
 
 
 def test_file_is_read_from_beside_the_page_and_from_nowhere_else(tmp_path: Path) -> None:

@@ -126,6 +126,17 @@ def test_protocol_that_is_brought_shows_its_media_and_is_downloaded(ada: TestCli
         assert archive.read("film.toml").decode() == FILM
 
 
+def test_experiment_of_before_with_a_file_twice_says_what_to_do(
+    ada: TestClient, tmp_path: Path
+) -> None:
+    address = _brought(ada)
+    packed = _zip(index_html="old", indeX_html="new").replace(b"indeX", b"index")
+    folder = next(own_folder(tmp_path).rglob("film.toml")).parent
+    (folder / "task.zip").write_bytes(packed)
+    page = " ".join(unescape(ada.get(address).text).split())
+    assert "index.html is in task.zip twice; participants see the last one. Pack the" in page
+
+
 def test_steps_are_moved_changed_and_removed(ada: TestClient) -> None:
     address = _brought(ada)
     move = {"place": "0", "target": "1", "was": _was(ada, address)}
