@@ -166,7 +166,7 @@ class Collector:
         self._pending: list[Delivery] = []
         self._owed: dict[str, _Owed] = {}
         self._states: dict[tuple[str, str], StateMessage] = {}
-        # So that the first states are written at once.
+        # Lets the first states be written at once.
         self._noted_s = -STATES_S
         self._is_open = False
         self._pauses = Pauses(PAUSES_S)

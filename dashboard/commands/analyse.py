@@ -539,7 +539,7 @@ def _options(config_file: Path | None, data: Path | None) -> DashboardOptions:
     type=click.Choice([kind.value for kind in TESTABLE]),
     default="heart_rate",
     show_default=True,
-    help="What is to differ; of a question its first, where nothing else is given.",
+    help="Measure that is to differ. Default: the first measure of --question, if there is one.",
 )
 @click.option("--difference", type=float, help="Smallest difference worth finding, in its unit.")
 @click.option("--sd", type=float, help="Standard deviation between people in one state.")

@@ -1,7 +1,7 @@
 """The place of a study: the file of this appliance, or the collector of a fleet.
 
-All that is asked of a study is asked of one file in the appliance's own schema. So there is one
-set of questions, and the numbers are the same to the last digit wherever the rows came from. The
+Every query of a study goes to one SQLite file in the appliance's own schema. So there is one set of
+queries, and the numbers are the same to the last digit wherever the rows came from. The
 library for PostgreSQL is loaded only where it is needed.
 """
 

@@ -350,7 +350,7 @@ def sign_flips(people: int, seed: int) -> tuple[Reals, bool]:
 
 
 def t_values(means: Reals, squares: Reals, n: int) -> Reals:
-    """Return t of each bin from the means and the sums of squares, which no flip changes."""
+    """Return t of each bin from means and sums of squares; a change of signs keeps the latter."""
     variance = (squares - n * means**2) / (n - 1)
     # Differences that are the same for everybody up to rounding have no t: 0 finds nothing.
     is_spread = variance > _CONSTANT * squares / n

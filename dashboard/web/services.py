@@ -107,7 +107,7 @@ class ShortLived(Generic[Value]):
     """Stores values under random secrets, in memory only: a restart deletes them.
 
     Args:
-        clock: seconds, never going back.
+        clock: returns seconds that never go back.
         seconds: how long a value is kept.
         most: values at one time. To another, the oldest of the account that has most gives way, so
             that nobody takes the place of others.

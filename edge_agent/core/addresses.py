@@ -272,7 +272,7 @@ def _masked_message(text: Message) -> Message:
         name: masked(value) if isinstance(value, str) else value
         for name, value in text.values.items()
     }
-    # A template with places is ours; one without may be any text.
+    # A template with placeholders was written here; one without may be any text.
     template = text.template if values else masked(str(text.template))
     if template == text.template and all(values[name] is text.values[name] for name in values):
         return text

@@ -60,7 +60,7 @@ class Worker(ABC):
 
     @abstractmethod
     def work(self) -> None:
-        """Do the work; return when ``stopping`` is set. Raising ends the agent."""
+        """Do the work; return when ``stopping`` is set. An exception ends the agent."""
 
     @property
     def is_alive(self) -> bool:

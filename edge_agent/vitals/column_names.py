@@ -158,7 +158,7 @@ def _candidates(target: str, header: Sequence[str]) -> list[str]:
     if target in SPECS:
         kind = VitalKind(target)
         names = [name for name in header if _is_of_kind(kind, name)]
-        # Beside another column, one with a unit of something else is not of this kind.
+        # A column whose unit belongs to another kind counts only where no other column fits.
         return [name for name in names if _unit_of(kind, name) or not unit_in_name(name)] or names
     names = [name for name in header if re.fullmatch(_TIMES[target], _name_of_times(name))]
     bare = {_name_of_times(name) for name in header}

@@ -133,11 +133,11 @@ def test_the_unit_keeps_to_its_bar(machine: Machine) -> None:
     assert float(re.findall(r"\d+\.\d", said)[0]) <= COLLECTOR_BAR, said
 
 
-def test_it_has_no_right_of_root(machine: Machine) -> None:
+def test_collector_has_no_right_of_root(machine: Machine) -> None:
     assert uid_and_rights(machine, COLLECTOR) == (KEEPER, 0)
 
 
-def test_it_can_write_nothing_outside_its_folder(machine: Machine) -> None:
+def test_collector_can_write_nothing_outside_its_folder(machine: Machine) -> None:
     folder = "/run/affect-edge-collector"
     paths = writable_paths(machine, COLLECTOR, KEEPER, KEEPER)
     assert folder in paths
@@ -209,7 +209,7 @@ def test_an_appliance_without_its_account_is_cut_off_at_once(machine: Machine) -
     machine.wait_for("affect-edge doctor 2>&1 | grep -qi 'refuses'", 90)
 
 
-def test_it_comes_back_with_what_it_recorded_meanwhile(machine: Machine) -> None:
+def test_device_sends_what_it_recorded_while_the_server_was_away(machine: Machine) -> None:
     last = int(ask(machine, "SELECT max(id) FROM expression"))
     let_in(machine, "room-1")
     assert wait_for_rows(machine) > last

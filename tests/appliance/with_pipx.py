@@ -148,7 +148,7 @@ def wait_for_link(log: Path, running: subprocess.Popen[bytes]) -> str:
     raise AssertionError(log.read_text(encoding="utf-8"))
 
 
-def test_it_reads_a_picture_and_brings_no_training(place: Place) -> None:
+def test_pipx_installation_reads_a_picture_and_brings_no_training(place: Place) -> None:
     said = place.shell(f"affect-edge classify --json '{SMILING_FILE}'", SOON_S)
     assert [face["emotion"] for face in json.loads(said)["faces"]] == ["happiness"]
     packages = next((place.folder / "home/venvs").glob("*/lib/*/site-packages"))

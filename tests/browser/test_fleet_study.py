@@ -40,7 +40,7 @@ def login(dashboard: Served) -> StorageState:
     return dashboard.login()
 
 
-def test_trends_of_all_devices_say_whose_times_are_moved(
+def test_trends_of_all_devices_name_those_with_shifted_times(
     browser: Browser, dashboard: Served, login: StorageState
 ) -> None:
     with watched_page(browser, login) as page:

@@ -105,7 +105,7 @@ def has_study(path: Path) -> bool:
         return False
 
 
-def test_what_hangs_on_a_session_that_nobody_can_read_is_set_aside(
+def test_rows_of_an_unreadable_session_are_set_aside(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = study_rows(path)

@@ -84,7 +84,7 @@ def test_a_lost_row_makes_a_trial_bad_and_stands_in_the_table(
         ([(200, 300)], 100),
     ],
 )
-def test_what_no_gap_tells_of_is_found(gaps: list[tuple[int, int]], untold: int) -> None:
+def test_missing_rows_without_a_gap_are_found(gaps: list[tuple[int, int]], untold: int) -> None:
     assert longest_untold(gaps, 0, 100) == untold
 
 

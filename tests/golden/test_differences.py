@@ -39,7 +39,9 @@ def asked(**fields: str) -> dict[str, Any]:
         ({"GET /a": {"answers": {"n": "text"}}}, "! GET /a › answers › n: text; it was: integer"),
     ],
 )
-def test_what_others_rely_on_is_reported_as_broken(present: dict[str, Any], line: str) -> None:
+def test_difference_that_others_rely_on_is_reported_as_broken(
+    present: dict[str, Any], line: str
+) -> None:
     assert line in differences(OLD, present).broken
 
 
@@ -52,7 +54,9 @@ def test_what_others_rely_on_is_reported_as_broken(present: dict[str, Any], line
         (changed(**{"GET /b": {"request": {"body": "text"}}}), "+ GET /b › request › body: text"),
     ],
 )
-def test_what_nobody_has_to_know_is_reported_as_added(present: dict[str, Any], line: str) -> None:
+def test_difference_that_breaks_nobody_is_reported_as_added(
+    present: dict[str, Any], line: str
+) -> None:
     found = differences(OLD, present)
     assert (found.broken, found.added) == ((), (line,))
 

@@ -327,7 +327,7 @@ def deviation(points: Points, marked: Points) -> float:
 
 
 def with_marked(faces: Sequence[LabelledFace], marked: Points | None) -> list[LabelledFace]:
-    """Give the face that was marked the marked points, if they agree with its own."""
+    """Replace the points of the marked face by those marked by hand, if both agree."""
     if marked is None:
         return list(faces)
     return [_with_marked(face, marked) for face in faces]

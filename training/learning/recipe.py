@@ -74,7 +74,9 @@ class Schedule(Section):
     ] = None
     patience: Annotated[
         int | None,
-        Field(ge=1, description="epochs without a new least after which the run ends; none: never"),
+        Field(
+            ge=1, description="the run ends after so many epochs without a new minimum; none: never"
+        ),
     ] = None
 
     @model_validator(mode="after")

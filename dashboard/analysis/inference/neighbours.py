@@ -77,7 +77,7 @@ def neighbours(
 
 
 def _seconds(choice: MatchingChoice | SettlingChoice) -> tuple[float, ...]:
-    """Return what choices are in order by, the shortest first."""
+    """Return the key by which choices are sorted: their seconds."""
     if isinstance(choice, SettlingChoice):
         return tuple(seconds for _, seconds in choice.seconds)
     return choice.window_s, choice.lag_heart_rate_s, choice.lag_pressure_s

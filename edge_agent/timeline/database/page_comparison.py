@@ -31,7 +31,7 @@ def have_same_pages(database: Path, copy: Path, size: int) -> bool:
 
 
 def main() -> None:
-    """Compare the two files that are named, up to a size."""
+    """Compare two files, up to a number of bytes; the arguments are both paths and the number."""
     with Path(sys.argv[1]).open("rb") as one, Path(sys.argv[2]).open("rb") as other:
         left = int(sys.argv[3]) - _HEADER
         for file in (one, other):

@@ -101,7 +101,7 @@ class Text:
 
     Attributes:
         column: its name.
-        where: SQL condition of the rows whose text is one's own; empty: all.
+        where: SQL condition of the rows whose text a person wrote; empty: all.
     """
 
     column: str

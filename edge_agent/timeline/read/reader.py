@@ -165,7 +165,7 @@ class SessionsReader(Reader):
     def change_of_reading(
         self, start_ms: int, end_ms: int, kinds: Collection[str] = ("expression",)
     ) -> Span | None:
-        """Return until when the sessions were read in another way, and since when in the last one.
+        """Return when the way in which faces are read changed: end of the old, start of the new.
 
         Both are the same where the change came within a session; arguments as in
         ``reading_changed``.

@@ -245,7 +245,7 @@ class Attributor:
             if known is None or is_late or (known.in_doubt and not known.fits(face.box)):
                 self._unbroken[track] = _Unbroken(at, at, face.box)
                 if track == self._declared:
-                    # Somebody who passed by has the track now.
+                    # The track now follows somebody else who passed by.
                     self._hidden, self._declared = known, None
                 continue
             known.seen, known.box, known.in_doubt = at, face.box, False

@@ -237,7 +237,9 @@ def test_intervals_without_times_begin_when_it_is_reported(
         ("RR\n", "contains no interval"),
     ],
 )
-def test_what_is_no_interval_is_refused(tmp_path: Path, data: Path, text: str, said: str) -> None:
+def test_reading_that_is_no_interval_is_refused(
+    tmp_path: Path, data: Path, text: str, said: str
+) -> None:
     file = tmp_path / "beats.txt"
     file.write_text(text)
     done = run(file, data, "--start", "2026-01-05T08:00:00Z")

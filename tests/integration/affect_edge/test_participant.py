@@ -60,7 +60,7 @@ def test_withdrawing_is_noted_and_deletes_the_exports_that_wait(
     ]
 
 
-def test_who_types_the_code_again_erases(database: Path, tmp_path: Path) -> None:
+def test_code_typed_again_confirms_the_erasure(database: Path, tmp_path: Path) -> None:
     done = run(tmp_path, "participant", "erase", "P-1", "--json", typed="p-1\n")
     assert done.exit_code == 0
     assert json.loads(done.stdout)["rows"]["session"] == 0
@@ -91,7 +91,7 @@ def test_an_erasure_that_is_not_finished_ends_with_1_and_night_finishes_it(
 
 
 @pytest.mark.parametrize("typed", ["P-2\n", ""])
-def test_who_types_something_else_or_nothing_erases_nothing(
+def test_wrong_or_empty_confirmation_erases_nothing(
     database: Path, tmp_path: Path, typed: str
 ) -> None:
     done = run(tmp_path, "participant", "erase", "P-1", typed=typed)

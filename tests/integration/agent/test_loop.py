@@ -65,7 +65,7 @@ def test_the_end_sends_one_more_summary(tmp_path: Path) -> None:
     assert summary["frames"] >= summary["frames_with_face"] >= 1
 
 
-def test_it_records_what_is_new_and_forgets_what_is_too_old(tmp_path: Path) -> None:
+def test_loop_records_new_rows_and_deletes_old_ones(tmp_path: Path) -> None:
     path = timeline(tmp_path)
     days = (clock.now().wall_ms - START_MS) / 86_400_000
     ages = {Emotion.HAPPINESS: 11, Emotion.ANGER: 9, Emotion.FEAR: 0.1}
@@ -187,7 +187,7 @@ def test_the_simulated_person_is_that_of_the_seed(tmp_path: Path) -> None:
     assert [kind for kind, _ in values].count("heart_rate") == 1
 
 
-def test_what_is_wrong_with_broker_and_sensors_stands_in_the_health(
+def test_faults_of_broker_and_sensors_are_in_the_health_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "LIVE_HEALTH_S", 0.1)

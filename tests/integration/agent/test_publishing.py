@@ -87,7 +87,7 @@ def send(mosquitto: Mosquitto) -> Callable[..., None]:
 SIMULATED = {"simulated": {"enabled": True, "heart_rate_seconds": 0.1}}
 
 
-def test_what_happens_is_reported_on_the_topics_of_the_appliance(
+def test_events_are_published_on_the_topics_of_the_appliance(
     tmp_path: Path, reader: Subscriber, tables: Callable[..., Tables]
 ) -> None:
     with running_agent(tmp_path / "data", tables({}, vitals=SIMULATED)) as run:

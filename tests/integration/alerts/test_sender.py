@@ -146,7 +146,7 @@ def test_messages_are_in_the_language_of_the_configuration(alert_log: AlertLog, 
     assert ended["title"] == "Affect Edge lab: vorbei: Kamera"
 
 
-def test_what_is_not_reached_is_tried_again_said_and_arrives_later(
+def test_unreachable_address_is_reported_and_tried_again(
     tmp_path: Path, alert_log: AlertLog, sent: Sent, caplog: pytest.LogCaptureFixture
 ) -> None:
     port = free_port()

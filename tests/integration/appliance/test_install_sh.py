@@ -70,9 +70,7 @@ def test_a_machine_where_all_is_well_passes(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_would_fail_later_is_reported_before_the_plan(
-    tmp_path: Path, line: str, said: str
-) -> None:
+def test_obstacles_are_reported_before_the_plan(tmp_path: Path, line: str, said: str) -> None:
     done = check(tmp_path, line, options="--unpinned")
     assert done.returncode == 1
     assert "well" not in done.stdout
@@ -242,7 +240,9 @@ def test_a_user_of_an_installation_that_was_cut_short_is_known_as_ours(tmp_path:
 @pytest.mark.parametrize(
     ("purge", "words"), [("yes", "--uninstall --purge"), ("no", "--uninstall")]
 )
-def test_who_is_not_root_is_told_the_whole_command(tmp_path: Path, purge: str, words: str) -> None:
+def test_user_who_is_not_root_gets_the_whole_command(
+    tmp_path: Path, purge: str, words: str
+) -> None:
     stranger = 'id() { [ "$1" = -u ] && echo 1000; }'
     done = run(tmp_path, stranger, f"purge={purge}", "uninstall")
     assert done.returncode == 1
@@ -253,7 +253,7 @@ def test_who_is_not_root_is_told_the_whole_command(tmp_path: Path, purge: str, w
     ("asked", "taken"),
     [("lsl", "lsl"), ("lsl,parquet", "lsl,parquet"), ("parquet,parquet", "parquet"), ("none", "")],
 )
-def test_what_is_asked_for_is_taken_and_remembered(tmp_path: Path, asked: str, taken: str) -> None:
+def test_chosen_options_are_applied_and_remembered(tmp_path: Path, asked: str, taken: str) -> None:
     done = run(tmp_path, f"parse --with {asked}", "remember_parts", 'echo "$parts"')
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == taken
@@ -496,7 +496,9 @@ def test_links_lead_to_the_release_that_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("there", [(), ("man/man1", "bash-completion/completions")])
-def test_what_was_made_goes_again_and_nothing_else(tmp_path: Path, there: tuple[str, ...]) -> None:
+def test_unlinking_removes_the_links_that_were_made_and_nothing_else(
+    tmp_path: Path, there: tuple[str, ...]
+) -> None:
     release(tmp_path)
     for folder in there:
         (tmp_path / "share" / folder).mkdir(parents=True)

@@ -105,7 +105,7 @@ def test_two_models_of_one_name_are_distinguished_by_their_folders(
     assert install_model(place, [old.parent.name]).path == old
 
 
-def test_what_is_missing_torn_or_foreign_is_named_and_nothing_changes(
+def test_missing_damaged_or_foreign_model_is_named_and_nothing_changes(
     place: ModelPlace, tmp_path: Path
 ) -> None:
     run_folder = tmp_path / "run"

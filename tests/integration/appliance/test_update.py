@@ -134,7 +134,7 @@ def test_a_tampered_archive_touches_nothing(appliance: Appliance) -> None:
         ("picky", "does not understand the config"),
     ],
 )
-def test_what_fails_before_the_switch_leaves_the_services_alone(
+def test_failure_before_the_switch_leaves_the_services_alone(
     appliance: Appliance, trait: str, said: str
 ) -> None:
     with pytest.raises(UpdateError, match=said):

@@ -27,7 +27,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next(folder.glob("*.whl"))
 
 
-def test_it_holds_models_pages_and_portraits_and_nothing_of_the_training(wheel: Path) -> None:
+def test_wheel_holds_models_pages_and_portraits_but_no_training(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     for needed in (
         r"edge_agent/vision/models/expression-accurate\.tflite",

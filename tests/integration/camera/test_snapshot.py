@@ -160,9 +160,7 @@ def test_a_wrong_password_is_refused_without_showing_it() -> None:
         *("huge", "too large", "two sizes", "led to a file"),
     ],
 )
-def test_what_is_no_whole_jpeg_is_refused(
-    answer: Answer, reason: CameraReason, problem: str
-) -> None:
+def test_incomplete_jpeg_is_refused(answer: Answer, reason: CameraReason, problem: str) -> None:
     with AnsweringServer(answer) as server:
         error = refusal(server.address)
     assert error.reason is reason

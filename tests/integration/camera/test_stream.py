@@ -114,7 +114,7 @@ def test_a_web_server_without_a_video_names_the_cause_and_the_way_out(
     assert "secret" not in str(error)
 
 
-def test_nobody_there_is_reported_at_once() -> None:
+def test_unreachable_stream_is_reported_at_once() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # bound but not listening: connections are refused
         error = refusal(f"rtsp://127.0.0.1:{closed.getsockname()[1]}/stream")

@@ -115,7 +115,7 @@ def test_who_walks_past_behind_is_one_other_face_before_and_after(walk: list[Rec
     )
 
 
-def test_who_is_hidden_for_a_second_is_no_face_for_a_moment(walk: list[Recognition]) -> None:
+def test_face_hidden_for_a_second_keeps_its_track(walk: list[Recognition]) -> None:
     assert tracks(walk, *HIDDEN) == [[]] * FPS
     assert states(walk, *HIDDEN) == ["happiness", "no_face"], "held for half a second"
     assert tracks(walk, HIDDEN[1], QUARTER[0]) == [[1]] * 8
@@ -162,9 +162,7 @@ def test_face_turned_away_keeps_its_track_and_label_until_it_is_gone(
     assert states(walk, GOES, LENGTH)[-1] == "no_face"
 
 
-def test_what_is_recorded_says_how_many_frames_could_not_be_read_and_why(
-    walk: list[Recognition],
-) -> None:
+def test_recording_counts_unreadable_frames_by_reason(walk: list[Recognition]) -> None:
     intervals = Intervals(1.0)
     rows = [row for seen in walk for row in intervals.add(seen)] + intervals.finish()
     read = [row for row in rows if isinstance(row, ExpressionRow)]

@@ -89,7 +89,7 @@ def test_a_task_is_computed_elsewhere_in_the_language_of_who_asks(computing: Com
     assert computing.call(where)[:2] == (pid, "en")  # the same process, another language
 
 
-def test_what_a_task_refuses_is_refused_here_in_its_own_words(computing: Computing) -> None:
+def test_error_of_a_task_is_raised_with_its_own_words(computing: Computing) -> None:
     with pytest.raises(StatisticsError) as caught:
         computing.call(refuse, 12)
     text = text_of(caught.value)
@@ -112,7 +112,7 @@ def test_a_process_that_is_killed_over_a_task_is_reported(
     assert computing.call(where)[0] > 0
 
 
-def test_who_waits_when_the_dashboard_stops_is_told_so(tmp_path: Path) -> None:
+def test_waiting_request_is_answered_when_the_dashboard_stops(tmp_path: Path) -> None:
     computing = Computing()
     assert "The dashboard is stopping" in end_of(computing, tmp_path, computing.close)
     assert not computing.pids

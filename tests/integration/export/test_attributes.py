@@ -103,7 +103,7 @@ def test_an_unknown_use_a_missing_consent_and_too_many_are_refused(path: Path) -
         ("note", "x" * 81, "give 1 to 80"),
     ],
 )
-def test_what_cannot_be_an_attribute_is_named(name: str, value: str, problem: str) -> None:
+def test_invalid_attribute_is_named(name: str, value: str, problem: str) -> None:
     with pytest.raises(StudyError, match=problem):
         checked_attribute(name, value)
 
@@ -143,7 +143,7 @@ def test_only_what_may_be_shared_leaves_in_an_export(path: Path, folder: Path, f
 
 
 @pytest.mark.parametrize("form", ["bundle", "bids"])
-def test_what_was_shared_comes_in_again(
+def test_exported_attributes_are_imported_again(
     path: Path, folder: Path, tmp_path: Path, form: str
 ) -> None:
     told = {"sex": "female", "age_band": "30-39", "medication": "=none", "shoe_size": "41"}
@@ -172,7 +172,7 @@ def test_what_another_laboratory_tells_of_people_needs_their_consent(tmp_path: P
     }
 
 
-def test_they_are_erased_with_the_participant_and_leave_no_byte(path: Path) -> None:
+def test_attributes_are_erased_with_the_participant_down_to_the_bytes(path: Path) -> None:
     for code in ("P01", "P02"):
         agree(path, code, AttributeUse.HERE, medication=f"zolpidem {code}", sex="male")
     done = erase_participant(path, "P01", actor="test")

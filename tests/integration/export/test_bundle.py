@@ -201,7 +201,7 @@ def test_no_cell_is_a_formula_and_every_text_can_be_had_back(path: Path) -> None
     assert table(folder, "marker")[1]["label"] == "'@SUM(1), said Ägypten"
 
 
-def test_nobody_of_the_appliance_and_no_erased_participant_is_in_it(path: Path) -> None:
+def test_bundle_names_no_account_and_no_erased_participant(path: Path) -> None:
     with write_transaction(path) as connection:
         connection.execute(
             "INSERT INTO audit (at, actor, action) VALUES (0, 'ada.lovelace', 'login')"

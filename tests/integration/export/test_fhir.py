@@ -107,7 +107,7 @@ def test_a_pressure_is_a_panel_and_a_reading_out_of_range_says_so(bundle: dict[s
     assert "The sensor had no contact with the skin." in notes(low)
 
 
-def test_what_is_no_number_has_its_reason(bundle: dict[str, Any]) -> None:
+def test_fhir_value_that_is_no_number_has_a_reason(bundle: dict[str, Any]) -> None:
     (endless,) = [one for one in observations(bundle, "8867-4") if "dataAbsentReason" in one]
     assert code_of(endless["dataAbsentReason"]) == "positive-infinity"
     codes = {math.nan: "not-a-number", -math.inf: "negative-infinity", None: "unknown"}

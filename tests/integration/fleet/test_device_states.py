@@ -64,14 +64,14 @@ def test_a_collector_that_writes_late_changes_nothing(there: Any) -> None:
     assert known(there, "state", "health_at", "heard") == ("offline", NOON_MS + 60_000, 1)
 
 
-def test_what_the_broker_had_kept_does_not_replace_something_newer(there: Any) -> None:
+def test_retained_state_does_not_replace_a_newer_one(there: Any) -> None:
     note_states(there, [online(NOON_MS, ago_s=9), health(NOON_MS, ago_s=9)])
     old = NOON_MS - 3_600_000
     note_states(there, [offline(old, kept=True), health(old, kept=True, version="0.0.9")])
     assert known(there, "state", "version", "heard") == ("online", "0.1.0", 9)
 
 
-def test_what_the_broker_had_kept_is_taken_where_it_is_newer(there: Any) -> None:
+def test_retained_state_replaces_an_older_one(there: Any) -> None:
     note_states(there, [online(NOON_MS, ago_s=900), health(NOON_MS, ago_s=900)])
     note_states(there, [offline(None, kept=True), health(NOON_MS + 60_000, kept=True)])
     assert known(there, "state", "since", "health_at", "health_kept", "heard") == (

@@ -1,4 +1,4 @@
-"""The benchmark's devices: what they say they sent is what a collector has, erasures included."""
+"""The benchmark's devices: a collector has just the rows that they sent, also after erasures."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_recording_is_played_as_messages_that_follow_each_other(tmp_path: Path
 @pytest.mark.broker
 @pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
 @pytest.mark.timeout(180)
-def test_what_played_devices_sent_is_there_once(tmp_path: Path) -> None:
+def test_rows_of_played_devices_are_stored_once(tmp_path: Path) -> None:
     (tmp_path / "day").mkdir()
     day = record_day(tmp_path / "day")
     with running(tmp_path, 2) as place:

@@ -116,7 +116,7 @@ def test_an_agent_that_is_told_to_sends_what_it_records(
         assert run.end() == 0
 
 
-def test_what_is_written_while_the_broker_is_away_comes_when_it_is_back(
+def test_changes_made_without_a_broker_are_sent_when_it_is_back(
     broker: Mosquitto, listener: Listener, device: SimulatedDevice
 ) -> None:
     wait_until(lambda: listener.last >= device.newest > 0, "the start")
@@ -128,7 +128,7 @@ def test_what_is_written_while_the_broker_is_away_comes_when_it_is_back(
     assert positions == set(range(1, device.newest + 1))
 
 
-def test_what_nobody_confirms_is_sent_again(listener: Listener, device: SimulatedDevice) -> None:
+def test_unconfirmed_chunk_is_sent_again(listener: Listener, device: SimulatedDevice) -> None:
     wait_until(lambda: sum(m.first == 1 for m in listener.messages) >= 2, "a repetition")
     epoch = listener.messages[0].epoch
     wait_until(lambda: listener.last == device.newest, "everything")
@@ -244,7 +244,7 @@ def test_a_collector_that_is_silent_is_named_until_it_answers(
         wait_until(lambda: device.sender.standing.waiting == 0, "nothing waits")
 
 
-def test_what_was_given_up_is_reported_until_the_collector_knows(
+def test_lost_changes_are_reported_until_the_collector_knows(
     tmp_path: Path, broker: Mosquitto
 ) -> None:
     small = FleetSettings.model_construct(backlog_mb=0.004)  # type: ignore[arg-type]

@@ -141,7 +141,7 @@ def test_an_old_value_that_comes_last_gives_way_to_the_newer_one(
     assert there.execute("SELECT applied FROM fleet.stream").fetchone() == (newest,)
 
 
-def test_what_is_changed_and_removed_on_the_device_is_so_there(there: Any, here: Path) -> None:
+def test_changes_and_deletions_of_the_device_are_applied(there: Any, here: Path) -> None:
     writer = MessageWriter(there)
     done = send(writer, here)
     with write_transaction(here) as connection:
@@ -154,7 +154,7 @@ def test_what_is_changed_and_removed_on_the_device_is_so_there(there: Any, here:
     assert rows_there(there, "room") == rows_here(here)
 
 
-def test_what_the_device_does_not_keep_any_more_stays_there(there: Any, here: Path) -> None:
+def test_rows_deleted_by_age_on_the_device_stay_with_the_collector(there: Any, here: Path) -> None:
     writer = MessageWriter(there)
     done = send(writer, here)
     before = rows_there(there, "room")
@@ -213,7 +213,7 @@ def test_after_a_restore_the_new_copy_takes_the_place_of_the_old_one(
     assert total == query(here, "SELECT count(*) FROM expression")[0]
 
 
-def test_what_no_table_takes_is_set_aside_and_the_stream_goes_on(there: Any, here: Path) -> None:
+def test_row_that_postgresql_refuses_is_set_aside(there: Any, here: Path) -> None:
     writer = MessageWriter(there)
     messages = messages_of(here, "room")
     wrong = next(m for m in messages if any(c[1] == "expression" for c in m.changes))

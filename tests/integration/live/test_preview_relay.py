@@ -151,7 +151,7 @@ def test_an_agent_that_is_away_or_freezes_is_reported(
 
 
 @pytest.mark.parametrize("answer", [Part(ended=Ended.CAMERA).encode(), b"no part\n", b""])
-def test_what_cannot_begin_is_refused_and_written_down(tmp_path: Path, answer: bytes) -> None:
+def test_preview_that_cannot_begin_is_refused_and_audited(tmp_path: Path, answer: bytes) -> None:
     account = Account()
 
     async def ask() -> None:

@@ -139,7 +139,7 @@ def told(stand: Stand, wanted: Callable[[dict[str, Any]], bool]) -> None:
     wait_until(lambda: any(map(wanted, stand.told)), "what every page is told", PATIENCE_S)
 
 
-def test_it_is_reported_who_looks_before_the_first_picture_is_sent(stand: Stand) -> None:
+def test_viewer_is_reported_before_the_first_picture_is_sent(stand: Stand) -> None:
     assert stat.S_IMODE(stand.path.stat().st_mode) == 0o660
     reader = stand.read()
     data = reader.picture()
@@ -170,7 +170,7 @@ def test_a_frame_costs_nothing_while_nobody_looks(stand: Stand) -> None:
     told(stand, lambda message: message["by"] is None)
 
 
-def test_it_ends_by_itself_and_later_when_more_is_asked_for(
+def test_preview_ends_by_itself_and_later_when_extended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "LEASE_S", 2.0)
@@ -228,7 +228,7 @@ def test_an_agent_that_ends_says_so_and_removes_its_socket(stand: Stand) -> None
 
 
 @pytest.mark.parametrize("line", [b"\n", b"nonsense\n", b"[]\n", b'{"by":""}\n', b"x" * 5000])
-def test_who_does_not_say_who_looks_sees_nothing(stand: Stand, line: bytes) -> None:
+def test_preview_connection_without_a_named_viewer_gets_nothing(stand: Stand, line: bytes) -> None:
     reader = stand.read(line)
     with contextlib.suppress(ConnectionResetError):  # hung up on while it still spoke
         assert reader.connection.recv(100) == b""

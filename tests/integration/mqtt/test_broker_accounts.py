@@ -138,7 +138,7 @@ def test_a_removed_account_is_cut_off(mosquitto: Mosquitto, accounts: BrokerAcco
     assert said(mosquitto, "x", "watch", password) == "Not authorized"
 
 
-def test_nobody_else_loses_a_message_or_the_connection(
+def test_change_of_an_account_disturbs_no_other_client(
     mosquitto: Mosquitto, accounts: BrokerAccounts
 ) -> None:
     topic = DEVICE.topics.full(Topics.SUMMARY)

@@ -114,7 +114,7 @@ def test_copies_after_an_emptied_database_keep_the_good_ones(
     assert stands.error is None and stands.overdue and stands.age_s == 3 * 86_400
 
 
-def test_what_came_after_the_loss_stays_until_three_copies_are_newer(path: Path) -> None:
+def test_copies_made_after_a_loss_stay_until_three_are_newer(path: Path) -> None:
     whole = path.with_name("aside")
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("VACUUM INTO ?", (str(whole),))

@@ -396,7 +396,7 @@ def test_rescue_rollups_written_meanwhile_are_added_up(path: Path, sound: Path) 
     )
 
 
-def test_what_was_erased_does_not_come_back(path: Path) -> None:
+def test_rescue_brings_no_erased_person_back(path: Path) -> None:
     with write_transaction(path) as connection:
         started, ended = connection.execute("SELECT started, ended FROM session").fetchone()
         # as if a damaged log had brought back a page of before the erasure

@@ -100,7 +100,9 @@ def base_of(recipe: Path, folder: Path) -> Path | None:
 
 @pytest.mark.deep
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_it_learns_and_the_agent_loads_what_it_exports(recipe: Path, folder: Path) -> None:
+def test_published_network_learns_and_its_export_loads_in_the_agent(
+    recipe: Path, folder: Path
+) -> None:
     out = folder / recipe.stem
     chosen = small(recipe, folder)
     request = FitRequest(

@@ -296,7 +296,7 @@ def reason_of(adapter: str | None = None) -> VitalsReason:
     return caught.value.reason
 
 
-def test_what_is_missing_for_bluetooth_is_distinguished(
+def test_missing_parts_of_bluetooth_are_distinguished(
     bus: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert reason_of() is VitalsReason.BLUEZ_MISSING

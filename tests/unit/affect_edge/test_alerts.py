@@ -28,7 +28,7 @@ def with_alerts(folder: Path) -> Path:
     return folder
 
 
-def test_those_that_stand_are_shown_and_all_on_request(tmp_path: Path) -> None:
+def test_open_alerts_are_shown_and_all_on_request(tmp_path: Path) -> None:
     folder = with_alerts(tmp_path)
     standing = command(folder)
     assert standing.exit_code == 0, standing.output

@@ -35,7 +35,7 @@ def run(*words: str | Path, **surroundings: str | Path) -> Result:
     )
 
 
-def test_it_is_installed_shown_and_left_alone_by_the_night(
+def test_own_certificate_is_kept_by_the_nightly_maintenance(
     authority: Authority, config: Path, tmp_path: Path
 ) -> None:
     assert run("certificate", "--config", config).exit_code == 0
@@ -69,7 +69,7 @@ def test_what_certbot_and_lego_name_to_their_hooks_is_taken(
     assert fingerprint(tmp_path / "data/tls/cert.pem") == fingerprint(cert)
 
 
-def test_what_is_refused_leaves_everything_as_it_was(
+def test_refused_certificate_changes_nothing(
     authority: Authority, config: Path, tmp_path: Path
 ) -> None:
     run("certificate", "--config", config)

@@ -100,7 +100,9 @@ def test_made_up_people_and_sessions_are_marked(folder: Path) -> None:
         ((*add_words(10, 20), "--name", "x" * 81), "at most 80"),
     ],
 )
-def test_what_breaks_a_rule_is_refused(folder: Path, words: tuple[str, ...], problem: str) -> None:
+def test_past_session_that_breaks_a_rule_is_refused(
+    folder: Path, words: tuple[str, ...], problem: str
+) -> None:
     assert run(folder, *add_words(100, 200)).exit_code == 0
     done = run(folder, *words)
     assert isinstance(done.exception, StudyError), done.output

@@ -87,7 +87,7 @@ def test_without_a_question_it_lists_what_there_is(folder: Path) -> None:
         ("SELECT load_extension('x')", "."),
     ],
 )
-def test_what_is_not_reading_or_not_sql_is_refused_and_nothing_changes(
+def test_statement_that_writes_or_is_no_sql_is_refused(
     folder: Path, question: str, said: str
 ) -> None:
     before = query(folder / DATABASE_NAME, "SELECT count(*) FROM setting")

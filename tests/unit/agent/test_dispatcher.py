@@ -127,7 +127,7 @@ def test_shares_are_those_of_the_last_window_in_per_cent(home: HomeState) -> Non
     assert home.now(GOOD, START).shares is None
 
 
-def test_it_is_due_once_a_window_and_when_something_changes(home: HomeState) -> None:
+def test_summary_is_due_once_a_window_and_after_a_change(home: HomeState) -> None:
     assert home.due(GOOD, START) is not None
     assert home.due(GOOD, START.shift(9.9)) is None
     assert home.due(GOOD, START.shift(10)) is not None

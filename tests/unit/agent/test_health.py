@@ -53,7 +53,7 @@ def test_a_report_has_real_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert (payload.throttling, payload.fleet) == (None, None)
 
 
-def test_what_the_firmware_says_stands_in_the_report(tmp_path: Path) -> None:
+def test_throttling_flags_of_the_firmware_are_in_the_report(tmp_path: Path) -> None:
     probe = ThrottlingProbe(firmware(tmp_path, "echo throttled=0x50001"))
     assert answer_of(probe) is not None
     assert report_of(WELL, tmp_path, throttling=probe)["throttling"] == {

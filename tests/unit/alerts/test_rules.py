@@ -67,7 +67,7 @@ def changes_of(
         ([None] * 1000, []),
     ],
 )
-def test_it_begins_after_the_time_without_a_break_and_ends_within_margin(
+def test_alert_begins_after_its_time_and_ends_within_the_margin(
     values: list[float | None], changes: list[tuple[int, Change]]
 ) -> None:
     assert changes_of(values) == changes

@@ -133,7 +133,7 @@ def test_alerts_that_others_watch_are_left_alone(bench: Bench) -> None:
     assert query(bench.path, LINES) == [("camera", 1, None)]
 
 
-def test_what_cannot_be_written_is_written_later_in_order(
+def test_alerts_that_cannot_be_written_are_written_later_in_order(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.go(1, Zone.BEYOND)

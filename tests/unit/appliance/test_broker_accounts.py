@@ -53,7 +53,7 @@ def accounts(files: BrokerFiles, reload: Callable[[], bool] = lambda: True) -> B
     return BrokerAccounts(DEVICE, "affect-edge", files, reload)
 
 
-def test_what_was_written_by_hand_stays(files: BrokerFiles) -> None:
+def test_rules_written_by_hand_stay(files: BrokerFiles) -> None:
     broker = accounts(files)
     broker.add("watch", [Right.READINGS])
     broker.remove("watch")
@@ -125,7 +125,7 @@ def test_the_agents_account_stays_whatever_it_is_called(files: BrokerFiles) -> N
             broker.change(name, [Right.READ])
 
 
-def test_who_is_not_there_cannot_be_removed(files: BrokerFiles) -> None:
+def test_unknown_account_cannot_be_removed(files: BrokerFiles) -> None:
     with pytest.raises(BrokerAccountError, match=r"no such account\. There are: laptop"):
         accounts(files).remove("nobody")
 

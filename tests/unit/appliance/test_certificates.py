@@ -65,7 +65,7 @@ def test_a_good_one_stays(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("reason", ["ends soon", "renamed", "key lost", "damaged"])
-def test_it_is_made_anew_when_it_is_not_good_any_more(
+def test_certificate_is_made_anew_before_it_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str
 ) -> None:
     monkeypatch.setattr(certificates, "VALID_DAYS", 29 if reason == "ends soon" else 800)

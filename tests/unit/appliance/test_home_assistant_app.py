@@ -179,7 +179,7 @@ def test_the_defaults_are_settings_with_the_broker_of_home_assistant(
     )
 
 
-def test_what_was_chosen_is_set(tmp_path: Path) -> None:
+def test_options_chosen_in_home_assistant_are_set(tmp_path: Path) -> None:
     chosen = {
         "device_name": "kitchen",
         "camera_source": "snapshot",

@@ -83,7 +83,7 @@ def test_a_name_with_a_nul_is_refused(tmp_path: Path) -> None:
         unpack(archive, tmp_path / "out")
 
 
-def test_what_is_no_release_is_refused(tmp_path: Path) -> None:
+def test_archive_that_is_no_release_is_refused(tmp_path: Path) -> None:
     other = archive_of(tmp_path, ("holiday/picture.jpg", b"x"))
     with pytest.raises(UpdateError, match="no folder with an install.sh"):
         unpack(other, tmp_path / "one")

@@ -242,7 +242,7 @@ def test_key_file_without_an_end_is_refused(tmp_path: Path) -> None:
         (None, "No such file"),
     ],
 )
-def test_what_is_no_public_key_is_named(
+def test_file_that_is_no_public_key_is_named(
     tmp_path: Path, key: Path, text: str | bytes | None, message: str
 ) -> None:
     file = tmp_path / "given.pub"

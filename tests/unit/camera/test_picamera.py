@@ -286,7 +286,7 @@ def test_a_timestamp_that_cannot_be_is_not_believed(
 
 
 def mode(bits: int, size: tuple[int, int], crop: tuple[int, int, int, int], fps: float) -> Mode:
-    """One entry of ``Picamera2.sensor_modes``, as far as it is looked at."""
+    """One entry of ``Picamera2.sensor_modes``, with the keys that the camera room reads."""
     name = f"SRGGB{bits}_CSI2P"
     return {"format": name, "bit_depth": bits, "size": size, "fps": fps, "crop_limits": crop}
 

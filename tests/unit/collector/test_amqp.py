@@ -148,7 +148,7 @@ def test_what_is_committed_is_acknowledged_up_to_the_newest(rabbit: PlayedRabbit
     ]
 
 
-def test_who_wants_to_know_whether_the_broker_answers_asks_it(rabbit: PlayedRabbit) -> None:
+def test_health_asks_the_broker_whether_it_answers(rabbit: PlayedRabbit) -> None:
     transport = opened(rabbit)
     transport.check()
     assert rabbit.done[-1] == ("most", 200)

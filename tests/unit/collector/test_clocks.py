@@ -65,7 +65,7 @@ def test_one_message_proves_nothing_and_a_second_a_minute_later_does() -> None:
 
 
 @pytest.mark.parametrize("by_ms", [40_000, 27 * 24 * HOUR_MS])
-def test_what_comes_late_does_not_change_what_is_known(by_ms: int) -> None:
+def test_late_message_does_not_change_the_known_clock(by_ms: int) -> None:
     before = heard(live(0, HOUR_MS), live(61, HOUR_MS))
     assert row_after(before, *late(120, by_ms, HOUR_MS)) is None
     # alone it is a row without proof, that goes as soon as something comes quicker

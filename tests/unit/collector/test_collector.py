@@ -59,7 +59,7 @@ def test_rows_overtake_what_is_missing_and_are_known_when_they_come_again() -> N
         [8, "", "copied", {}],
     ],
 )
-def test_what_takes_rows_away_or_is_of_the_study_waits(change: list[Any]) -> None:
+def test_deletions_and_study_rows_wait_for_missing_chunks(change: list[Any]) -> None:
     stream = state(4)
     arrange_one(stream, [(message(10, 10, row(10)), b"d"), (message(8, 8, change), b"c")], [])
     assert stream.due == []
@@ -97,7 +97,7 @@ def test_positions_close_up_when_a_hole_is_filled() -> None:
     assert not done.covers(9, 12)
 
 
-def test_what_waited_is_due_when_the_missing_one_comes() -> None:
+def test_waiting_chunks_are_due_when_the_missing_one_comes() -> None:
     stream = state(4)
     arrange_one(stream, [(message(5, 7), b"a")], [(message(8, 9), b"c"), (message(2, 3), b"x")])
     assert [each.first for each in stream.due] == [5, 8]
@@ -161,7 +161,7 @@ def test_a_key_or_a_special_change_that_is_none_is_refused(change: list[Any]) ->
         check_values(message(1, 1, change))
 
 
-def test_it_says_what_it_needs() -> None:
+def test_collector_names_its_missing_options() -> None:
     database = ["--database", "postgresql:///fleet"]
     wrong = ["--database", "postgres//ada:hush@db.example password=hush"]
     for words, text in (

@@ -161,7 +161,7 @@ def test_message_that_database_refuses_is_found_by_halves_and_rest_taken(
     assert transactions == [4, 2, 2, 1, 1]
 
 
-def test_what_was_received_is_kept_while_the_database_is_away(
+def test_messages_are_kept_while_the_database_is_away(
     transactions: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")

@@ -49,7 +49,9 @@ def write(folder: Path, text: str) -> Path:
         ("[alerts]\ntime_zone = '../../etc/passwd'\n", "there is no time zone"),
     ],
 )
-def test_what_cannot_work_is_refused_with_the_reason(tmp_path: Path, text: str, said: str) -> None:
+def test_alert_rule_that_cannot_work_is_refused_with_the_reason(
+    tmp_path: Path, text: str, said: str
+) -> None:
     with pytest.raises(ConfigError) as caught:
         load_settings(write(tmp_path, text))
     assert said in str(caught.value)

@@ -64,7 +64,7 @@ def problem(file: Path | None) -> str:
         ("[camera]\ndevice = '~nobody-such/x'", "line 2: camera.device: .*~nobody-such/x: there"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_line_and_what_is_allowed(
+def test_wrong_value_is_named_with_its_line_and_allowed_values(
     tmp_path: Path, text: str, said: str
 ) -> None:
     told = problem(write(tmp_path, text))

@@ -155,7 +155,7 @@ def test_what_cannot_be_understood_is_refused_by_field_and_value(
 
 
 @pytest.mark.parametrize("item", [None, 3, "heart_rate", [], [["kind", "heart_rate"]]])
-def test_what_is_no_object_is_refused(item: object) -> None:
+def test_reading_that_is_no_object_is_refused(item: object) -> None:
     with pytest.raises(ReadingError, match="is no object with kind and value"):
         reading_of(item, NOW, WATCH)
 

@@ -28,7 +28,7 @@ def test_a_copy_is_still_a_message() -> None:
         assert again.template == text.template
 
 
-def test_what_an_error_says_is_the_message_it_was_raised_with() -> None:
+def test_text_of_an_error_is_its_message() -> None:
     message = Message("There is no session {number}.", number=3)
     assert text_of(StudyError(message)) is message
     assert text_of(StudyError("No session is open.")) == "No session is open."

@@ -34,7 +34,7 @@ def due_at(timer: Every, boot: Boot, *seconds: float) -> list[bool]:
     return answers
 
 
-def test_it_is_due_once_an_interval_however_late_one_asks(boot: Boot) -> None:
+def test_timer_is_due_once_an_interval_however_late_it_is_asked(boot: Boot) -> None:
     timer = Every(10)
     answers = due_at(timer, boot, 0, 9.9, 10, 10.1, 19.9, 25, 26, 29.9, 30)
     assert answers == [False, False, True, False, False, True, False, False, True]

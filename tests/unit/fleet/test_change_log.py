@@ -125,7 +125,7 @@ def test_rows_that_come_change_and_go_are_logged_in_their_order(log: ChangeLog, 
     ]
 
 
-def test_what_is_rolled_back_is_not_logged(log: ChangeLog, path: Path) -> None:
+def test_change_that_is_rolled_back_is_not_logged(log: ChangeLog, path: Path) -> None:
     log.begin()
     start = newest(path)
     with closing(connect(path, readonly=False)) as connection:
@@ -293,6 +293,6 @@ def test_where_it_is_off_nothing_of_it_is_imported(path: Path) -> None:
     assert run.stdout.strip() == "[]"
 
 
-def test_it_needs_the_broker() -> None:
+def test_fleet_without_a_broker_is_refused() -> None:
     with pytest.raises(ValueError, match=r"through the broker of \[mqtt\]"):
         Settings.model_validate({"fleet": {"enabled": True}, "mqtt": {"enabled": False}})

@@ -117,7 +117,7 @@ def test_what_is_no_message_is_refused_with_the_reason(payload: bytes, reason: s
         decode(payload)
 
 
-def test_what_is_no_confirmation_is_refused() -> None:
+def test_message_that_is_no_confirmation_is_refused() -> None:
     with pytest.raises(MessageError, match="is no confirmation"):
         read_confirmation(b'{"epoch": 5}')
     said = b'{"schema": 1, "epoch": "5f2c9a0d1e3b4c67", "position": 4, "later": true}'

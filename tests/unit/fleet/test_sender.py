@@ -28,7 +28,7 @@ from tests.support.commands import affect_edge
 from tests.support.timeline import query, timeline
 
 
-def test_what_is_confirmed_is_not_sent_again() -> None:
+def test_confirmed_chunk_is_not_sent_again() -> None:
     flight = Flight(10, 0.0)
     flight.note_sent(20, 1, 0.0)
     flight.note_sent(30, 2, 0.0)
@@ -85,7 +85,7 @@ def test_a_confirmation_of_more_than_was_sent_counts() -> None:
     assert flight.sent == 50
 
 
-def test_what_the_collector_asks_for_again_is_sent_at_once_and_only_once() -> None:
+def test_chunk_that_the_collector_asks_for_is_sent_once() -> None:
     flight = Flight(0, 0.0)
     assert not flight.send_again(0, 0.0)
     for mid, last in enumerate((10, 20, 30)):

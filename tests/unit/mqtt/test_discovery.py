@@ -123,7 +123,7 @@ def state_of(component: Component, state: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("key", sorted(READERS))
-def test_what_is_not_known_is_reported_as_none(key: str) -> None:
+def test_unknown_value_is_announced_as_none(key: str) -> None:
     assert state_of(READERS[key], empty_state()) == "None"
 
 
@@ -153,7 +153,7 @@ def test_attributes_are_objects(state: dict[str, Any]) -> None:
         assert isinstance(json.loads(render(template, state)), dict)
 
 
-def test_what_is_off_by_default_is_announced_only_where_it_is_on() -> None:
+def test_optional_sensor_is_announced_only_where_it_is_on() -> None:
     silent = discovery_payload(Device("lab", root="a", prefix="ha", version="1"))
     assert not {"switch", "button"} & {one.platform for one in silent.components.values()}
     assert "turned_away" not in silent.components  # only where movements are published

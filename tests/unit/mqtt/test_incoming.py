@@ -108,7 +108,7 @@ def test_markers_are_as_far_apart_as_the_senders_clock_says() -> None:
         (b" " * (COMMAND_BYTES + 1), False, "4096 are allowed"),
     ],
 )
-def test_what_cannot_be_obeyed_is_answered_with_the_reason(
+def test_command_that_is_refused_is_answered_with_the_reason(
     payload: bytes, retained: bool, reason: str
 ) -> None:
     done = Done()

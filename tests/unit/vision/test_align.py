@@ -158,7 +158,7 @@ def test_align_box_puts_the_box_where_the_template_has_it() -> None:
         (np.zeros((1, 40000), dtype=np.uint8), TEMPLATE * 20, 48, "32766"),
     ],
 )
-def test_what_cannot_be_cropped_is_refused(
+def test_face_that_cannot_be_cropped_is_refused(
     image: npt.NDArray[np.uint8], landmarks: npt.ArrayLike, size: int, words: str
 ) -> None:
     with pytest.raises(ValueError, match=words):

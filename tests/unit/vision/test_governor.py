@@ -95,7 +95,7 @@ def test_a_step_of_heat_is_held_until_processor_is_two_degrees_below_it() -> Non
     assert limits == [Limit.HEAT, Limit.HEAT, Limit.HEAT, None, None]
 
 
-def test_what_changes_for_seconds_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_limit_that_changes_for_seconds_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
     governor = Governor(0.4, 15)
     with caplog.at_level(logging.INFO):
         after(governor, 0.005)

@@ -187,7 +187,7 @@ def test_still_pictures_are_always_read_carefully(chain: Recognizer) -> None:
     assert open_recognizer(by_need=True).read_picture(serious()) == chain.read_picture(serious())
 
 
-def test_a_model_of_ones_own_reads_alone_and_only_its_pace_is_by_need() -> None:
+def test_single_model_reads_by_need_without_a_second_one() -> None:
     recognizer = open_recognizer(VisionSettings(expression_model="expression-fast"), by_need=True)
     spoken = shown(recognizer, [smiling()] * (4 * FPS))
     assert sum(one is not None for one in spoken) < 2 * FPS
@@ -229,7 +229,7 @@ def test_a_cut_is_reported_once_in_the_dark_too_and_not_after_a_pause() -> None:
     assert changes([one, other], fps=0.5) == []
 
 
-def test_what_cameras_and_people_do_is_no_change() -> None:
+def test_usual_movement_of_a_scene_is_no_change() -> None:
     pans = [view(smiling(), 0.3 + 0.02 * step) for step in range(10)]
     assert changes(pans) == []
     assert changes([view(smiling(), 0.2, 360 - 8 * step) for step in range(10)]) == []

@@ -102,9 +102,7 @@ def test_a_sure_expression_gets_label_back_whatever_threshold_and_lead_are(
 
 
 @pytest.mark.parametrize(("first", "later"), [(0.46, 0.47), (0.44, 0.51)])
-def test_what_the_first_frame_said_is_decided_once_more_at_the_middle(
-    first: float, later: float
-) -> None:
+def test_label_of_the_first_frame_is_decided_again_later(first: float, later: float) -> None:
     steady = smoother(time_constant_s=0, dwell_s=0.5)  # labels come at 0.53 and go below 0.45
     shown = [expression(happiness=first)] + [expression(happiness=later)] * 9
     found = labels(steady, 0.1, shown)

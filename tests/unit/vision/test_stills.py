@@ -350,7 +350,7 @@ def photograph(
     return file
 
 
-def test_it_is_the_angle_of_the_full_frame_with_that_lens(tmp_path: Path) -> None:
+def test_field_of_view_is_the_angle_of_the_full_frame(tmp_path: Path) -> None:
     file = tmp_path / "a.jpg"
     # 36 mm wide: 2·atan(18 / f)
     assert field_of_view_deg(photograph(file, 18)) == 90.0

@@ -105,7 +105,7 @@ def test_frames_in_which_faces_need_no_reading_are_passed_over_and_counted() -> 
     assert vision.effort is Effort.BY_NEED
 
 
-def test_who_wants_the_frame_itself_gets_all_of_them() -> None:
+def test_callback_for_frames_gets_every_frame() -> None:
     shown: list[tuple[int, int]] = []
     vision = VisionWorker(
         LatestValue(),

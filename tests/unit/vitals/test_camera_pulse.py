@@ -64,7 +64,7 @@ class Scene:
     ("simulated", "flags"),
     [(False, {VitalFlag.ESTIMATED}), (True, {VitalFlag.ESTIMATED, VitalFlag.SIMULATED})],
 )
-def test_it_speaks_every_five_seconds_of_its_windows_middle(
+def test_pulse_is_reported_every_five_seconds_for_its_windows_middle(
     simulated: bool, flags: set[VitalFlag]
 ) -> None:
     scene = Scene(simulated)
@@ -190,7 +190,7 @@ def test_noise_alone_has_a_peak_but_is_not_believed() -> None:
 @pytest.mark.parametrize(
     ("snr_db", "spread", "clear"), [(5.0, 5.0, True), (4.9, 0.0, False), (9.0, 5.1, False)]
 )
-def test_it_is_believed_only_above_the_noise_and_where_parts_agree(
+def test_pulse_counts_only_above_the_noise_and_where_parts_agree(
     snr_db: float, spread: float, clear: bool
 ) -> None:
     assert Pulse(70.0, snr_db, spread).is_clear is clear

@@ -398,7 +398,7 @@ def test_sensor_that_gives_no_ecg_to_keep_is_warned_of(
     ]
 
 
-def test_frames_that_go_on_after_a_refusal_say_nothing_of_contact(
+def test_beat_frames_after_a_refusal_do_not_change_the_contact(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     radio = ScriptedRadio(features=bytes.fromhex("0f 09 00"), refusal=3)

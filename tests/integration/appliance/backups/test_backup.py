@@ -63,7 +63,9 @@ def test_only_its_owner_may_read_it_and_nothing_else_stays(
     assert not list(appliance.data.glob("*backup*"))
 
 
-def test_what_lies_in_the_log_is_in_it(appliance: WholeAppliance, tmp_path: Path) -> None:
+def test_backup_has_the_rows_of_the_write_ahead_log(
+    appliance: WholeAppliance, tmp_path: Path
+) -> None:
     with closing(connect(appliance.database, readonly=False)) as connection:
         connection.execute("INSERT INTO participant (code, created) VALUES ('IN-THE-LOG', 1)")
         file = backed_up(appliance, tmp_path / "backup.zip")

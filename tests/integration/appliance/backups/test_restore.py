@@ -69,7 +69,7 @@ def test_the_database_begins_a_new_stream_and_is_no_verified_copy(
     assert query(appliance.database, "PRAGMA journal_mode") == [("wal",)]
 
 
-def test_somebody_who_is_not_sure_changes_nothing(appliance: WholeAppliance, archive: Path) -> None:
+def test_unconfirmed_restore_changes_nothing(appliance: WholeAppliance, archive: Path) -> None:
     before = {path: path.read_bytes() for path in appliance.data.glob("*") if path.is_file()}
     listed = appliance.run("restore", archive, "--list")
     assert listed.exit_code == 0 and "3 participants, 3 sessions" in listed.output
@@ -102,7 +102,9 @@ def test_beside_an_agent_or_a_dashboard_nothing_is_restored(
     assert not list(appliance.data.glob("*restoring*"))
 
 
-def test_who_was_erased_since_is_erased_again(appliance: WholeAppliance, tmp_path: Path) -> None:
+def test_person_erased_after_the_backup_is_erased_again(
+    appliance: WholeAppliance, tmp_path: Path
+) -> None:
     open_session = add_session(appliance.database, "P03", heart(anger=90.0))
     with closing(connect(appliance.database, readonly=False)) as connection:
         connection.execute("UPDATE session SET ended = NULL WHERE id = ?", (open_session,))
@@ -123,7 +125,7 @@ def test_who_was_erased_since_is_erased_again(appliance: WholeAppliance, tmp_pat
     assert json.loads(done.stdout)["erased_again"] == 3
 
 
-def test_nobody_else_is_erased_where_several_were_made_at_one_time(
+def test_restore_erases_one_of_several_people_made_at_one_time(
     appliance: WholeAppliance, tmp_path: Path
 ) -> None:
     with closing(connect(appliance.database, readonly=False)) as connection:

@@ -111,7 +111,7 @@ def test_a_disk_that_fails_while_files_change_places_loses_none_of_them(
     assert states.is_new()
 
 
-def test_what_a_killed_restore_prepared_goes_at_the_next_one(
+def test_files_of_a_killed_restore_are_removed_by_the_next_one(
     appliance: WholeAppliance, archive: Path
 ) -> None:
     states = States(appliance, archive)

@@ -210,7 +210,7 @@ def test_an_analysis_is_exported_under_a_passphrase(ada: TestClient, database: P
     assert file.name.endswith(".sealed.zip")
 
 
-def test_who_withdraws_is_in_no_export_that_waits(ada: TestClient, database: Path) -> None:
+def test_waiting_export_leaves_out_a_person_who_withdraws(ada: TestClient, database: Path) -> None:
     address = prepare(ada)
     assert waiting(database.parent)
     assert ada.post("/study/participants/P-01/withdraw").status_code == 303

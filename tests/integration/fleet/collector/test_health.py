@@ -75,7 +75,7 @@ def test_a_broker_or_database_that_ends_is_reported_and_that_it_is_back(
 
 
 @pytest.mark.deep
-def test_who_hangs_is_reported_and_that_it_goes_on(
+def test_collector_that_hangs_and_goes_on_is_reported(
     tmp_path: Path, postgres: Postgres, broker: Mosquitto
 ) -> None:
     with watched(tmp_path, postgres, broker.port) as (collector, file):

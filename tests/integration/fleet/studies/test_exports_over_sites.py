@@ -187,7 +187,7 @@ def test_what_is_asked_wrongly_is_refused_before_anything_is_prepared(fleet: Tes
     assert guest.post(f"/api/v1/exports?{BOTH}", json={}).status_code == 403
 
 
-def test_it_is_locked_and_on_record(fleet: TestClient, tmp_path: Path) -> None:
+def test_export_over_sites_is_locked_and_audited(fleet: TestClient, tmp_path: Path) -> None:
     file = tmp_path / "export.sealed.zip"
     file.write_bytes(prepared(fleet, BOTH, passphrase=WORDS))
     with zipfile.ZipFile(io.BytesIO(opened(file, WORDS))) as archive:

@@ -166,7 +166,9 @@ def test_pages_are_for_reading_only(fleet: TestClient) -> None:
         "/api/v1/vitals",
     ],
 )
-def test_what_writes_refuses(address: str, fleet: TestClient) -> None:
+def test_requests_that_would_change_a_fleet_study_are_refused(
+    address: str, fleet: TestClient
+) -> None:
     answer = fleet.post(f"{address}?device=room", json={}, headers={"origin": "http://127.0.0.1"})
     assert answer.status_code == 409, answer.text
     assert "cannot change them" in answer.text
@@ -243,7 +245,9 @@ def test_a_copy_is_kept_privately_and_made_anew_when_more_has_come(
     there.execute("UPDATE fleet.stream SET applied = applied - 1 WHERE device = 'room'")
 
 
-def test_what_nobody_asks_for_is_deleted(fleet: TestClient, there: Any, tmp_path: Path) -> None:
+def test_copy_of_a_study_that_is_not_used_is_deleted(
+    fleet: TestClient, there: Any, tmp_path: Path
+) -> None:
     database = services_of(fleet).fleet
     assert database is not None
     time = [0.0]

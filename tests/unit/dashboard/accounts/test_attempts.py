@@ -146,7 +146,7 @@ def test_who_is_believed_goes_before_who_was_wrong_and_takes_their_place() -> No
     assert play(scene, (1, 2)).checked == ["x", "known", "wrong 1"]
 
 
-def test_who_leaves_while_waiting_holds_up_nobody() -> None:
+def test_waiting_attempt_that_leaves_holds_up_no_other() -> None:
     async def scene(crowd: Crowd) -> None:
         tasks = await come(crowd, ("a", 0), ("b", 0), ("c", 0))
         tasks[1].cancel()

@@ -142,7 +142,7 @@ def test_turning_it_on_and_off_ends_every_other_login_and_is_audited(
     assert secret.encode() not in dashboard_file(path).read_bytes()
 
 
-def test_it_is_not_turned_on_by_a_wrong_code_nor_twice(
+def test_second_factor_is_not_turned_on_by_a_wrong_code_nor_twice(
     path: Path, ada: Account, clock: WallClock
 ) -> None:
     factors = SecondFactors(path)

@@ -92,7 +92,7 @@ def test_a_revoked_token_opens_nothing_and_its_name_is_free_again(
 
 
 @pytest.mark.parametrize("role", TOKEN_ROLES)
-def test_nobody_makes_a_token_that_may_more_than_they(path: Path, role: Role) -> None:
+def test_token_never_has_more_rights_than_its_maker(path: Path, role: Role) -> None:
     somebody = maker(path, role, "somebody")
     with pytest.raises(AccountError, match="cannot have the role carer"):
         Tokens(path).make(NewToken("c", frozenset({Scope.READ}), Role.CARER), somebody)
@@ -107,7 +107,7 @@ def test_nobody_makes_a_token_that_may_more_than_they(path: Path, role: Role) ->
     assert made == {one for one in TOKEN_ROLES if MAY[one] <= MAY[role]}
 
 
-def test_what_a_maker_loses_the_token_loses(path: Path, ada: Account) -> None:
+def test_token_loses_the_rights_that_its_maker_loses(path: Path, ada: Account) -> None:
     eve = maker(path, Role.ADMINISTRATOR, "eve")
     Members(path).reset(ada.id, "ada")  # somebody who can log in stays
     kept, members = Tokens(path), Members(path)
@@ -165,7 +165,7 @@ def test_a_name_is_used_once_and_there_are_fifty_at_the_most(path: Path, ada: Ac
     assert len(kept.all()) == 50
 
 
-def test_its_use_is_written_down_once_a_minute(
+def test_use_of_a_token_is_stored_once_a_minute(
     path: Path, ada: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = Tokens(path)

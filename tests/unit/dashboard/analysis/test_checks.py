@@ -234,7 +234,7 @@ def hidden(folder: Path, reversed_people: int) -> Analysis:
 @pytest.mark.parametrize(
     ("reversed_people", "why"), [(0, Doubt.ONE_ORDER), (1, Doubt.REACHES_BOUND)]
 )
-def test_what_time_may_hide_is_not_called_excluded(
+def test_difference_that_time_may_hide_is_not_called_excluded(
     tmp_path: Path, reversed_people: int, why: Doubt
 ) -> None:
     test = hidden(tmp_path, reversed_people).answer.comparisons[0]

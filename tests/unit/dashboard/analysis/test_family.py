@@ -69,7 +69,7 @@ def test_rank_and_equivalence_tests_are_adjusted_as_the_t_tests_are(
     assert [test.equivalence_adjusted_p for test in family] == list(adjust(equal))
 
 
-def test_what_one_test_excludes_the_family_may_not(tmp_path: Path) -> None:
+def test_difference_excluded_by_one_test_may_remain_in_the_family(tmp_path: Path) -> None:
     found = nine_tests(tmp_path)
     open_ones = [
         test

@@ -61,7 +61,7 @@ def test_pooled_number_of_a_session_leads_back_to_its_site() -> None:
     assert sessions_by_site(names, []) == {"cabin": (), "hall": (), "room": ()}
 
 
-def test_what_ends_it_leaves_nothing(tmp_path: Path) -> None:
+def test_export_over_sites_that_is_stopped_leaves_no_files(tmp_path: Path) -> None:
     sites = tuple((name, timeline(tmp_path / "data" / name)) for name in ("a", "b"))
     target = tmp_path / "target"
 

@@ -45,9 +45,7 @@ def test_an_address_and_the_file_of_its_password_come_from_configuration(tmp_pat
         ('source_password_file = "/secret"', "source_password_file needs source"),
     ],
 )
-def test_what_is_no_address_is_refused_with_what_to_do(
-    text: str, reason: str, tmp_path: Path
-) -> None:
+def test_invalid_address_is_refused_with_its_cure(text: str, reason: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=reason):
         configured(tmp_path, text)
 

@@ -120,7 +120,7 @@ def test_no_more_are_kept_than_are_needed(database: FleetDatabase, made: list[Pl
         (psycopg.OperationalError(), "PostgreSQL: OperationalError"),
     ],
 )
-def test_what_goes_wrong_is_reported_with_what_to_do(
+def test_fault_of_a_connection_is_reported_with_its_cure(
     error: psycopg.Error, said: str, database: FleetDatabase, made: list[Played]
 ) -> None:
     with pytest.raises(StoreError, match=said), database.connection():

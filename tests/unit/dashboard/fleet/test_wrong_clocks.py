@@ -282,7 +282,7 @@ def test_rollups_and_rows_are_added_to_what_the_others_have() -> None:
     assert values == (1, T0, T0 + MINUTE_MS)
 
 
-def test_what_would_be_read_from_too_many_rows_is_not_moved() -> None:
+def test_clock_that_needs_too_many_rows_is_not_corrected() -> None:
     """Two starts that nobody can tell apart, for years."""
     both = [stretch(1, T0, FOREVER_MS, 0), stretch(2, T0, FOREVER_MS, HOUR_MS)]
     long = MovedRows(both, (T0, T0 + MOST_BY_ROW_MS + DAY_MS), HOUR_MS)

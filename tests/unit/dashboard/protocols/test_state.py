@@ -45,7 +45,7 @@ def run_to(made: ProtocolState, start: int, end: int) -> None:
         made.tick(instant(second))
 
 
-def test_it_begins_when_both_are_ready_and_not_before() -> None:
+def test_protocol_begins_when_both_screens_are_ready() -> None:
     made = ProtocolState(SCREENS, instant(0))
     assert made.reason == "waiting for the participant"
     made.set_ready(instant(1))

@@ -98,7 +98,7 @@ def test_two_groups_and_two_states_give_what_r_gives() -> None:
     assert found.epsilon == 1
 
 
-def test_what_cannot_be_compared_is_refused_with_the_reason() -> None:
+def test_anova_of_unsuitable_data_is_refused_with_the_reason() -> None:
     with pytest.raises(TooFewError, match="at least 3 people with all states; one has 2"):
         mixed_anova([FIRST, SECOND[:2]])
     with pytest.raises(StatisticsError, match="at least 2 groups; there is 1"):

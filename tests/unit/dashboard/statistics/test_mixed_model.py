@@ -169,7 +169,7 @@ def test_a_contrast_equals_lmer_test(readings: Sequence[Reading], known: Sequenc
     assert found.interval.low < found.estimate < found.interval.high
 
 
-def test_what_people_make_of_a_state_has_a_variance_and_equals_lmer_test() -> None:
+def test_random_slope_has_a_variance_and_equals_lmer_test() -> None:
     found = model_of(REACTING, reactions=True)
     known = (
         (68.369068230060748, 2.4330464193924279, 16.0385984930948, 4.52649947489423e-15),
@@ -294,7 +294,7 @@ def fitted(
     return mixed_model(values, {"state": effect}, people, [0] * len(people)).effect("state")
 
 
-def test_what_cannot_be_fitted_is_refused_with_the_reason() -> None:
+def test_mixed_model_that_cannot_be_fitted_is_refused_with_the_reason() -> None:
     state = [0.0, 1.0] * 3
     values = [1.0, 2.0, 4.0, 3.0, 8.0, 9.5]
     with pytest.raises(TooFewError, match="at least 3 participants; there are 2"):

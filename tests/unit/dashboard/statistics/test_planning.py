@@ -83,7 +83,7 @@ def test_groups_of_unequal_size_each_say_what_they_lack() -> None:
     assert found.sd == pytest.approx(math.sqrt(np.mean(variances)), rel=1e-12)
 
 
-def test_what_nobody_could_find_or_plan_is_refused() -> None:
+def test_effect_that_no_study_could_find_is_refused() -> None:
     with pytest.raises(StatisticsError, match="an effect of 0, more than 10,000 participants"):
         sample_size(PAIRED, 0.0)
     with pytest.raises(StatisticsError, match="an effect of 0.01, more than 10,000 participants"):

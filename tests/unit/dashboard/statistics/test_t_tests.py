@@ -248,7 +248,7 @@ def test_extreme_t_and_many_people_stay_finite_and_ordered() -> None:
     assert none.log_factor < middle.log_factor < large.log_factor
 
 
-def test_what_cannot_be_computed_is_refused() -> None:
+def test_bayes_factor_of_unsuitable_values_is_refused() -> None:
     with pytest.raises(TooFewError, match="there are 2"):
         bayes_factor_paired(1.0, 2)
     with pytest.raises(StatisticsError, match="t is nan"):

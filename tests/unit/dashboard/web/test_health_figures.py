@@ -36,7 +36,7 @@ def test_day_that_was_good_says_so_and_is_green_from_first_minute_to_last() -> N
         assert figure.trouble == "" and figure.worst is State.GOOD
 
 
-def test_what_was_bad_is_coloured_where_it_was_and_said_in_words() -> None:
+def test_bad_figures_are_coloured_and_named() -> None:
     hot = [minute(ago, celsius=80.0) for ago in range(20, 10, -1)]
     warm = [minute(ago, celsius=72.0) for ago in range(10, 0, -1)]
     figures = {one.title: one for one in health_figures([minute(30), *hot, *warm], END)}

@@ -31,7 +31,7 @@ def test_two_at_one_time_are_done_once_and_answered_alike() -> None:
     assert done == ["made"]
 
 
-def test_what_was_refused_can_be_handed_in_again() -> None:
+def test_refused_form_can_be_sent_again() -> None:
     once = Once()
 
     def refuse() -> str:

@@ -59,7 +59,7 @@ def test_a_flood_of_others_frees_nobody_who_has_to_wait(limiter: AttemptLimiter)
     assert limiter.attempts_of("name 0") == 0, "who has attempts left is forgotten"
 
 
-def test_who_tried_last_is_forgotten_last() -> None:
+def test_address_of_the_latest_attempt_is_forgotten_last() -> None:
     limiter = AttemptLimiter(limit=2, addresses=2)
     for address in ("10.0.0.1", "10.0.0.2", "10.0.0.1", "10.0.0.3"):
         limiter.attempt(address)

@@ -141,7 +141,7 @@ def test_no_text_is_a_formula(text: str | None, written: str) -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1))
-def test_what_was_recorded_can_be_had_back_from_any_cell(text: str) -> None:
+def test_csv_cell_leads_back_to_the_recorded_text(text: str) -> None:
     ((read,),) = csv.reader(io.StringIO(cell(text) + "\n", newline=""))
     assert strip_guard(read) == text
     assert read[0] not in "=+-@\t\r\n＝＋－＠"

@@ -199,7 +199,9 @@ def test_undone_study_import_with_later_recordings_is_refused(later: Path, bundl
     assert content(later) == before
 
 
-def test_who_was_erased_from_a_study_takes_nobody_along(later: Path, bundle: Path) -> None:
+def test_undo_after_erasure_keeps_new_person_with_the_freed_number(
+    later: Path, bundle: Path
+) -> None:
     take_study(later, bundle)
     erase_participant(later, "P02", actor="ada")
     Study(later).create_participant("H02")

@@ -47,7 +47,7 @@ def test_face_that_is_not_known_for_a_while_was_never_out_of_view(tmp_path: Path
     assert view == FacesInView(0, 0.0, 0, None, not_known_s=20.0)
 
 
-def test_somebody_unknown_for_seconds_is_another_who_was_followed(tmp_path: Path) -> None:
+def test_face_unknown_for_seconds_counts_as_another_followed_one(tmp_path: Path) -> None:
     unknown = [row(at, track=2, primary=False, attribution="unknown") for at in range(20, 28)]
 
     view = viewed(tmp_path, face(range(1, 20)), unknown, face(range(28, 60)))

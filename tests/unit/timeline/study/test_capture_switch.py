@@ -14,7 +14,7 @@ from edge_agent.timeline.study.capture_switch import FILE, CaptureSwitch, Switch
 from tests.support.timeline import query
 
 
-def test_it_is_on_until_somebody_turns_it_off_and_says_who(path: Path, tmp_path: Path) -> None:
+def test_camera_is_on_until_a_named_person_turns_it_off(path: Path, tmp_path: Path) -> None:
     switch = CaptureSwitch(path)
     assert switch.off() is None
     before_ms = clock.now().wall_ms

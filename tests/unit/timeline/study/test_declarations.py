@@ -147,7 +147,7 @@ def test_export_gives_declared_rows_as_they_count(path: Path, tmp_path: Path) ->
         ((60, 80), "x", "Of session 1, 1:10 to 1:15 is declared already: first"),
     ],
 )
-def test_what_cannot_be_declared_changes_nothing(
+def test_refused_declaration_changes_nothing(
     path: Path, stretch: tuple[float, float], reason: str, problem: str
 ) -> None:
     declare(path, 1, span(70, 75), reason="first", actor="ada")

@@ -29,7 +29,7 @@ def span(first: float, last: float) -> Span:
     return instant(first).wall_ms, instant(last).wall_ms
 
 
-def test_what_was_taken_back_stays_in_the_trail(path: Path, session: int) -> None:
+def test_revoked_exclusion_stays_in_the_audit_trail(path: Path, session: int) -> None:
     made = leave_out(path, session, span(20, 30.5), reason=" phone rang ", actor="ada")
     assert (made.from_ms, made.to_ms, made.reason) == (20_000, 30_500, "phone rang")
     assert [one.left_out for one in Study(path).sessions()] == ["part"]
@@ -68,7 +68,7 @@ def test_what_was_taken_back_stays_in_the_trail(path: Path, session: int) -> Non
         (None, "x", "is left out already: coughed. Take that back first"),
     ],
 )
-def test_what_cannot_be_left_out_changes_nothing(
+def test_refused_exclusion_changes_nothing(
     path: Path, session: int, stretch: tuple[float, float] | None, reason: str, problem: str
 ) -> None:
     leave_out(path, session, span(20, 40), reason="coughed", actor="ada")

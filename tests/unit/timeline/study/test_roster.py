@@ -50,13 +50,13 @@ def test_a_page_holds_so_many_and_knows_how_many_there_are(database: Path) -> No
     assert read_roster(database, RosterQuery(page=99)).page == 5
 
 
-def test_it_is_searched_by_any_part_of_the_code_and_never_by_a_pattern(database: Path) -> None:
+def test_roster_is_searched_by_part_of_the_code_never_by_a_pattern(database: Path) -> None:
     assert codes(database, RosterQuery(search=" p-11 ")) == [f"P-{n}" for n in range(110, 120)]
     assert codes(database, RosterQuery(search="%")) == []
     assert codes(database, RosterQuery(search="_")) == []
 
 
-def test_it_is_filtered_by_consent_and_sorted(database: Path) -> None:
+def test_roster_is_filtered_by_consent_and_sorted(database: Path) -> None:
     assert codes(database, RosterQuery(consent=ConsentState.WITHDRAWN)) == ["P-007"]
     given = read_roster(database, RosterQuery(consent=ConsentState.GIVEN))
     assert given.matching == 39
@@ -75,5 +75,5 @@ def test_one_participant_is_found_in_any_case_with_all_consents(database: Path) 
         list_entry_of(database, "P-00")
 
 
-def test_those_who_may_be_recorded_are_those_who_agreed_last(database: Path) -> None:
+def test_people_whose_last_answer_is_consent_may_be_recorded(database: Path) -> None:
     assert [code for code, _ in consenting(database, 3)] == ["P-112", "P-115", "P-118"]

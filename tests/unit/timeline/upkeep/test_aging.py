@@ -317,7 +317,7 @@ def test_what_is_as_old_as_may_be_kept_stays_and_a_millisecond_more_goes(seconds
         retention.prune(seconds, 0)
 
 
-def test_what_takes_too_long_is_left_to_the_next_call(
+def test_deletion_that_takes_too_long_goes_on_at_the_next_call(
     seconds: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "_PORTION_ROWS", 3)

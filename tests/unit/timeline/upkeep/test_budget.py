@@ -69,7 +69,7 @@ def test_the_oldest_go_first_and_the_file_shrinks(path: Path) -> None:
     assert [query(path, f"SELECT * FROM {table}") for table in rollups] == before
 
 
-def test_it_is_known_until_the_rows_would_have_gone_anyway(path: Path) -> None:
+def test_early_deletion_is_shown_until_the_rows_would_be_old_enough(path: Path) -> None:
     budget = budget_for(path.stat().st_size / 2)
     kept = keep_to_budget(path, budget, KEEP_DAYS, now_ms=NOW_MS)
     ((actor, detail),) = query(path, "SELECT actor, detail FROM audit WHERE action = 'disk_budget'")

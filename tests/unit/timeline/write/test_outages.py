@@ -149,7 +149,7 @@ def test_a_gap_that_was_rolled_back_is_written_by_the_next(path: Path, machine: 
     assert [one[3] for one in gaps(path)] == ["agent_stopped"]
 
 
-def test_what_finds_no_room_in_the_queue_is_a_gap(
+def test_readings_that_do_not_fit_into_the_queue_are_a_gap(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_QUEUE_ITEMS", 3)

@@ -148,7 +148,7 @@ def test_damaged_messages_do_not_hide_a_sound_one(path: Path, outbox: Outbox) ->
     assert query(path, HOLES) == [("summary", 1, 397, "damaged")]
 
 
-def test_what_cannot_be_set_aside_now_does_not_hold_up_the_others(
+def test_message_that_cannot_be_set_aside_does_not_hold_up_others(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     put(path, *(OutboxMessage("summary", {}) for _ in range(3)))
@@ -207,7 +207,7 @@ def test_numbers_rise_and_those_passed_over_are_holes(path: Path) -> None:
     assert last_seq(path, "summary") == 7
 
 
-def test_what_nobody_is_told_any_more_is_a_hole(path: Path, outbox: Outbox) -> None:
+def test_message_that_is_never_sent_is_a_hole(path: Path, outbox: Outbox) -> None:
     put(path, *(OutboxMessage("summary", {}) for _ in range(5)), OutboxMessage("session", None))
     outbox.delete([1])
     with write_transaction(path) as connection:

@@ -435,7 +435,7 @@ def test_rows_wait_in_memory_while_the_database_is_full(
     )
 
 
-def test_what_finds_no_room_in_memory_leaves_a_gap(
+def test_rows_that_do_not_fit_into_memory_leave_a_gap(
     path: Path, recordings: list[Recording], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moments = map(instant, range(1000, 1030))

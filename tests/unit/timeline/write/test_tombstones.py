@@ -51,7 +51,7 @@ def path(tmp_path: Path) -> Path:
         (50_000, 60_000, False),
     ],
 )
-def test_what_lasted_into_an_erased_time_belongs_to_it(
+def test_row_that_overlaps_an_erased_time_is_covered(
     path: Path, start: int, end: int, held: bool
 ) -> None:
     with closing(connect(path, readonly=True)) as connection:

@@ -238,7 +238,7 @@ def test_norms_are_settled_without_changing_what_the_network_says() -> None:
     assert torch.allclose(before, learning, atol=1e-3), "batch statistics are those it settled on"
 
 
-def test_it_has_the_layers_of_the_published_checkpoint_and_reads_one(tmp_path: Path) -> None:
+def test_network_has_the_layers_of_the_published_checkpoint(tmp_path: Path) -> None:
     torch.manual_seed(3)
     made = MobileFaceNet()
     held = made.state_dict()

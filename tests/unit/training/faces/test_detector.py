@@ -94,7 +94,7 @@ RECIPE = Path(__file__).resolve().parents[4] / "training" / "recipes" / "face-de
 FROZEN_POINTS = ((44.0, 40.0), (58.0, 40.0), (51.0, 47.0), (45.0, 54.0), (57.0, 54.0))
 
 
-def test_what_is_frozen_stays_and_the_rest_learns() -> None:
+def test_frozen_parts_stay_and_the_others_learn() -> None:
     random = np.random.default_rng(2)
     pictures = [random.integers(0, 256, (96, 128, 3), dtype=np.uint8) for _ in range(4)]
     faces = [FaceBoxes.of([LabelledFace(Box(36, 28, 30, 34), FROZEN_POINTS)]) for _ in pictures]

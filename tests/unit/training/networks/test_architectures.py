@@ -93,7 +93,7 @@ def test_its_parts_hold_every_parameter_once_and_the_heads_are_the_last(architec
 
 
 @pytest.mark.parametrize("architecture", COSTS)
-def test_it_costs_what_its_layers_add_up_to(architecture: str) -> None:
+def test_cost_of_a_network_is_the_sum_of_its_layers(architecture: str) -> None:
     assert multiply_adds(build(architecture), torch.zeros(1, 1, 48, 48)) == COSTS[architecture]
 
 

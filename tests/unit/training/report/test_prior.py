@@ -126,7 +126,7 @@ def test_prior_category_without_a_face_is_named() -> None:
         fit(ReadFaces(logits[kept], truth[kept]))
 
 
-def test_fitted_prior_names_as_many_faces_as_before(tmp_path: Path) -> None:
+def test_fitted_prior_leaves_no_more_faces_uncertain_than_before(tmp_path: Path) -> None:
     read = answers(*faces(), 0.8)
     before = photograph_figures(read, 0.7)
 

@@ -202,7 +202,7 @@ def by_comparing_all(hashes: NDArray[np.uint8]) -> dict[tuple[int, int], int]:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_what_comparing_every_pair_finds_is_found(seed: int) -> None:
+def test_quick_search_finds_the_pairs_of_a_full_comparison(seed: int) -> None:
     hashes = hashes_with_neighbours(seed)
 
     pairs = near_pairs(hashes)

@@ -304,7 +304,7 @@ def test_a_model_of_others_is_tried_apart_before_it_is_installed_or_used(tmp_pat
 @pytest.mark.parametrize(
     ("name", "few"), [("MEMORY_BYTES", 1 << 20), ("CPU_SECONDS", -1), ("WAIT_SECONDS", 0.01)]
 )
-def test_what_takes_too_much_is_refused_in_words(
+def test_model_that_takes_too_much_time_or_memory_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, few: float
 ) -> None:
     content = tiny_tflite()

@@ -153,7 +153,7 @@ def test_a_design_that_was_asked_for_is_not_replaced_by_another(tmp_path: Path) 
     )
 
 
-def test_what_holm_takes_back_is_not_called_a_difference(tmp_path: Path) -> None:
+def test_result_lost_by_holms_correction_is_no_difference(tmp_path: Path) -> None:
     made = persons([70, 78, 66, 83], [68, 77, 61, 80])
     for code, wobble in zip(made, (1.0, -2.0, 2.5, -1.0), strict=True):
         made[code] = {**made[code], "happiness": {HEART: [70 + wobble]}}

@@ -11,7 +11,7 @@ PATH = "/api/v1/capture"
 
 
 @pytest.mark.parametrize("on", ["false", "true", 0, 1, 0.0, "", None, [], {}])
-def test_what_is_neither_true_nor_false_switches_nothing(ada: TestClient, on: Any) -> None:
+def test_value_that_is_no_boolean_switches_nothing(ada: TestClient, on: Any) -> None:
     answer = ada.put(PATH, json={"on": on})
     assert answer.status_code == 422 and "on" in answer.text
     assert ada.get(PATH).json()["on"] is True

@@ -63,7 +63,7 @@ def collect(client: TestClient, secret: str) -> Samples:
     }
 
 
-def test_what_the_agent_says_is_reported_with_its_ages(
+def test_metrics_have_the_ages_of_the_agents_values(
     stranger: TestClient,
     secret: str,
     database: Path,

@@ -21,7 +21,7 @@ def test_a_page_that_is_still_so_is_not_sent_again(ada: TestClient, path: str) -
     assert "data-now" not in first.text
 
 
-def test_who_logs_in_next_gets_a_page_of_their_own(ada: TestClient) -> None:
+def test_next_account_gets_no_kept_page_of_another(ada: TestClient) -> None:
     etag = ada.get(NAVIGATION.path).headers["etag"]
     other = log_in_as(ada, Role.VIEWER)
     answer = other.get(NAVIGATION.path, headers={"if-none-match": etag})

@@ -167,7 +167,7 @@ def test_a_place_is_free_again_when_the_connection_is_closed(place: Place) -> No
     assert ended(*clients) == [False, False]
 
 
-def test_who_sends_no_request_is_cut_off(place: Place) -> None:
+def test_client_that_sends_no_request_is_disconnected(place: Place) -> None:
     idle = place.come()
     place.pass_time(HEADER_SECONDS - 0.1)
     assert not has_ended(idle)
@@ -198,7 +198,7 @@ def test_a_body_has_time_by_its_size_and_an_answer_has_all_the_time(place: Place
     asyncio.run(scene())
 
 
-def test_who_does_not_read_the_answer_is_cut_off(place: Place) -> None:
+def test_client_that_does_not_read_its_answer_is_disconnected(place: Place) -> None:
     async def scene() -> None:
         reader = place.come()
 
@@ -255,7 +255,7 @@ class Held:
         self.itself = self
 
 
-def test_what_closed_connections_held_is_freed_while_a_crowd_comes(place: Place) -> None:
+def test_memory_of_closed_connections_is_freed_in_a_crowd(place: Place) -> None:
     held = weakref.ref(Held())
     for _ in range(64):
         assert held() is not None

@@ -39,7 +39,7 @@ def behind(tmp_path: Path, proxy: TrustedProxy) -> Iterator[TestClient]:
         yield another_browser(first, ADDRESS)
 
 
-def test_who_the_proxy_names_is_logged_in_without_a_password(
+def test_account_named_by_the_proxy_is_logged_in_without_a_password(
     behind: TestClient, tmp_path: Path
 ) -> None:
     answer = behind.get("/login?next=/study", headers=PROXY)

@@ -172,7 +172,9 @@ def test_wrong_first_code_shows_same_secret_again_and_too_late_begins_anew(
     assert "Turn on the second factor" in ada.get("/account").text
 
 
-def test_nobody_turns_on_what_another_began(ada: TestClient, time: Time) -> None:
+def test_second_factor_begun_by_one_login_is_not_turned_on_by_another(
+    ada: TestClient, time: Time
+) -> None:
     key, secret = begun(ada)
     eve = log_in_as(ada, Role.VIEWER)
     answer = eve.post(f"{PAGE}/on", data={"key": key, "code": code_of(secret, time)})
@@ -205,7 +207,7 @@ def test_programs_with_a_token_are_asked_for_nothing_more(tmp_path: Path, time: 
         )
 
 
-def test_who_lost_the_phone_runs_a_command_on_the_device(
+def test_lost_second_factor_is_turned_off_by_a_command(
     ada: TestClient, tmp_path: Path, time: Time, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["account", "second-factor", "off", NAME, "--data", str(tmp_path)]

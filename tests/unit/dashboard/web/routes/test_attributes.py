@@ -43,7 +43,7 @@ def test_the_page_keeps_what_was_agreed_and_shows_it_again(ada: TestClient, data
     assert details == [("P-01",)], "the audit trail tells no value"
 
 
-def test_what_cannot_be_is_reported_and_nothing_is_changed(ada: TestClient, database: Path) -> None:
+def test_invalid_attribute_is_reported_and_changes_nothing(ada: TestClient, database: Path) -> None:
     consented(ada)
     ada.post(PAGE, data={"use": "here", "sex": "other"})
     for data, why in (

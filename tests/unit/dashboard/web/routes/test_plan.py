@@ -59,7 +59,7 @@ def test_plan_of_what_the_question_does_not_test_is_refused(ada: TestClient) -> 
     assert ada.get("/plan", params=asked | {"question": "vital=x"}).status_code == 422
 
 
-def test_what_was_written_stays_where_one_field_is_wrong(ada: TestClient) -> None:
+def test_form_keeps_its_values_if_one_field_is_wrong(ada: TestClient) -> None:
     assert ada.post("/plan/preregistrations", data=FORM | {"stopping": " "}).status_code == 422
     answer = ada.post("/plan/preregistrations", data=FORM | {"people": "many"})
     assert answer.status_code == 422
@@ -68,9 +68,7 @@ def test_what_was_written_stays_where_one_field_is_wrong(ada: TestClient) -> Non
     assert ada.get("/api/v1/preregistrations").json() == []
 
 
-def test_what_is_preregistered_is_frozen_and_shown_to_be_printed(
-    ada: TestClient, tmp_path: Path
-) -> None:
+def test_preregistration_is_frozen_and_shown_for_printing(ada: TestClient, tmp_path: Path) -> None:
     answer = ada.post("/plan/preregistrations", data=FORM)
     assert answer.status_code == 303
     printed = ada.get(answer.headers["location"]).text
@@ -129,7 +127,7 @@ def test_wrong_place_elsewhere_is_refused_beside_its_field(
     assert ada.get("/api/v1/preregistrations").json() == []
 
 
-def test_who_changes_the_file_itself_is_found_out(ada: TestClient, tmp_path: Path) -> None:
+def test_preregistration_changed_in_the_file_is_detected(ada: TestClient, tmp_path: Path) -> None:
     ada.post("/plan/preregistrations", data=FORM)
     with closing(sqlite3.connect(DashboardOptions(data=tmp_path).database)) as connection:
         connection.execute("DROP TRIGGER preregistration_is_frozen")

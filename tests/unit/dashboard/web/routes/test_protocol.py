@@ -435,7 +435,7 @@ def test_a_page_that_goes_halts_the_protocol_and_those_who_watch_are_told(tmp_pa
     )
 
 
-def test_what_cannot_be_written_down_is_reported_and_written_later(tmp_path: Path) -> None:
+def test_protocol_record_that_cannot_be_stored_is_stored_later(tmp_path: Path) -> None:
     path = database(tmp_path)
     runner, token = begun(path, tmp_path)
     path.rename(tmp_path / "away.db")

@@ -44,7 +44,7 @@ def send(ada: TestClient, content: bytes, name: str = "cuff.csv") -> str:
     return str(answer.headers["location"])
 
 
-def test_what_is_entered_by_hand_is_stored_and_marked(ada: TestClient, tmp_path: Path) -> None:
+def test_reading_by_hand_is_stored_with_its_flag(ada: TestClient, tmp_path: Path) -> None:
     at = now().wall_ms - 60_000
     answer = enter(ada, systolic="121", diastolic="80,5", heart_rate=" 66 ", at=str(at))
     assert (answer.status_code, answer.headers["location"]) == (
@@ -445,9 +445,7 @@ def test_a_file_is_kept_for_who_sent_it(ada: TestClient) -> None:
     assert ada.get(place).status_code == 200
 
 
-def test_what_is_implausible_is_asked_about_before_it_is_stored(
-    ada: TestClient, tmp_path: Path
-) -> None:
+def test_implausible_reading_must_be_confirmed(ada: TestClient, tmp_path: Path) -> None:
     asked = enter(ada, systolic="1280", diastolic="81")
     assert asked.status_code == 422
     assert "Systolic pressure 1280 mmHg is not between 50 and 250." in asked.text

@@ -84,7 +84,7 @@ def test_the_rules_of_the_study_are_explained_where_they_are_broken(ada: TestCli
     )
 
 
-def test_what_is_handed_in_twice_is_done_once(ada: TestClient) -> None:
+def test_form_sent_twice_is_carried_out_once(ada: TestClient) -> None:
     form = {"code": "", "once": "key of one form"}
     places = {ada.post("/study/participants", data=form).headers["location"] for _ in range(2)}
     assert len(places) == 1
