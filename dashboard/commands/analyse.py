@@ -401,9 +401,7 @@ def _field(name: str, text: str) -> Callable[[_Command], _Command]:
     "repeated. Default: all tests are one family.",
 )
 @click.option(
-    "--leave-out-flagged",
-    is_flag=True,
-    help="Leave out readings in doubt, which is done without this option as well.",
+    "--leave-out-flagged", is_flag=True, help="Leave out readings in doubt. This is the default."
 )
 @click.option(
     "--question",

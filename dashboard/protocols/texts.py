@@ -188,7 +188,7 @@ class Texts(Part):
     @model_validator(mode="before")
     @classmethod
     def _in_its_language(cls, given: Any) -> Any:
-        """Say what is left out in the language of the table."""
+        """Fill in missing texts in the language that the table names."""
         code = known_language(given)
         if code is None:
             return given

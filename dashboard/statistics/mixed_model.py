@@ -287,7 +287,7 @@ def _model(
 ) -> MixedModel:
     """Fit standardized columns, and say the result in the unit of the values.
 
-    ``back`` makes the effects of the fitted coefficients; ``middle`` is to be added to the first.
+    ``back`` turns fitted coefficients into effects; ``middle`` is added to the first effect.
     """
     variances = fit(groups)
     sums = groups.products(variances)

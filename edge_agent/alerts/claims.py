@@ -92,7 +92,7 @@ class Claims:
     def send(self, parcels: Iterable[Parcel], stopping: Event) -> list[tuple[Parcel, Outcome]]:
         """Send messages that were not sent yet; return those that were tried, with their outcomes.
 
-        The first that cannot be claimed ends it, and is logged once.
+        It stops at the first message that cannot be claimed, which is logged once.
 
         Args:
             parcels: the messages.

@@ -217,7 +217,7 @@ def _copy(copy: Path) -> Finding:
 
 def _duration(seconds: float) -> str:
     """Return a length of time in the unit that fits."""
-    # From two of a unit on: 1.4 days would read as 1 day.
+    # A unit is used from two of it on: 1.4 days would be written as 1 day.
     for name, length in (("days", _DAY_S), ("hours", 3_600.0), ("minutes", 60.0)):
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {name}"

@@ -1,8 +1,8 @@
 """Hours of the week in which sessions begin and end by themselves, and when they are.
 
-Hours are those of a clock on the wall: what lies in them is told in UTC, whatever summer time does.
-Hours that a night in spring leaves out are left out, and of those that a night in autumn has twice
-the first ones count.
+Hours are those of a clock on the wall, also in summer time; the results are in UTC. Hours that the
+clock skips in a night of spring are left out; of hours that come twice in a night of autumn the
+first ones count.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ NAME = re.compile(r"\baffect_edge_\w+")
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    """Every name that an appliance tells where everything is known."""
+    """Return the name of every metric of an appliance on which all values are known."""
     folder = tmp_path_factory.mktemp("data")
     at = now()
     sensor = SensorState("ble:A0", SensorKind.HEART_RATE, connected=True, battery_percent=80)

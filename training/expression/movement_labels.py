@@ -158,7 +158,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("teacher", type=Path, help="face_landmarker.task")
-    parser.add_argument("folder", type=Path, help="what movement_faces.py wrote")
+    parser.add_argument("folder", type=Path, help="folder that movement_faces.py wrote")
     arguments = parser.parse_args()
     teacher = open_teacher(arguments.teacher)
     with np.load(arguments.folder / "regions.npz") as regions:

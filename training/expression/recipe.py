@@ -83,7 +83,7 @@ class Loss(Section):
     """The weights of the two heads in the loss."""
 
     fer2013_weight: Annotated[
-        float, Field(ge=0, le=10, description="of the second head; the first weighs 1")
+        float, Field(ge=0, le=10, description="weight of the second head; that of the first is 1")
     ] = 1.0
     label_smoothing: Annotated[float, Field(ge=0, lt=1, description="of the second head")] = 0.1
     balance: Annotated[

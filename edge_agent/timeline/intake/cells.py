@@ -280,9 +280,9 @@ class Labelling:
     """The way in which rows of expressions without a label get one, in the order of their times.
 
     Attributes:
-        read: of probabilities that are not smoothed; without a label: uncertain.
-        choose: of probabilities that are smoothed already.
-        sentence: how it is computed, behind the number of rows.
+        read: returns the label of unsmoothed probabilities; none means uncertain.
+        choose: returns the label of smoothed probabilities.
+        sentence: says how labels are computed; it follows the number of rows.
     """
 
     read: ReadFace

@@ -199,7 +199,7 @@ def add_vitals(
     sign: int = 1,
 ) -> None:
     """Add the readings that match an SQL condition to a rollup, or subtract them."""
-    # A sum can be taken away, a minimum cannot: ``_measure_vitals`` finds those of what is left.
+    # A sum can be subtracted, a minimum cannot: ``_measure_vitals`` computes it of the rows left.
     least = "min(value) FILTER (WHERE usable)" if sign > 0 else "NULL"
     most = "max(value) FILTER (WHERE usable)" if sign > 0 else "NULL"
     connection.execute(

@@ -138,7 +138,7 @@ def test_a_time_without_a_zone_is_wrong_use_until_one_is_named(folder: Path) -> 
     assert (done["start"], done["end"]) == ("2026-09-21T14:21:00.000Z", "2026-09-21T14:22:00.000Z")
 
 
-def test_a_consent_of_before_ends_where_the_next_one_begins(folder: Path) -> None:
+def test_earlier_consent_ends_where_the_next_one_begins(folder: Path) -> None:
     run(folder, "participant", "consent", "P01", "--text", "2", "--on", at(-600))
     run(folder, "participant", "consent", "P01", "--text", "4", "--on", at(600))
     path = folder / "affect-edge.db"

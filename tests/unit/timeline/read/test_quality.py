@@ -465,7 +465,7 @@ def test_face_that_came_back_often_is_reported_with_care(path: Path) -> None:
     assert few.faces_sentence.startswith("The face was out of view 7 times")
 
 
-def test_face_that_came_back_as_often_as_is_acceptable_is_no_caution(path: Path) -> None:
+def test_face_that_left_as_often_as_the_limit_sets_no_caution(path: Path) -> None:
     session = hold(path)
     timeline(path, expression=alternating(range(1, 121), 20))
     found = report(path, session)

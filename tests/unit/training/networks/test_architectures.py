@@ -84,7 +84,7 @@ def test_each_head_gives_its_logits_whatever_the_size(architecture: str) -> None
 
 
 @pytest.mark.parametrize("architecture", SECTIONS)
-def test_its_parts_hold_every_parameter_once_and_the_heads_are_the_last(architecture: str) -> None:
+def test_parts_of_a_network_hold_each_parameter_once_heads_last(architecture: str) -> None:
     network = build(architecture)
 
     held = [id(weight) for part in network.parts() for weight in part.parameters()]

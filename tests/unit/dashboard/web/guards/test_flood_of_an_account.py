@@ -1,4 +1,4 @@
-"""What one account can do without end keeps no other account from anything that protects."""
+"""Endless requests of one account do not keep other accounts from acts that protect people."""
 
 from __future__ import annotations
 
