@@ -106,6 +106,7 @@ class CompareOptions(FacesOptions):
     weights: Path | None
     half: str
     cleaned: bool
+    prior: Prior
     out: Path | None
     usage: str
     as_json: bool
@@ -196,6 +197,7 @@ def evaluate(options: EvaluateOptions) -> None:
     help="Which half of the split evaluates recipes; B is kept for the last evaluation.",
 )
 @_cleaned_option
+@_prior_option
 @click.option("--out", type=FILE, help="Folder of the report of --recipes (systems.md, .html).")
 @options_as(CompareOptions)
 def compare(options: CompareOptions) -> None:
@@ -217,7 +219,8 @@ def compare(options: CompareOptions) -> None:
     faces = _faces(options.data, options.votes, options.cache, options.cleaned)
     faces = _set_aside(faces, options, options.first, options.second)
     usage = _usage_of(options.data, options.usage)
-    comparison = compare_files(options.first, options.second, _split(faces, usage))
+    evaluated = _split(faces, usage)
+    comparison = compare_files(options.first, options.second, evaluated, options.prior)
     if options.as_json:
         head = {"data": str(options.data), "usage": usage}
         click.echo(json.dumps({**head, **comparison.as_json()}))
@@ -280,6 +283,8 @@ def _compare_recipes(options: CompareOptions) -> None:
         raise click.UsageError("give FIRST and SECOND, or --recipes, not both")
     if options.as_json:
         raise click.UsageError("--json belongs to FIRST and SECOND; --recipes write a report")
+    if options.prior != "data":
+        raise click.UsageError("--prior belongs to FIRST and SECOND; leave it out with --recipes")
     require(NEEDED_TO_TRAIN)
     from training.errors import write_all
     from training.expression.systems import (

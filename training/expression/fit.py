@@ -39,8 +39,14 @@ from training.learning.loop import Fitted
 from training.learning.recipe import load_recipe
 from training.networks.base import EVIDENCE, ExpressionNetwork, RegionNetwork, WithEvidence
 from training.networks.quantize import PixelInput, in_few_steps, write_model
-from training.report.calibration import best_temperature, bias_corrected_temperature, in_half_a
-from training.report.evaluate import enlarge, evaluate_logits, run_model
+from training.report.calibration import (
+    best_temperature,
+    bias_corrected_temperature,
+    in_half_a,
+    probabilities,
+    proven_threshold,
+)
+from training.report.evaluate import answers_by_protocol, enlarge, evaluate_logits, run_model
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +57,9 @@ HELD_BACK = "held-back"
 WITHOUT_VOTES = (
     "without --votes the FER+ head learns FER2013's labels, of which many are wrong and none is "
     "contempt, and nothing is measured by the FER+ majority"
+)
+UNPROVEN = (
+    "the recipe's, since the held-back faces do not show that fewer than 5 % of the names are wrong"
 )
 TESTED = "tested"
 """As a card calls the pictures that fitted nothing and chose nothing."""
@@ -268,9 +277,10 @@ def pixel_input(recipe: ExpressionRecipe) -> PixelInput:
 def finish_card(
     path: Path, module: nn.Module, recipe: ExpressionRecipe, splits: Mapping[str, Faces]
 ) -> Path:
-    """Add the temperature and the figures of each split, int8 and float, to a card.
+    """Add temperature, threshold and the figures of each split, int8 and float, to a card.
 
-    The temperature is fitted on the held-back faces; the int8 figures go through the agent.
+    The temperature is fitted on the held-back faces, and so is the threshold, where they are enough
+    to show its promise; else it is the recipe's. The int8 figures go through the agent.
     """
     model = load_model(path, kind="expression")
     # Asked as the agent asks, so that the figures are those of the device.
@@ -285,7 +295,20 @@ def finish_card(
         log.info("%s: int8 %s; float %s", name, metrics[name], metrics[f"{name}, float"])
     # On held-back faces: those that were learnt are too sure.
     temperature = best_temperature(logits[HELD_BACK]["expression"], soft_targets(splits[HELD_BACK]))
-    card = model.card.model_copy(update={"temperature": round(temperature, 4), "metrics": metrics})
+    temperature = round(temperature, 4)
+    held_back = answers_by_protocol(logits[HELD_BACK], splits[HELD_BACK]).get("ferplus")
+    fitted = None
+    if held_back is not None:
+        fitted = proven_threshold(probabilities(held_back.logits, temperature), held_back.truth)
+    threshold = recipe.uncertain_below if fitted is None else fitted
+    log.info(
+        "uncertain below %.2f: %s",
+        threshold,
+        UNPROVEN if fitted is None else "fitted on the held-back faces",
+    )
+    card = model.card.model_copy(
+        update={"temperature": temperature, "uncertain_below": threshold, "metrics": metrics}
+    )
     write_whole(path, card.to_json().encode())
     return path
 

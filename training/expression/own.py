@@ -28,7 +28,9 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
+from edge_agent.config.vision import VisionSettings
 from edge_agent.core import clock
+from edge_agent.core.expression import Prior
 from edge_agent.vision.align import EXPRESSION_CROP
 from edge_agent.vision.models.card import find_model, read_card
 from edge_agent.vision.models.model import load_model
@@ -63,6 +65,9 @@ log = logging.getLogger(__name__)
 
 SHIPPED = "expression-accurate"
 """The model that an own one has to be better than."""
+PRIOR: Prior = VisionSettings().prior
+"""With which both are read: the appliance's default. One that has none of its own is read with that
+of its data."""
 SURE = 0.8
 """Both models have to be so sure of another category for a label to be doubted."""
 SHOWN = 12
@@ -156,6 +161,24 @@ class OwnModel:
             f"{before:.1%} ({certainty})."
         )
 
+    @property
+    def reading(self) -> tuple[str, ...]:
+        """Sentences about how both were read, and how many of the tested faces get a name."""
+        shipped, new = self.comparison.first, self.comparison.second
+        read = (
+            f"Both are read as the appliance reads them by default (vision.prior = {PRIOR}): the "
+            f"new one with the prior {new.prior}, the shipped one with {shipped.prior}."
+        )
+        if new.answered is None or shipped.answered is None:
+            return (read,)
+        named = (
+            f"Of the faces never seen {new.answered.coverage:.0%} get a name at the threshold "
+            f"{new.answered.threshold:.2f}, {new.answered.accuracy:.0%} of these the right one; "
+            f"of the shipped model {shipped.answered.coverage:.0%} and "
+            f"{shipped.answered.accuracy:.0%} (at {shipped.answered.threshold:.2f})."
+        )
+        return (read, named)
+
 
 def train_own(photographs: Path, request: FitRequest, labels: Path | None = None) -> OwnModel:
     """Cut faces out of photographs, learn from them, and compare with the shipped model.
@@ -191,8 +214,8 @@ def train_own(photographs: Path, request: FitRequest, labels: Path | None = None
         card = train(run)
     shipped = find_model(SHIPPED)
     models = [path.with_suffix(".tflite") for path in (shipped, card)]
-    comparison = compare_files(models[0], models[1], tested)
-    before, after = (answers_of(path, folder.faces.pictures) for path in (shipped, card))
+    comparison = compare_files(models[0], models[1], tested, PRIOR)
+    before, after = (answers_of(path, folder.faces.pictures, PRIOR) for path in (shipped, card))
     at = indices_tested(folder.faces, recipe.data.tested)
     return OwnModel(
         card,
@@ -580,7 +603,7 @@ def classes_page(made: OwnClasses) -> bytes:
 def report_text(own: OwnModel) -> str:
     """Return the report for a terminal."""
     lines = [own.verdict, *(f"  {line}" for line in _by_category(own))]
-    lines += [*own.cautions, *left_out(own.cut)]
+    lines += [*own.reading, *own.cautions, *left_out(own.cut)]
     if own.doubted:
         lines.append("Perhaps mislabelled; look at them:")
         lines += [f"  {_doubt(one)}" for one in own.doubted]
@@ -594,7 +617,7 @@ def report_page(own: OwnModel) -> bytes:
     body = [
         "<h1>A model of your own faces</h1>",
         f"<p><strong>{html.escape(own.verdict)}</strong></p>",
-        *(f"<p>{html.escape(each)}</p>" for each in own.cautions),
+        *(f"<p>{html.escape(each)}</p>" for each in (*own.reading, *own.cautions)),
         "<h2>Faces</h2>",
         html_table(("category", "faces"), _counts(own)),
     ]

@@ -152,7 +152,12 @@ class ExpressionRecipe(Recipe):
 
     kind: Literal["expression"]
     uncertain_below: Annotated[
-        float, Field(gt=0, lt=1, description="top probability under which the agent abstains")
+        float,
+        Field(
+            gt=0,
+            lt=1,
+            description="top probability under which the agent abstains, where it is not fitted",
+        ),
     ]
     data: ExpressionData = ExpressionData()
     preparation: Preparation = Preparation()

@@ -216,6 +216,21 @@ def choose_threshold(curve: Sequence[Answered]) -> float:
     return chosen
 
 
+def proven_threshold(shares: NDArray[np.float64], truth: NDArray[np.int64]) -> float | None:
+    """Return the threshold of :func:`choose_threshold`, or None where its promise is not shown.
+
+    That needs 45 answers at least, all of them right.
+
+    Arguments as for :func:`calibration`; they may be empty.
+    """
+    if len(truth) == 0:
+        return None
+    curve = risk_coverage(shares, truth)
+    threshold = choose_threshold(curve)
+    chosen = next(point for point in curve if point.threshold == threshold)
+    return threshold if chosen.error_bound < ALLOWED_ERROR else None
+
+
 def best_temperature(logits: NDArray[np.float32], shares: NDArray[np.float32]) -> float:
     """Return the temperature at which softmax(logits / temperature) fits people's votes best.
 

@@ -20,11 +20,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from edge_agent.vision.models.card import find_model
+from edge_agent.core.expression import Prior
+from edge_agent.vision.classifier import used_prior
+from edge_agent.vision.models.card import ModelCard, find_model
 from edge_agent.vision.models.model import TFLiteModel, load_model
 from training.data.datasets import EXPRESSIONS, FER2013, Faces, table_rows
 from training.errors import DataError
-from training.report.calibration import Calibration, calibration, probabilities
+from training.report.calibration import (
+    Answered,
+    Calibration,
+    calibration,
+    count_answered,
+    probabilities,
+)
 from training.report.evaluate import (
     PROTOCOLS,
     Figures,
@@ -32,6 +40,7 @@ from training.report.evaluate import (
     classification_figures,
     evaluate_logits,
     median_milliseconds,
+    read_with,
     right_by_protocol,
     run_model,
 )
@@ -60,6 +69,8 @@ class Side:
         accuracy: protocol → share right, 0…1.
         macro_f1: protocol → mean F1, 0…1.
         calibration_error: protocol → at the temperature of its card, 0…1.
+        prior: with which it was read.
+        answered: at its threshold, against the FER+ majority or the folder's labels; None without.
     """
 
     model: str
@@ -71,6 +82,8 @@ class Side:
     accuracy: dict[str, float]
     macro_f1: dict[str, float]
     calibration_error: dict[str, float]
+    prior: Prior
+    answered: Answered | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,19 +116,29 @@ class Comparison:
         return {**asdict(self), "time_ratio": self.second.milliseconds / self.first.milliseconds}
 
 
-def compare_files(first: Path, second: Path, faces: Faces) -> Comparison:
+def compare_files(first: Path, second: Path, faces: Faces, prior: Prior = "data") -> Comparison:
     """Evaluate two expression models (files with a card beside, or shipped names) on ``faces``.
 
+    Args:
+        first: a model.
+        second: another one.
+        faces: on which both are evaluated.
+        prior: as ``vision.prior``; a model without a fitted one is read with that of its data.
+
     Raises:
-        ModelError: when the agent would refuse a file or its card.
+        ModelError: when the agent would refuse a file or its card, or a card has no shares for a
+            balanced prior.
         DataError: when no picture can be evaluated.
     """
     # Both are loaded before either is run, so that a wrong file is told at once.
     models = [load_model(find_model(name), kind="expression") for name in (first, second)]
-    logits = [run_model(model, faces.pictures) for model in models]
+    read = [read_with(run_model(one, faces.pictures), one.card, prior) for one in models]
     durations = median_milliseconds(models, faces.pictures)
-    sides = [_side(*each, faces) for each in zip(models, logits, durations, strict=True)]
-    right = [right_by_protocol(each, faces) for each in logits]
+    sides = [
+        _side(model, card, used_prior(card, prior), logits, milliseconds, faces)
+        for model, (logits, card), milliseconds in zip(models, read, durations, strict=True)
+    ]
+    right = [right_by_protocol(logits, faces) for logits, _ in read]
     tests = {name: mcnemar(one, right[1][name]) for name, one in right[0].items()}
     return Comparison(sides[0], sides[1], tests)
 
@@ -146,7 +169,9 @@ def comparison_text(comparison: Comparison) -> str:
     b = comparison.second
     rows = [
         ("", a.model, b.model, "second − first"),
+        ("prior", a.prior, b.prior, ""),
         *(row for name in comparison.tests for row in _protocol_rows(name, a, b)),
+        *_answered_rows(a.answered, b.answered),
         _ratio("milliseconds a face", a.milliseconds, b.milliseconds, "{:.3f}"),
         _ratio("megabytes", a.file_bytes / 1e6, b.file_bytes / 1e6, "{:.2f}"),
         _ratio("million multiply-adds", a.multiply_adds / 1e6, b.multiply_adds / 1e6, "{:.1f}"),
@@ -165,17 +190,25 @@ def comparison_text(comparison: Comparison) -> str:
 
 def _protocol_rows(name: str, a: Side, b: Side) -> list[tuple[str, str, str, str]]:
     title = PROTOCOLS[name]
-    points = 100 * (b.accuracy[name] - a.accuracy[name])
     return [
-        (
-            f"{title}, right",
-            f"{a.accuracy[name]:.2%}",
-            f"{b.accuracy[name]:.2%}",
-            f"{points:+.2f} points",
-        ),
+        _points(f"{title}, right", a.accuracy[name], b.accuracy[name]),
         _difference(f"{title}, macro F1", a.macro_f1[name], b.macro_f1[name]),
         _difference(f"{title}, cal. error", a.calibration_error[name], b.calibration_error[name]),
     ]
+
+
+def _answered_rows(a: Answered | None, b: Answered | None) -> list[tuple[str, str, str, str]]:
+    """Return the share of faces with a name, at each threshold, and of these the share right."""
+    if a is None or b is None:
+        return []
+    return [
+        _points("faces with a name", a.coverage, b.coverage),
+        _points("names that are right", a.accuracy, b.accuracy),
+    ]
+
+
+def _points(title: str, left: float, right: float) -> tuple[str, str, str, str]:
+    return title, f"{left:.2%}", f"{right:.2%}", f"{100 * (right - left):+.2f} points"
 
 
 def _difference(title: str, left: float, right: float) -> tuple[str, str, str, str]:
@@ -187,11 +220,20 @@ def _ratio(title: str, left: float, right: float, form: str) -> tuple[str, str, 
 
 
 def _side(
-    model: TFLiteModel, logits: dict[str, NDArray[np.float32]], milliseconds: float, faces: Faces
+    model: TFLiteModel,
+    card: ModelCard,
+    prior: Prior,
+    logits: dict[str, NDArray[np.float32]],
+    milliseconds: float,
+    faces: Faces,
 ) -> Side:
-    card = model.card
     figures = evaluate_logits(logits, faces).by_protocol
+    answers = answers_by_protocol(logits, faces)
     temperature = 1.0 if card.temperature is None else card.temperature
+    answered = None
+    if (first := answers.get("ferplus")) is not None:
+        shares = probabilities(first.logits, temperature)
+        answered = count_answered(shares, first.truth, card.uncertain_below or 0.0)
     return Side(
         model=f"{card.name} {card.version}",
         file=str(model.path),
@@ -203,8 +245,10 @@ def _side(
         macro_f1={name: one.macro_f1 for name, one in figures.items()},
         calibration_error={
             name: calibration(probabilities(one.logits, temperature), one.truth).error
-            for name, one in answers_by_protocol(logits, faces).items()
+            for name, one in answers.items()
         },
+        prior=prior,
+        answered=answered,
     )
 
 

@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
 from edge_agent.core import clock
+from edge_agent.core.expression import Prior
+from edge_agent.vision.classifier import scale_of
+from edge_agent.vision.models.card import ModelCard
 from edge_agent.vision.models.model import TFLiteModel
 from training.data.datasets import EXPRESSIONS, FER2013, FER2013_AS_EXPRESSION, NO_LABEL, Faces
 from training.data.lessons import majority
@@ -160,6 +163,32 @@ def run_model(model: TFLiteModel, pictures: NDArray[np.uint8]) -> dict[str, NDAr
     heads = [output.name for output in model.card.outputs if len(output.shape) == 2]
     outputs = [model.run(picture, heads) for picture in enlarge(pictures, model.card.input.width)]
     return {name: np.concatenate([output[name] for output in outputs]) for name in heads}
+
+
+def read_with(
+    logits: Mapping[str, NDArray[np.float32]], card: ModelCard, prior: Prior
+) -> tuple[dict[str, NDArray[np.float32]], ModelCard]:
+    """Return outputs as the agent reads them with a prior, and the card with its threshold.
+
+    The prior changes the first head. Its logits are scaled so that the card's temperature still
+    divides them.
+
+    Args:
+        logits: by head, as the model gave them.
+        card: of the model.
+        prior: as ``vision.prior``.
+
+    Raises:
+        ModelError: when the prior is to be balanced and the card has no shares.
+    """
+    scale = scale_of(card, prior)
+    if scale.prior == "data":
+        return dict(logits), card
+    factor = np.float32((card.temperature or 1.0) / scale.temperature)
+    scaled = factor * (logits["expression"] + np.array(scale.biases, dtype=np.float32))
+    return {**logits, "expression": scaled}, card.model_copy(
+        update={"uncertain_below": scale.uncertain_below}
+    )
 
 
 def enlarge(pictures: NDArray[np.uint8], edge: int) -> NDArray[np.uint8]:

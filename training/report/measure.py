@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.core.expression import Prior
-from edge_agent.vision.classifier import scale_of
 from edge_agent.vision.models.card import ModelCard
 from edge_agent.vision.models.model import TFLiteModel
 from training.data.datasets import Faces
@@ -30,6 +29,7 @@ from training.report.evaluate import (
     answers_by_protocol,
     evaluate_logits,
     median_milliseconds,
+    read_with,
     run_model,
 )
 from training.report.robustness import Group, Row, robustness, worst
@@ -184,14 +184,7 @@ def measure(
     """
     card = model.card if card is None else card
     evaluated = faces if usage == "all" else faces.of_usage(usage)
-    logits = run_model(model, evaluated.pictures)
-    if prior != "data":
-        scale = scale_of(card, prior)
-        # By the card's temperature, because the logits are divided by that one later.
-        factor = np.float32(_temperature(card) / scale.temperature)
-        scaled = factor * (logits["expression"] + np.array(scale.biases, dtype=np.float32))
-        logits = {**logits, "expression": scaled}
-        card = card.model_copy(update={"uncertain_below": scale.uncertain_below})
+    logits, card = read_with(run_model(model, evaluated.pictures), card, prior)
     evaluation = evaluate_logits(logits, evaluated)
     answers = answers_by_protocol(logits, evaluated)
     unchanged = {name: one.accuracy for name, one in evaluation.by_protocol.items()}

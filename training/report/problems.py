@@ -39,7 +39,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.core.expression import Face
+from edge_agent.core.expression import Face, Prior
 from edge_agent.vision.faces.detector import FaceDetector
 from edge_agent.vision.models.card import find_model
 from edge_agent.vision.models.model import load_model
@@ -62,7 +62,7 @@ from training.data.lessons import labels_of
 from training.errors import csv_bytes
 from training.faces.labelling import difference_hash
 from training.report.calibration import probabilities
-from training.report.evaluate import run_model
+from training.report.evaluate import read_with, run_model
 from training.report.figures import FACES_STYLE, html_faces, html_page, html_table
 
 NEARLY = 30
@@ -322,10 +322,18 @@ def faceless(
     return scores
 
 
-def answers_of(card: Path, pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Return probabilities of the eight categories, N × 8, as the agent computes them."""
+def answers_of(
+    card: Path, pictures: NDArray[np.uint8], prior: Prior = "data"
+) -> NDArray[np.float64]:
+    """Return probabilities of the eight categories, N × 8, as the agent computes them.
+
+    Args:
+        card: of the model.
+        pictures: uint8, N × H × W.
+        prior: as ``vision.prior``.
+    """
     model = load_model(card, kind="expression")
-    logits = run_model(model, pictures)["expression"]
+    logits = read_with(run_model(model, pictures), model.card, prior)[0]["expression"]
     return probabilities(logits, model.card.temperature or 1.0)
 
 

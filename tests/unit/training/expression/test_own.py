@@ -10,10 +10,13 @@ import pytest
 
 from edge_agent.appliance.models import ModelPlace, install_model
 from edge_agent.core.errors import ModelError
+from edge_agent.core.expression import Prior
 from edge_agent.vision.align import CROP_NAME, EXPRESSION_CROP, ZOOMS, Picture
 from edge_agent.vision.models.model import load_model
 from tests.support.vision.portraits import serious, smiling
+from tests.support.vision.stripes import stripe_faces, stripe_model
 from tests.support.vision.training_runs import training_here
+from training.commands.train import RECIPE
 from training.data import crops
 from training.data.datasets import EDGE, EXPRESSIONS, NO_LABEL, VOTE_COLUMNS, Faces, FolderOfFaces
 from training.errors import DataError
@@ -31,8 +34,10 @@ from training.expression.own import (
     report_page,
     report_text,
     train_classes,
+    train_own,
 )
 from training.learning.kinds import FitRequest
+from training.report.calibration import Answered
 from training.report.compare import Comparison, McNemar, Side
 from training.report.evaluate import Figures, classification_figures
 
@@ -72,13 +77,19 @@ def figures(*answers: str) -> Figures:
     return classification_figures(truth, answered, EXPRESSIONS)
 
 
+def side(right: float, prior: Prior, answered: Answered) -> Side:
+    """One of two models, of which most figures do not matter."""
+    file = ("model", "model.tflite", 1, 1, 1, 1.0)
+    return Side(*file, {"folder": right}, {"folder": 1}, {"folder": 0}, prior, answered)
+
+
 def own_model(right: tuple[float, float], p: float, cut: str = "") -> OwnModel:
     """A model beside the shipped one on ten faces."""
-    sides = [
-        Side("model", "model.tflite", 1, 1, 1, 1.0, {"folder": share}, {"folder": 1}, {"folder": 0})
-        for share in right
-    ]
-    comparison = Comparison(sides[0], sides[1], {"folder": McNemar(10, 1, 2, p)})
+    comparison = Comparison(
+        side(right[0], "fitted", Answered(0.69, 0.4, 0.75, 1.0)),
+        side(right[1], "data", Answered(0.75, 0.9, 0.5, 1.0)),
+        {"folder": McNemar(10, 1, 2, p)},
+    )
     folder = FolderOfFaces(faces_of("happiness"), (Path("happiness/a.png"),), (), ())
     both = (
         figures("happiness", "happiness", "neutral", "sadness"),
@@ -158,6 +169,51 @@ def test_report_of_an_own_model_says_where_it_fails() -> None:
     assert "happiness/a.png: labelled happiness, read as anger (70%)" in page
     cells = page.replace("\n", "").replace(" ", "")
     assert "<td>happiness</td><td>1</td><td>0</td><td>2</td>" in cells
+
+
+def test_report_of_an_own_model_says_how_both_were_read_and_what_gets_a_name() -> None:
+    own = own_model((0.75, 0.5), 1.0)
+    read = (
+        "Both are read as the appliance reads them by default (vision.prior = fitted): the new one "
+        "with the prior data, the shipped one with fitted."
+    )
+    named = (
+        "Of the faces never seen 90% get a name at the threshold 0.75, 50% of these the right one; "
+        "of the shipped model 40% and 75% (at 0.69)."
+    )
+    assert f"\n{read}\n{named}\n" in report_text(own)
+    page = report_page(own).decode()
+    assert f"<p>{read}</p>" in page
+    assert f"<p>{named}</p>" in page
+
+
+def test_the_shipped_model_is_judged_with_the_prior_of_the_appliance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photographs, out = tmp_path / "photographs", tmp_path / "own"
+    shown = stripe_faces(70, wrong_every=0)
+    for number, (picture, label) in enumerate(
+        zip(shown.pictures, shown.votes.argmax(axis=1), strict=True)
+    ):
+        file = out / "faces" / EXPRESSIONS[label] / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(file), picture)
+    biases = [99.0 * (name == "anger") for name in EXPRESSIONS]
+    fitted = {"biases": biases, "temperature": 1.0, "uncertain_below": 0.5}
+    shipped = stripe_model(tmp_path / "shipped", fitted_prior=fitted)
+    request = FitRequest(RECIPE, photographs, None, out, tmp_path / "cache")
+    forget_other_run(out / "faces", out / "run", request)
+    stripe_model(out / "run", name="own-faces")
+    monkeypatch.setattr(own, "cut_out", lambda *_: "")
+    monkeypatch.setattr(own, "find_model", lambda _: shipped.with_suffix(".json"))
+
+    found = train_own(photographs, request)
+
+    assert (found.comparison.first.prior, found.comparison.second.prior) == ("fitted", "data")
+    assert found.figures[1].accuracy == 1.0
+    assert found.figures[0].accuracy == pytest.approx(1 / 7, abs=0.1), "all is anger, as there"
+    assert found.comparison.first.accuracy["ferplus"] == found.figures[0].accuracy
+    assert "better" in found.verdict
 
 
 def test_a_report_without_doubted_labels_says_none_and_wraps_its_lines() -> None:

@@ -23,6 +23,7 @@ from training.report.calibration import (
     choose_threshold,
     error_bound,
     in_half_a,
+    proven_threshold,
     risk_coverage,
 )
 
@@ -86,6 +87,16 @@ def test_the_threshold_is_last_before_first_whose_errors_may_be_too_many() -> No
     ]
 
     assert choose_threshold(curve) == 0.4
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "threshold"), [(44, 0, None), (45, 0, 0.0), (200, 20, None), (0, 0, None)]
+)
+def test_a_threshold_is_proven_by_45_right_answers_and_not_by_fewer_or_worse(
+    right: int, wrong: int, threshold: float | None
+) -> None:
+    answers = truth(*[True] * right, *[False] * wrong)
+    assert proven_threshold(shares_of([0.95] * len(answers)), answers) == threshold
 
 
 @pytest.mark.parametrize(

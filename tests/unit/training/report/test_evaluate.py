@@ -27,7 +27,7 @@ from training.data.datasets import (
     Faces,
 )
 from training.errors import DataError
-from training.report.compare import compare_files, evaluate_tables, mcnemar
+from training.report.compare import compare_files, comparison_text, evaluate_tables, mcnemar
 from training.report.evaluate import classification_figures, evaluate_logits, run_model
 from training.report.measure import measure
 from training.report.robustness import (
@@ -184,6 +184,32 @@ def test_two_files_are_judged_on_the_same_pictures_and_timed_in_turns(tmp_path: 
     ratio = found.as_json()["time_ratio"]
     assert isinstance(ratio, float)
     assert ratio == pytest.approx(found.second.milliseconds / found.first.milliseconds)
+
+
+FITTED = {"biases": [0.0] * 4 + [99.0] + [0.0] * 3, "temperature": 2.0, "uncertain_below": 0.9}
+"""A prior with which all is anger."""
+
+
+def test_two_files_are_compared_with_the_prior_that_is_asked_for(tmp_path: Path) -> None:
+    first = stripe_model(tmp_path / "a", fitted_prior=FITTED, uncertain_below=0.0)
+    second = stripe_model(tmp_path / "b", version="2.0.0", uncertain_below=0.0)
+
+    as_learnt = compare_files(first, second, stripe_faces(70))
+    fitted = compare_files(first, second, stripe_faces(70), "fitted")
+
+    assert (as_learnt.first.prior, as_learnt.second.prior) == ("data", "data")
+    assert as_learnt.tests["ferplus"].p == 1
+    assert as_learnt.first.answered is not None
+    assert (as_learnt.first.answered.threshold, as_learnt.first.answered.coverage) == (0.0, 1.0)
+    assert (fitted.first.prior, fitted.second.prior) == ("fitted", "data"), "its card has none"
+    assert fitted.second.accuracy == as_learnt.second.accuracy
+    assert fitted.first.accuracy["ferplus"] == pytest.approx(1 / 7, abs=0.05)
+    assert fitted.tests["ferplus"].p < 0.001
+    assert fitted.first.answered is not None
+    assert fitted.first.answered.threshold == 0.9
+    lines = comparison_text(fitted).splitlines()
+    assert ["prior", "fitted", "data"] in [line.split() for line in lines]
+    assert any(line.startswith("faces with a name") and "100.00%" in line for line in lines)
 
 
 TRUTH = "id,label\na,anger\nb,happiness\nc,neutral\n"
