@@ -63,7 +63,7 @@ class SensorSettings(Section):
     body_motion: bool = Field(
         False,
         description="Whether the acceleration of a Polar H10, Verity Sense or OH1 is measured: how "
-        "much its wearer moves, one value in five seconds",
+        "much its wearer moves, one value in five seconds, 50 kB an hour",
     )
 
     @model_validator(mode="after")
