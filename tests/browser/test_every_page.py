@@ -20,7 +20,7 @@ pytestmark = pytest.mark.browser
 LINKS = {
     entry.path: entry.title for entry in navigation_of(find_pages(routes)) if entry.of != "fleet"
 }
-OUTSIDE = {"/account", "/docs", "/first-steps", MISSING}
+OUTSIDE = {"/account", "/docs", "/first-steps", "/setup", MISSING}
 """Pages that no entry of the navigation leads to."""
 PARTS = 4
 """Of all pages, each a test: together they take longer than a test may."""
