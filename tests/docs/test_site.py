@@ -56,6 +56,14 @@ def test_a_page_has_the_same_parts_as_where_commonmark_is_read(site: Path, page:
     assert Counter(PARTS.findall(html_of(site, page))) == Counter(PARTS.findall(markdown))
 
 
+def test_codebook_of_the_site_is_shown_and_not_saved(site: Path) -> None:
+    link = re.search(
+        r"<a [^>]*href=\"([^\"]*/codebook\.html)\"[^>]*>", html_of(site, "docs/data.md")
+    )
+    assert link and "download=" not in link[0]
+    assert '<h2 id="expression">' in (site / link[1]).read_text(encoding="utf-8")
+
+
 def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
     texts = [page.read_text(encoding="utf-8") for page in site.rglob("*.html")]
     assert len(texts) > len(ALL)

@@ -108,6 +108,8 @@ OPENING = re.compile(
 )
 """What stands before the first word of a heading by which somebody would look for it."""
 HEADING = re.compile(r"(?P<marks>#{2,3}) (?P<text>.+)")
+SAVED = re.compile(r'download="" (?=href="[^"]+\.html")')
+"""What makes a browser save a page."""
 FENCE = re.compile(r"\s*(?:```|~~~)")
 NOT_INDEXED = ("CHANGELOG.md", "CONTRIBUTING.md")
 
@@ -248,7 +250,19 @@ def build(out: Path) -> int:
             parallel=2,
         )
         app.build(force_all=True)
+    show_pages(out)
     return int(app.statuscode)
+
+
+def show_pages(out: Path) -> None:
+    """Let browsers show the pages that Sphinx did not make, such as the codebook, in place of
+    saving them.
+    """
+    for page in out.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        shown = SAVED.sub("", text)
+        if shown != text:
+            page.write_text(shown, encoding="utf-8")
 
 
 def main() -> int:

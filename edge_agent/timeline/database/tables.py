@@ -371,7 +371,7 @@ TIMELINE = (
         ),
         texts=(Text("text"),),
         erasure=Erasure.BY_RULE,
-        rule="those of the session, and what stood about somebody in its time",
+        rule="those of the session, and those about a person in its time",
         kept=Retention.SERVED,
         is_comment=True,
         apart=_HERE,
