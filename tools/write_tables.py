@@ -46,7 +46,7 @@ def _legend(both: list[tuple[str, Table]]) -> str:
     deleted = Erasure.WITH_OWNER.value.removeprefix("deleted ")
     kept = " ".join(f"*{word}*: {kept.value}." for kept, word in _KEPT.items() if word)
     return (
-        "*Rows of time* are those of whoever's session their time lies in. Rows go to *exports*, "
+        "Rows of *time* belong to the session in which their time lies. Rows go to *exports*, "
         "with *studies* that are imported, and to a *fleet*, or to none of these "
         f"({listed}). *Deleted*: {deleted}; of *time*, where they lie in their session. *Kept*: "
         "nothing in them is about a person. Without a word in *kept* they stay "
