@@ -13,7 +13,7 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "data.md"
 START = "<!-- vital kinds: written by tools/write_vital_kinds.py -->\n"
 END = "<!-- end of vital kinds -->\n"
 _HEADS = (
-    "kind", "what it is", "kept in", "other units", "plausible", "possible", "lag, s",
+    "kind", "kept in", "other units", "plausible", "possible", "lag, s",
     "equivalence bound", "LOINC", "FHIR profile", "Home Assistant",
 )  # fmt: skip
 
@@ -37,7 +37,6 @@ def _cells(kind: VitalKind, spec: VitalSpec) -> list[str]:
     others = [unit for unit in spec.units if unit not in (spec.unit.lower(), spec.unit)]
     return [
         f"`{kind}`",
-        spec.definition,
         f"`{spec.unit}`",
         ", ".join(f"`{unit}`" for unit in others),
         _range(spec.plausible),
