@@ -32,7 +32,7 @@ def test_the_report_fills_two_light_sheets_and_nothing_is_cut(
         ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert ground == "rgb(255, 255, 255)"
         assert page.evaluate("getComputedStyle(document.body).color") == "rgb(22, 32, 42)"
-        for part in ("Timeline", "Means by condition", "Self-reports", "Markers", "Quality"):
+        for part in ("Timeline", "Means by condition", "Answers", "Markers", "Quality"):
             expect(page.get_by_role("heading", name=part, exact=True)).to_be_visible()
         expect(page.locator("#verdict")).to_contain_text("fit for analysis")
         expect(page.get_by_role("navigation", name="Pages")).to_be_hidden()

@@ -14,6 +14,8 @@ from dashboard.analysis.query import (
     HeartMeasure,
     Sample,
     SkinMeasure,
+    StateBy,
+    chosen_sessions,
     query_of,
     same_label,
 )
@@ -25,6 +27,7 @@ from dashboard.questions.basis import Basis
 from dashboard.questions.comparison.computing import Sheet, answer, needs_faces, sheet
 from dashboard.questions.comparison.table import TABLES
 from dashboard.questions.entry import Documented, OwnWay, PageOf, Question, Way
+from edge_agent.core.errors import StatisticsError
 from edge_agent.core.expression import Emotion
 from edge_agent.core.measures import (
     ExpressionKind,
@@ -73,6 +76,8 @@ def fields(page: PageOf) -> Mapping[str, object]:
     options = dict(page.address)
     others = _other_labels(page.sheet)
     reader = page.reader
+    marked = _marked_labels(query, reader)
+    unasked = [label for label in marked if query.state_of(label) is None]
     return {
         "whole": options.get("whole") == "yes",
         "whole_address": f"/analysis?{urlencode(question)}&whole=yes".replace("?&", "?"),
@@ -88,9 +93,11 @@ def fields(page: PageOf) -> Mapping[str, object]:
         "flag_name": flag_name,
         "heart_names": {measure: measure_name(measure) for measure in HeartMeasure},
         "skin_names": {measure: measure_name(measure) for measure in SkinMeasure},
-        "offered_states": _offered_states(query, page.sheet),
+        "offered_states": _offered_states(query, page.sheet, marked),
         "others": others,
         "others_address": _address_of(question, others),
+        "unasked": unasked,
+        "marked_address": _address_of(_of_measured(question, query), marked),
         "most_states": MOST_STATES,
         "attributes": sorted({name for own in reader.attributes().values() for name in own}),
         "settled": {kind: query.settling_s(kind) for kind in query.vital},
@@ -132,7 +139,9 @@ def _offered_groups(query: AnalysisQuery, has_movements: bool) -> list[OfferedMe
             N_("Estimates of a network, not coded by people. By condition or self-report only."),
             offered_movements(query.vital),
         ),
-        OfferedMeasures(N_("Own ratings"), N_("By condition only."), tuple(RatingKind)),
+        OfferedMeasures(
+            N_("Self-rated valence and arousal"), N_("By condition only."), tuple(RatingKind)
+        ),
     ]
     return [
         group
@@ -143,13 +152,16 @@ def _offered_groups(query: AnalysisQuery, has_movements: bool) -> list[OfferedMe
     ]
 
 
-def _offered_states(query: AnalysisQuery, sheet: Sheet | None) -> list[str]:
-    """Return the states that the form offers: those chosen, the emotions, and other labels of
-    stimuli with readings.
+def _offered_states(
+    query: AnalysisQuery, sheet: Sheet | None, marked: Collection[str]
+) -> list[str]:
+    """Return the states that the form offers: those chosen, the emotions, other labels of stimuli
+    with readings, and those of the measured sessions, whether or not readings count there.
     """
     every: list[str] = [*query.states, *Emotion]
     if sheet is not None:
         every += sheet.other_states
+    every += marked
     offered: dict[str, str] = {}
     for label in every:
         # The first spelling stays, and the chosen states come first.
@@ -167,6 +179,32 @@ def _other_labels(sheet: Sheet | None) -> list[str]:
     counts = sheet.response.other_states
     labels = sorted(counts, key=lambda label: -counts[label])
     return [label for label in labels if same_label(label) != "baseline"]
+
+
+def _marked_labels(query: AnalysisQuery, reader: Reader) -> list[str]:
+    """Return the labels of the stimuli of the sessions that are asked for, in order of their first,
+    without baselines. ``auto`` asks for the measured ones, whatever it shows.
+    """
+    if query.state is not StateBy.CONDITION:
+        return []
+    sample = Sample.MEASURED if query.sample is Sample.AUTO else query.sample
+    try:
+        sessions = chosen_sessions(reader.session_list(), sample, query.session)
+    except StatisticsError:  # the page tells which session is missing
+        return []
+    stimuli = reader.stimuli([one.id for one in sessions])
+    labels: dict[str, str] = {}
+    for one in sorted(stimuli, key=lambda stimulus: stimulus.start_ms):
+        labels.setdefault(same_label(one.condition), one.condition)
+    labels.pop("baseline", None)
+    return list(labels.values())
+
+
+def _of_measured(question: list[tuple[str, str]], query: AnalysisQuery) -> list[tuple[str, str]]:
+    """Return a question about measured sessions where it may be answered by the example."""
+    if query.sample is not Sample.AUTO:
+        return question
+    return [field for field in question if field[0] != "sample"] + [("sample", "measured")]
 
 
 def _address_of(question: list[tuple[str, str]], states: list[str]) -> str:

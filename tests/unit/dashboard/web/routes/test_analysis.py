@@ -9,7 +9,7 @@ from pathlib import Path
 from starlette.testclient import TestClient
 
 from tests.support.script_studies import example
-from tests.support.studies import HEART, States, add_session, make_study
+from tests.support.studies import HEART, States, add_session, add_stimuli, heart, make_study
 
 
 def other_labels(*labels: str) -> States:
@@ -41,6 +41,40 @@ def test_single_other_label_is_named_without_a_link_to_compare(
     make_study(tmp_path, {"P-1": other_labels("film")})
     page = ada.get("/analysis").text
     assert "There are readings with other labels: film." in page and "Compare the" not in page
+
+
+def test_conditions_of_measured_sessions_are_named_beside_the_example(
+    ada: TestClient, tmp_path: Path
+) -> None:
+    path = make_study(tmp_path, {"E-1": heart(anger=80.0, neutral=70.0)}, simulated=True)
+    assert "Compare these" not in ada.get("/analysis").text, "there is no measured session"
+    add_stimuli(path, "P-1", {"Calm": [70.0] * 4, "sad & <b>": [72.0] * 4})
+    page = ada.get("/analysis?family=all").text
+    assert "the example study is shown instead" in page
+    assert "The measured sessions have other conditions: Calm, sad &amp; &lt;b&gt;." in page
+    found = re.search(r'href="([^"]*)">Compare these</a>', page)
+    assert found is not None
+    address = unescape(found[1])
+    assert address == "/analysis?sample=measured&states=Calm&states=sad+%26+%3Cb%3E"
+    assert 'name="states" value="Calm"' in ada.get("/analysis?whole=yes").text
+    assert "have other conditions" not in ada.get("/analysis?sample=example").text
+    assert "have other conditions" not in ada.get("/analysis?state=reported").text
+    emptied = ada.get(address).text
+    assert "All 8 readings of heart rate fall into the first 10 s of a stimulus" in emptied
+    assert "Record sessions whose" not in emptied and "have other conditions" not in emptied
+    assert "fall into the first" not in ada.get(f"{address}&settling_heart_rate=0").text
+
+
+def test_conditions_without_a_reading_that_counts_lead_to_their_question(
+    ada: TestClient, tmp_path: Path
+) -> None:
+    path = make_study(tmp_path, {})
+    add_stimuli(path, "P-1", {"calm": [70.0] * 4, "Baseline": [70.0] * 4, "sad": [72.0] * 4})
+    page = ada.get("/analysis?sample=measured").text
+    assert "The measured sessions have other conditions: calm, sad." in page
+    assert 'href="/analysis?sample=measured&amp;states=calm&amp;states=sad">Compare these' in page
+    chosen = ada.get("/analysis?sample=selected&session=1").text
+    assert 'href="/analysis?sample=selected&amp;session=1&amp;states=calm&amp;' in chosen
 
 
 def test_check_of_stimuli_that_holds_is_folded_after_the_results(

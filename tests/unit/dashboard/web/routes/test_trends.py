@@ -154,10 +154,11 @@ def test_analysis_offers_other_measures_when_asked_grouped_by_their_origin(
     assert "Movements of the face" not in page, "none was recorded"
     timeline(database, movement=[movement_row(0, smile=0.5)])
     plain = ada.get("/analysis").text
-    assert "Choose measures of the face and own ratings" in plain and 'value="smile"' not in plain
+    assert "Choose measures of the face, self-rated valence and arousal" in plain
+    assert 'value="smile"' not in plain
     page = ada.get("/analysis?offer=measures").text
     titles = ("Heart and pressure", "Expressions of the face", "Movements of the face")
-    places = [page.index(f"{title}</") for title in (*titles, "Own ratings")]
+    places = [page.index(f"{title}</") for title in (*titles, "Self-rated valence and arousal")]
     assert places == sorted(places)
     for name in ("anger", "labelled_fear", "smile", "sam_valence"):
         assert f'name="vital" value="{name}">' in page
