@@ -138,6 +138,7 @@ from edge_agent.timeline.read.matching import FaceLabels, Mixture, mixture
 from edge_agent.timeline.read.measured import FOREVER_MS
 from edge_agent.timeline.read.observed import emotions_in, shown_in
 from edge_agent.timeline.read.reader import Reader
+from edge_agent.timeline.read.session_reader import ReadingCount
 from edge_agent.timeline.read.stimuli import PieceSums, Stimulus
 from edge_agent.timeline.study.exclusions import Exclusion
 from edge_agent.timeline.study.own_neutral import OwnNeutral
@@ -454,6 +455,7 @@ def _analyse_sessions(
         orders={"-".join(order): count for order, count in orders.items()},
         tests_computed=sum(test.adjusted_p is not None for test in family),
         comparisons=family,
+        not_measured=_not_measured(query, recorded.counts),
         all_states=all_states_of(visits, tested.effects, query),
         states=tuple(
             _summary(means, kind, state) for kind in query.vital for state in query.states
@@ -617,6 +619,22 @@ class _Met:
     def made_up(self) -> set[int]:
         """Sessions whose times nobody measured."""
         return {one.id for one in self.sessions if one.has_made_up_times}
+
+
+def _not_measured(query: AnalysisQuery, counts: Iterable[ReadingCount]) -> tuple[Measure, ...]:
+    """Return the vitals without any reading, none of them where there is no reading at all; those
+    that a declared family names are tests that somebody decided on.
+    """
+    recorded = {one.kind for one in counts}
+    declared = {
+        kind for kind in query.vital for pair in query.pairs if query.family_of(kind, *pair) >= 0
+    }
+    absent = tuple(
+        kind
+        for kind in query.vital
+        if isinstance(kind, VitalKind) and kind not in recorded and kind not in declared
+    )
+    return absent if len(absent) < len(query.vital) else ()
 
 
 def _untested_stretches(

@@ -32,7 +32,7 @@ from dashboard.languages.names import state_name, translate, words
 from dashboard.languages.refused import OF_JSON, PLAIN_DATE
 from edge_agent.core import clock
 from edge_agent.core.errors import StudyError
-from edge_agent.core.measures import MEASURES
+from edge_agent.core.measures import MEASURES, Measure
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import AnalysisOption
 from edge_agent.timeline.study.preregistrations import Preregistration, preregistrations
@@ -185,6 +185,7 @@ class PreregisteredModel(Model):
     question_address: str = Field(
         "", description="The address of the Analysis page that asks its question"
     )
+    vital: tuple[Measure, ...] = Field((), description="What its question tests")
 
 
 def preregister(
@@ -289,6 +290,7 @@ def compare_with_newest(
         registered_address=newest.document.registered_address,
         registered_on=newest.document.registered_on,
         question_address=newest.address,
+        vital=newest.document.question.vital,
     )
 
 

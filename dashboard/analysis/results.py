@@ -5,9 +5,10 @@ the rows of text of the page. They load without SciPy.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol, TypeVar
 
 from pydantic import AliasPath, Field, SkipValidation, computed_field
 
@@ -1306,6 +1307,19 @@ class StimuliCheckModel(Model):
     note: str = Field(description="What it does not say")
 
 
+class _OneVital(Protocol):
+    @property
+    def vital(self) -> Measure: ...
+
+
+_OfVital = TypeVar("_OfVital", bound=_OneVital)
+_BY_VITAL = (
+    *("comparisons", "all_states", "states", "sensitivity", "settling_sensitivity", "neighbours"),
+    *("without_own_neutral", "drifts", "models"),
+)
+"""The fields of an answer with entries for each vital of the question."""
+
+
 class AnalysisModel(Model):
     """The answer."""
 
@@ -1347,6 +1361,13 @@ class AnalysisModel(Model):
     comparisons: tuple[ComparisonModel, ...] = Field(
         description="The family: three pairs of states for each vital"
     )
+    not_measured: tuple[Measure, ...] = Field(
+        (),
+        description="Vitals of which the sessions have no reading at all, but none of a "
+        "preregistration or of a declared family: page and command show one sentence in the place "
+        "of their comparisons, which no correction counts",
+    )
+    not_measured_sentence: str = Field("", description="That sentence; empty where there are none")
     all_states: tuple[AllStatesModel, ...] = Field(
         description="For each vital the test over all three states at once"
     )
@@ -1433,6 +1454,18 @@ class AnalysisModel(Model):
     def has_too_few(self) -> bool:
         """True where there are fewer people than any test needs."""
         return self.participants < MINIMUM
+
+    def of_measured(self) -> AnalysisModel:
+        """Return the answer for people, without a line for each test of ``not_measured``."""
+        if not self.not_measured:
+            return self
+
+        def measured(values: Iterable[_OfVital]) -> tuple[_OfVital, ...]:
+            return tuple(one for one in values if one.vital not in self.not_measured)
+
+        flow = self.flow and self.flow.model_copy(update={"tests": measured(self.flow.tests)})
+        named = {name: measured(getattr(self, name)) for name in _BY_VITAL}
+        return self.model_copy(update={**named, "flow": flow})
 
 
 @dataclass(frozen=True, slots=True)

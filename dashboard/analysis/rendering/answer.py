@@ -33,6 +33,8 @@ def response_of(
     cautions = cautions_of(analysis)
     beside = beside_of(query, answer, family)
     check = analysis.stimuli_check
+    decided = preregistered.vital if preregistered else ()
+    not_measured = tuple(kind for kind in answer.not_measured if kind not in decided)
     in_words: dict[str, Iterable[object]] = {
         "comparisons": [_comparison(test, on) for test, on in zip(family, beside, strict=True)],
         "all_states": [_with_sentence(one, "all_states", one, query) for one in answer.all_states],
@@ -68,6 +70,7 @@ def response_of(
             _with_sentence(_with_own_reason(one), "model", one, analysis.sessions)
             for one in answer.models
         ],
+        "not_measured": not_measured,
         "warnings": sentences("notices", "texts", warnings, analysis),
         "warning_codes": warnings,
         "cautions": sentences("notices", "texts", cautions, analysis),
@@ -79,6 +82,9 @@ def response_of(
         update={
             **{name: tuple(texts) for name, texts in in_words.items()},
             "preregistration": preregistered,
+            "not_measured_sentence": say("beside", "not_measured", not_measured)
+            if not_measured
+            else "",
             "main_reason": say("beside", "main", analysis),
             "flow": answer.flow and _flow(answer.flow, query),
             "stimuli_check": check and _stimuli_check(check),

@@ -33,8 +33,9 @@ class Sheet:
     """Everything that the page shows of an analysis.
 
     Attributes:
-        response: what the API answers.
-        digest: short name of the response, the same as long as no number and no word changes.
+        response: what the API answers, without a line for each test of what nobody measured.
+        digest: short name of what the API answers, the same as long as no number and no word
+            changes.
         other_states: labels of stimuli with readings that the question does not name.
         groups: the tests as text, by vital.
         left_out: what went into no test, and why.
@@ -180,12 +181,13 @@ def sheet(inquiry: Inquiry) -> Sheet:
 
     analysis = compute(inquiry)
     response = put_into_words(inquiry.sites, analysis, inquiry.prefer_sources)
+    shown = response.of_measured()
     return Sheet(
-        response=response,
+        response=shown,
         digest=hashlib.sha256(response.model_dump_json().encode()).hexdigest()[:12],
         other_states=tuple(analysis.answer.other_states),
-        groups=groups_of(response),
-        left_out=left_out_table(response),
+        groups=groups_of(shown),
+        left_out=left_out_table(shown),
         charts=analysis_charts(analysis),
         spreads=spread_charts(analysis),
         effects=effects_chart(analysis),

@@ -37,16 +37,29 @@ def text_of(client: TestClient, address: str, status: int = 200) -> str:
     return re.sub(r"\s+", " ", unescape(answer.text))
 
 
-def test_the_page_answers_first_and_shows_nine_tests(client: TestClient) -> None:
+def test_the_page_answers_first_and_leaves_out_what_nobody_measured(
+    client: TestClient, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     page = text_of(client, "/analysis?whole=yes")
     answer, _, review = page.partition(">For a review<")
     assert "Heart rate was 5.8 /min higher in anger than in neutral (Holm p" in answer
-    assert (
-        "2 of 3 tests show a difference after Holm’s adjustment; 6 could not be computed."
-    ) in answer
+    assert "2 of 3 tests show a difference after Holm’s adjustment:" in answer
+    assert "could not be computed" not in page
+    not_measured = (
+        "Not measured in these sessions, so there is no test: systolic pressure and diastolic "
+        "pressure."
+    )
+    assert page.count(not_measured) == 1
+    assert "Systolic pressure" not in review
+    for words in ([], ["--full"]):
+        assert dashboard(["analyse", "--data", str(folder), *words]) == 0
+        shown = re.sub(r"\s+", " ", capsys.readouterr().out)
+        assert shown.count(not_measured) == 1 and "Systolic pressure" not in shown
+    whole = client.get("/api/v1/analysis").json()
+    assert (whole["not_measured_sentence"], len(whole["comparisons"])) == (not_measured, 9)
     assert "<strong>Heart rate, /min</strong> anger − neutral: 5.8" in answer
-    table = review[review.index(">All 9 t-tests in full<") : review.index(">Equivalence<")]
-    assert len(re.findall(r'<th scope="row">', table)) == 9
+    table = review[review.index(">All 3 t-tests in full<") : review.index(">Equivalence<")]
+    assert len(re.findall(r'<th scope="row">', table)) == 3
     assert "Groups by" not in page and ">Variability of the heart rate<" not in page, "none there"
     assert page.count("drawing-narrow") == 3  # lines, boxes, effect sizes
     assert "contains simulated data" not in page

@@ -10,15 +10,18 @@ from pathlib import Path
 import pytest
 
 from dashboard.analysis.analyse import analyse
+from dashboard.analysis.preregistration import PreregistrationDocument, preregister
 from dashboard.analysis.query import AnalysisQuery
 from dashboard.analysis.rendering.tables import flow_csv, groups_of
 from dashboard.languages.current import speaking
+from dashboard.questions.comparison.computing import answer
+from dashboard.questions.entry import Inquiry
 from dashboard.statistics.t_tests import bayes_factor_independent
 from edge_agent.core.readings import VitalFlag
 from edge_agent.timeline.read.reader import Reader
 from tests.support.analyses import answered
 from tests.support.script_studies import groups, sessions
-from tests.support.studies import HEART, add_session, heart, make_study
+from tests.support.studies import HEART, SYSTOLIC, add_session, heart, make_study
 
 STATES = ("anger", "happiness", "neutral")
 
@@ -132,6 +135,56 @@ def test_groups_leave_the_t_tests_alone_and_the_reason_is_reported(tmp_path: Pat
         reason = answered(path).models[0].reason
     assert reason == "es braucht mindestens 3 Personen mit zwei Zuständen in einer Sitzung"
     assert [test.by_model for test in found.comparisons] == [None] * 3
+
+
+USUAL = ("heart_rate", "systolic", "diastolic")
+
+
+def test_vital_without_a_reading_is_one_sentence_and_counts_nowhere(tmp_path: Path) -> None:
+    path = whole_study(tmp_path)
+    found = answered(path, vital=USUAL)
+    assert found.not_measured == ("systolic", "diastolic")
+    assert found.not_measured_sentence == (
+        "Not measured in these sessions, so there is no test: systolic pressure and diastolic "
+        "pressure."
+    )
+    assert [len(one.rows) for one in groups_of(found.of_measured())] == [3]
+    # The family stays whole for programs, and what was not measured corrects nothing.
+    alone = answered(path)
+    assert (len(found.comparisons), found.tests_computed) == (9, 3)
+    assert [one.holm_p for one in found.comparisons[:3]] == [
+        one.holm_p for one in alone.comparisons
+    ]
+    assert (alone.not_measured, alone.not_measured_sentence) == ((), "")
+
+
+def test_one_reading_in_doubt_keeps_the_lines_of_its_vital(tmp_path: Path) -> None:
+    path = whole_study(tmp_path)
+    add_session(path, "P-9", {"anger": {SYSTOLIC: [120.0]}}, flags=[VitalFlag.OUT_OF_RANGE])
+    found = answered(path, vital=USUAL)
+    assert found.not_measured == ("diastolic",)
+    assert [len(one.rows) for one in groups_of(found.of_measured())] == [3, 3]
+
+
+def test_study_without_any_reading_names_none_as_not_measured(tmp_path: Path) -> None:
+    path = make_study(tmp_path, {})
+    assert answered(path, vital=USUAL).not_measured == ()
+
+
+def test_test_of_a_declared_family_keeps_its_line_without_readings(tmp_path: Path) -> None:
+    found = answered(whole_study(tmp_path), vital=USUAL, family=("heart_rate, systolic",))
+    assert found.not_measured == ("diastolic",)
+    assert [len(one.rows) for one in groups_of(found.of_measured())] == [3, 3]
+
+
+def test_preregistered_test_keeps_its_line_without_readings(tmp_path: Path) -> None:
+    path = whole_study(tmp_path)
+    decided = {"people": 8, "stopping": "then", "question": {"vital": ("heart_rate", "systolic")}}
+    preregister(path, PreregistrationDocument.model_validate(decided), "me")
+    found = answer(Inquiry((("", path),), AnalysisQuery(vital=USUAL)))
+    assert found.not_measured == ("diastolic",)
+    assert [len(one.rows) for one in groups_of(found.of_measured())] == [3, 3]
+    assert "diastolic pressure" in found.not_measured_sentence
 
 
 def test_evidence_of_groups_is_that_of_students_t(tmp_path: Path) -> None:

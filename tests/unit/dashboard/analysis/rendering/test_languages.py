@@ -36,7 +36,7 @@ MACHINE = frozenset(
     | {"question", "orders", "other_states", "participant", "source", "measure", "family", "step"}
     | {"detail", "flag", "main", "sample", "changes", "labels", "no_interval", "participants"}
     | {"conclusion", "way", "sessions", "counted", "of", "left_out", "name", "attribute", "kind"}
-    | {"by", "caution_codes", "warning_codes"}
+    | {"by", "caution_codes", "warning_codes", "not_measured"}
 )
 """Fields that programs read, and codes of people; they are the same in every language."""
 OF_FIGURE = frozenset({"text", "ticktext", "hovertemplate", "title"})
