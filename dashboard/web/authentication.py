@@ -18,7 +18,7 @@ from dashboard.accounts.tokens import PREFIX
 from dashboard.web.guards.addresses import address_of
 from dashboard.web.guards.hosts import name_from_proxy
 from dashboard.web.guards.permissions import account_for, may, permission_of, scope_of, secret_in
-from dashboard.web.options import DashboardOptions
+from dashboard.web.options import PORT, DashboardOptions
 from dashboard.web.services import Services, services
 
 LOGIN_COOKIE = "affect-edge-login"
@@ -43,10 +43,14 @@ PUBLIC_PREFIXES = ("/static/", "/participate/")
 
 
 def cookie_name(name: str, options: DashboardOptions) -> str:
-    """Return the full name of a cookie as this dashboard is served."""
-    if options.is_secure:
-        return _HOST + name
-    return name
+    """Return the full name of a cookie as this dashboard is served.
+
+    Browsers send a cookie to every port of its host. So a port that is not the usual one is part of
+    the name: a log-in at a second dashboard of a machine replaces none at the first.
+    """
+    if options.port != PORT:
+        name = f"{name}-{options.port}"
+    return _HOST + name if options.is_secure else name
 
 
 def cookie_of(request: Request, name: str, options: DashboardOptions) -> str:

@@ -51,6 +51,7 @@ from dashboard.web.guards.permissions import (
     scope_of,
 )
 from dashboard.web.guards.security import HEADERS
+from dashboard.web.options import PORT
 from dashboard.web.rendering import language_of, render
 from dashboard.web.schemas import Problem
 from edge_agent import __version__
@@ -519,6 +520,7 @@ def _security_schemes() -> dict[str, Any]:
             "type": "apiKey",
             "in": "cookie",
             "name": LOGIN_COOKIE,
-            "description": "The login of a browser; over HTTPS the name begins with __Host-",
+            "description": "The login of a browser; over HTTPS the name begins with __Host-, and "
+            f"with a port other than {PORT} it ends in it, as in {LOGIN_COOKIE}-8443",
         },
     }

@@ -29,6 +29,9 @@ from edge_agent.timeline.database.dashboard_file import PROTOCOLS, own_folder
 from edge_agent.timeline.database.schema import DATABASE_NAME
 from edge_agent.timeline.export.appliance import public_settings
 
+PORT = 8080
+"""The port where the configuration names none."""
+
 
 @dataclass(frozen=True, slots=True)
 class DashboardOptions:
@@ -66,7 +69,7 @@ class DashboardOptions:
     data: Path
     device: str = "affect-edge"
     host: str = "127.0.0.1"
-    port: int = 8080
+    port: int = PORT
     certificate: Path | None = None
     key: Path | None = None
     names: tuple[str, ...] = ()

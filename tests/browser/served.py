@@ -19,7 +19,7 @@ from dashboard.accounts.accounts import create_login_link, ensure_setup_code
 from dashboard.accounts.roles import Role
 from dashboard.computing.processes import Computing
 from dashboard.web.app import create_app
-from dashboard.web.authentication import LOGIN_COOKIE
+from dashboard.web.authentication import LOGIN_COOKIE, cookie_name
 from dashboard.web.options import options_from
 from dashboard.web.server import GRACE_SECONDS, DashboardServer, listen
 from dashboard.web.services import Services
@@ -115,7 +115,7 @@ class Served:
         return {
             "cookies": [
                 {
-                    "name": LOGIN_COOKIE,
+                    "name": cookie_name(LOGIN_COOKIE, self.options),
                     "value": accounts.log_in(account),
                     "domain": self.address.split(":")[1].strip("/"),
                     "path": "/",

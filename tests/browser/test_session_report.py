@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, StorageState, expect
 
+from dashboard.web.authentication import cookie_name
 from dashboard.web.rendering import LANGUAGE_COOKIE
 from tests.browser.served import Served
 from tests.support.browser import BEYOND_THE_SHEET, PHONE, has_sideways_scroll, sheets, watched_page
@@ -46,7 +47,13 @@ def test_no_sheet_is_cut_where_words_are_longer(
 ) -> None:
     with watched_page(browser, login) as page:
         page.context.add_cookies(
-            [{"name": LANGUAGE_COOKIE, "value": language, "url": shown.address}]
+            [
+                {
+                    "name": cookie_name(LANGUAGE_COOKIE, shown.options),
+                    "value": language,
+                    "url": shown.address,
+                }
+            ]
         )
         page.goto(f"{shown.address}/study/sessions/12")
         expect(page.locator("html")).to_have_attribute("lang", language)

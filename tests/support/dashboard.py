@@ -141,7 +141,7 @@ def log_in_as(client: TestClient, role: Role, name: str | None = None) -> TestCl
         services.members.add_with_link(called, role, NAME)
     token = services.accounts.log_in(services.accounts.named_by_proxy(called))
     other = another_browser(client)
-    other.cookies.set(LOGIN_COOKIE, token)
+    other.cookies.set(cookie_name(LOGIN_COOKIE, services.options), token)
     return other
 
 

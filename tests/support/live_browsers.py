@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Self
 
 from dashboard.accounts.accounts import Accounts, create_login_link
-from dashboard.web.authentication import LOGIN_COOKIE
+from dashboard.web.authentication import LOGIN_COOKIE, cookie_name
 from dashboard.web.event_streams import AT_MOST
+from dashboard.web.options import DashboardOptions
 
 OFFLINE = b'"state":"offline"'
 ONLINE = b'"state":"online"'
@@ -24,10 +25,8 @@ def log_in(database: Path, port: int) -> str:
     accounts = Accounts(database, 1)
     link = create_login_link(database).removeprefix("/login?link=")
     token = accounts.log_in(accounts.follow_link(link))
-    return (
-        f"GET /api/v1/live HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
-        f"Cookie: {LOGIN_COOKIE}={token}\r\n\r\n"
-    )
+    name = cookie_name(LOGIN_COOKIE, DashboardOptions(database.parent, port=port))
+    return f"GET /api/v1/live HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nCookie: {name}={token}\r\n\r\n"
 
 
 def log_ins(database: Path, port: int, browsers: int) -> list[str]:

@@ -17,7 +17,8 @@ import pytest
 from dashboard.accounts.accounts import Accounts
 from dashboard.accounts.members import Members
 from dashboard.accounts.roles import Role
-from dashboard.web.authentication import LOGIN_COOKIE
+from dashboard.web.authentication import LOGIN_COOKIE, cookie_name
+from dashboard.web.options import PORT, DashboardOptions
 from edge_agent.live.preview import jpeg_of
 from edge_agent.timeline.study.sessions import Study
 from tests.support.appliance import Appliance
@@ -51,7 +52,9 @@ class Stand:
         Members(self.agent.database).add_with_link(name, role, "test")
         accounts = Accounts(self.agent.database, 1)
         token = accounts.log_in(accounts.named_by_proxy(name))
-        cookies = {LOGIN_COOKIE: token}
+        port = httpx2.URL(self.address).port or PORT
+        options = DashboardOptions(self.agent.database.parent, port=port)
+        cookies = {cookie_name(LOGIN_COOKIE, options): token}
         return httpx2.Client(base_url=self.address, cookies=cookies, timeout=PATIENCE_S)
 
 

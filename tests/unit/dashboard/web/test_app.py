@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -15,7 +16,7 @@ from starlette.testclient import TestClient
 
 from dashboard.accounts.accounts import create_login_link
 from dashboard.web.app import create_app
-from dashboard.web.authentication import DEVICE_COOKIE, LOGIN_COOKIE, PUBLIC_PATHS
+from dashboard.web.authentication import DEVICE_COOKIE, LOGIN_COOKIE, PUBLIC_PATHS, cookie_name
 from dashboard.web.guards.security import BODY_BYTES
 from dashboard.web.options import DashboardOptions
 from edge_agent.core.errors import StoreError
@@ -107,6 +108,30 @@ def test_the_login_cookie_cannot_be_read_by_scripts_or_sent_by_other_sites(
         assert "Secure" in cookie and "Path=/" in cookie and "omain" not in cookie
     secure.cookies.set(LOGIN_COOKIE, ada.cookies[LOGIN_COOKIE])
     assert secure.get("/live").status_code == 303, "one that another program could have set"
+
+
+@pytest.mark.parametrize("second", [8081, 8443])
+def test_login_at_a_second_port_of_a_host_ends_none_at_the_first(
+    ada: TestClient, tmp_path: Path, second: int
+) -> None:
+    (tmp_path / "second").mkdir()
+    with client_of(tmp_path / "second", port=second) as other:
+        # A browser has one jar of cookies for all ports of a host.
+        other.cookies = ada.cookies
+        set_up(other, tmp_path / "second")
+        ada.cookies = other.cookies
+        assert (other.get("/live").status_code, ada.get("/live").status_code) == (200, 200)
+        assert other.post("/logout").status_code == 303
+        ada.cookies = other.cookies
+        assert (other.get("/live").status_code, ada.get("/live").status_code) == (303, 200)
+
+
+def test_port_of_a_login_cookie_stands_behind_its_name(tmp_path: Path) -> None:
+    usual = DashboardOptions(data=tmp_path)
+    assert cookie_name(LOGIN_COOKIE, usual) == "affect-edge-login"
+    assert cookie_name(LOGIN_COOKIE, replace(usual, port=8443)) == "affect-edge-login-8443"
+    secure = replace(usual, port=8443, certificate=tmp_path / "cert.pem")
+    assert cookie_name(LOGIN_COOKIE, secure) == "__Host-affect-edge-login-8443"
 
 
 def test_setup_comes_first_and_only_once(stranger: TestClient, tmp_path: Path) -> None:
