@@ -7,7 +7,7 @@ form holds values as texts.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +93,7 @@ class Change:
     @property
     def restart(self) -> str:
         """The command that starts them again; empty: the change counts without one."""
-        return f"sudo systemctl restart {' '.join(self.services)}" if self.services else ""
+        return restart_of(self.services)
 
     @property
     def command(self) -> str:
@@ -111,6 +111,12 @@ class Change:
                 shown = "default"
             parts.append(f"{name} = {shown}")
         return "; ".join(parts)
+
+
+def restart_of(services: Iterable[str]) -> str:
+    """Return the command that starts services again; empty: there are none."""
+    names = " ".join(services)
+    return f"sudo systemctl restart {names}" if names else ""
 
 
 def read_present(path: Path | None) -> Present:

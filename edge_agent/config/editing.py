@@ -210,7 +210,7 @@ def save(before: ConfigFile, text: str) -> Path:
         ConfigError: it cannot be written; it is as it was.
     """
     place = before.path.resolve()
-    copy = place.with_name(place.name + BEFORE)
+    copy = copy_of_before(before.path)
     try:
         with as_owner_of(before.path), _alone(place):
             if read_file(place).text != before.text:
@@ -227,6 +227,12 @@ def save(before: ConfigFile, text: str) -> Path:
             f"{before.path}: cannot be written ({error.strerror}). It is as it was."
         ) from error
     return copy
+
+
+def copy_of_before(path: Path) -> Path:
+    """Return where ``save`` keeps a file as it was."""
+    place = path.resolve()
+    return place.with_name(place.name + BEFORE)
 
 
 def command_for(path: Path, changes: Mapping[str, Any]) -> str:

@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Form, Request
-from fastapi.responses import Response
+from fastapi import APIRouter, Depends, Form, Query, Request
+from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, Json, TypeAdapter
 
 from dashboard.accounts.roles import Permission
@@ -20,7 +21,8 @@ from dashboard.web.forms import form_of, refused_of
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import DEVICE, NavigationEntry, render
 from dashboard.web.services import ServicesDep
-from edge_agent.config.keys import RULES, Kind, all_keys, variable_of
+from edge_agent.config.editing import copy_of_before
+from edge_agent.config.keys import AGENT, DASHBOARD, RULES, Kind, all_keys, restarts, variable_of
 from edge_agent.core.errors import ConfigError
 from edge_agent.core.texts import N_
 
@@ -29,6 +31,7 @@ NAVIGATION = NavigationEntry(
     N_("Settings"), "/settings", 80, "M4 7h9M17 7h3M15 4v6M4 17h3M11 17h9M9 14v6", group=DEVICE
 )
 PAGE = "/settings"
+SAVED = f"{PAGE}/saved"
 _MOST_FIELDS = 1500
 _NOTHING_CHANGED = N_("Nothing was changed.")
 _JSON = TypeAdapter[dict[str, Any]](Json[dict[str, Any]])
@@ -275,20 +278,39 @@ class ReviewedForm(BaseModel):
 
 @router.post(f"{PAGE}/save", include_in_schema=False, dependencies=[form_of(PAGE, ReviewedForm)])
 def save_page(
-    request: Request,
     present: PresentDep,
     services: ServicesDep,
     account: AccountDep,
     form: Annotated[ReviewedForm, Form()],
 ) -> Response:
-    """Write a change that was shown before."""
+    """Write a change that was shown before, and lead to the page that says so: one that can be
+    loaded again.
+    """
     wanted = form.change()
-    made = patch_settings(present, services, account, wanted)
+    patch_settings(present, services, account, wanted)
+    told = {"restart": restarts(wanted.changes), "rules": set(wanted.changes) == {RULES}}
+    return RedirectResponse(f"{SAVED}?{urlencode(told, doseq=True)}", 303)
+
+
+@router.get(SAVED, include_in_schema=False)
+def saved_page(
+    request: Request,
+    present: PresentDep,
+    services: ServicesDep,
+    restart: Annotated[list[str], Query(max_length=8)] = [],  # noqa: B006 - FastAPI copies it
+    *,
+    rules: bool = False,
+) -> Response:
+    """Say that a change was written, and what makes it count."""
+    copy = copy_of_before(present.file.path) if present.file else None
+    if copy is None or not copy.exists():
+        return RedirectResponse(PAGE, 303)
     return render(
         request,
         "settings_saved.html",
         present=present,
-        change=made,
-        back="/alerts" if set(wanted.changes) == {RULES} else PAGE,
+        copy=copy,
+        restart=configuration.restart_of(one for one in (AGENT, DASHBOARD) if one in restart),
+        back="/alerts" if rules else PAGE,
         first_steps=services.first_steps.is_open(),
     )

@@ -91,6 +91,7 @@ ABSENT = {
     "/welcome": "needs a link that is valid once",
     "/": "leads to Live",
     "/.well-known/security.txt": "there where the configuration names somebody",
+    "/settings/saved": "leads to the settings until some were saved",
     "/study/compare": "leads to a session's page",
     "/fleet": "there with a collector's database",
     "/api/v1/fleet": "there with a collector's database",

@@ -44,7 +44,7 @@ def send(ada: TestClient, fields: dict[str, str]) -> str:
     hidden = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', review.text)
     if review.status_code == 200:
         saved = ada.post("/settings/save", data={name: unescape(value) for name, value in hidden})
-        assert saved.status_code == 200, saved.text
+        assert saved.headers["location"] == "/settings/saved?rules=True", saved.text
     return unescape(review.text)
 
 
@@ -75,6 +75,17 @@ def test_rule_changed_on_the_page_is_changed_in_the_configuration(
     assert list(written(file)) == [*STARTING, "heart-rate", "heart-rate-2"]
     send(ada, {"rule": "camera", "remove": "yes"})
     assert list(written(file)) == ["agent", "disk", "backup", "heart-rate", "heart-rate-2"]
+
+
+def test_page_after_save_can_be_loaded_again_and_leads_back(ada: TestClient, file: Path) -> None:
+    assert ada.get("/settings/saved?rules=True").headers["location"] == "/settings", "not saved yet"
+    send(ada, PULSE)
+    after = file.read_text(encoding="utf-8")
+    for _ in range(2):
+        page = ada.get("/settings/saved?rules=True&restart=rm").text
+        assert "takes effect within seconds" in page and 'href="/alerts"' in page
+        assert "meantime" not in page and "systemctl" not in page
+    assert file.read_text(encoding="utf-8") == after
 
 
 def test_rule_form_sent_unchanged_writes_nothing(ada: TestClient, file: Path) -> None:

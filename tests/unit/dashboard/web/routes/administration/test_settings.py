@@ -82,7 +82,10 @@ def test_a_change_is_shown_checked_written_and_audited(ada: TestClient, file: Pa
     assert "sudo systemctl restart affect-edge-agent affect-edge-dashboard" in shown
     assert file.read_text(encoding="utf-8") == before, "nothing was written yet"
     saved = ada.post("/settings/save", data=form_of(review.text))
-    assert saved.status_code == 200 and "affect-edge.toml.before" in saved.text
+    assert saved.status_code == 303
+    page = ada.get(saved.headers["location"]).text
+    assert "affect-edge.toml.before" in page
+    assert "sudo systemctl restart affect-edge-agent affect-edge-dashboard" in page
     text = file.read_text(encoding="utf-8")
     assert "# frames per second asked of the camera" in text and SECRET in text
     assert file.with_name("affect-edge.toml.before").read_text(encoding="utf-8") == before
