@@ -21,7 +21,7 @@ import click
 
 from edge_agent.agent.loop import Agent
 from edge_agent.appliance.running_checks import family_of
-from edge_agent.config.loading import load_settings
+from edge_agent.config.loading import SYSTEM_FILE, load_settings
 from edge_agent.config.section import at_home
 from edge_agent.config.settings import Settings
 from edge_agent.core.errors import ServerError
@@ -48,6 +48,15 @@ CHANGES: dict[str, dict[str, Any]] = {
     "camera": {"source": "demo"},
     "vitals": {"simulated": {"enabled": True}},
 }
+FILE_NAME = "demo.toml"
+_TEXT = """\
+# The demonstration. Its camera and its vital signs are these, whatever stands here.
+[camera]
+source = "demo"
+
+[vitals.simulated]
+enabled = true
+"""
 
 
 def run_demo(
@@ -57,6 +66,7 @@ def run_demo(
 
     Args:
         config: configuration to start from; camera and vitals are always the demonstration's.
+            ``None``: that of the system, else one of its own in the data folder.
         data: data folder; ``None`` is a temporary one that is removed at the end.
         seconds: how long; ``None`` is until Ctrl-C.
         port: of the dashboard; ``None`` takes the configured one, or a free one when that is taken.
@@ -67,8 +77,7 @@ def run_demo(
     Raises:
         AffectEdgeError: it could not start.
     """
-    settings = _with_preview(_without_unnamed_broker(load_settings(config, CHANGES)))
-    free_port = _free_port(settings, port)  # before the study is made, which takes seconds
+    settings = _settings(config)
     signals = StopSignals()
     with ExitStack() as stack:
         if data is None:
@@ -77,6 +86,10 @@ def run_demo(
             )
         folder = at_home(data)
         become_owner_of(folder)
+        if config is None and not SYSTEM_FILE.exists():
+            config = own_file(folder)
+            settings = _settings(config)
+        free_port = _free_port(settings, port)  # before the study is made, which takes seconds
         agent = Agent(settings, folder)  # has the database to itself from here on
         if seed_example_study(folder / DATABASE_NAME, SimulatedPerson, seed=SEED):
             seed_example_weeks(folder / DATABASE_NAME, SimulatedPerson, seed=SEED)
@@ -98,6 +111,22 @@ def run_demo(
             )
         log.info("the demonstration has ended")
         return code
+
+
+def own_file(folder: Path) -> Path:
+    """Return the demonstration's own configuration in its data folder: rules of alerts are made in
+    the browser, and stand in a file.
+    """
+    file = folder / FILE_NAME
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+        file.write_text(_TEXT, encoding="utf-8")
+    return file
+
+
+def _settings(config: Path | None) -> Settings:
+    return _with_preview(_without_unnamed_broker(load_settings(config, CHANGES)))
 
 
 def _without_unnamed_broker(settings: Settings) -> Settings:
