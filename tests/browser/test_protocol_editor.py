@@ -1,0 +1,81 @@
+"""A protocol of several pictures made in the browser: files sent together, ratings copied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.served import Served
+from tests.support.browser import watched_page
+
+pytestmark = pytest.mark.browser
+NAMES = ("calm", "joy", "fear")
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Served]:
+    """A dashboard over an empty folder."""
+    with Served(tmp_path / "data") as served:
+        yield served
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> list[Path]:
+    """Three pictures."""
+    files = [tmp_path / f"{name}.png" for name in NAMES]
+    for file in files:
+        cv2.imwrite(str(file), np.full((60, 90, 3), (60, 160, 90), np.uint8))
+    return files
+
+
+def kinds(page: Page) -> list[str]:
+    steps = page.locator(".protocol-edit > li")
+    return [step.get_attribute("data-kind") or "" for step in steps.all()]
+
+
+def test_files_are_sent_together_and_ratings_copied_behind_each_picture(
+    browser: Browser, own: Served, pictures: list[Path]
+) -> None:
+    with watched_page(browser, own.login()) as page:
+        page.goto(f"{own.address}/protocols")
+        page.get_by_label("Title").fill("Three pictures")
+        page.get_by_role("button", name="Make it").click()
+        page.get_by_label("Files").set_input_files(pictures)
+        with page.expect_navigation():
+            page.get_by_role("button", name="Upload").click()
+        expect(page.locator("#media li")).to_have_text([f"{name}.png" for name in sorted(NAMES)])
+        for name in NAMES:
+            page.get_by_label("One more step").select_option("stimulus")
+            page.get_by_role("button", name="Add", exact=True).click()
+            page.get_by_label("Condition", exact=True).fill(name)
+            page.get_by_label("Picture", exact=True).select_option(f"{name}.png")
+            page.get_by_label("Seconds").fill("3")
+            page.get_by_role("button", name="Add the step").click()
+        page.get_by_label("One more step").select_option("report")
+        page.get_by_role("button", name="Add", exact=True).click()
+        page.get_by_role("button", name="Add the step").click()
+        page.get_by_role("checkbox", name="Choose step 5").check()
+        page.get_by_role("button", name="Copy the ticked steps").click()
+        expect(page).to_have_url(f"{own.address}/protocols/Three-pictures#step-3")
+        assert kinds(page) == ["instruction", *["stimulus", "report"] * 3]
+
+
+def test_files_that_are_refused_are_named_and_the_others_are_there(
+    browser: Browser, own: Served, pictures: list[Path], tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    address = f"{own.address}/protocols/three-conditions-2"
+    with watched_page(browser, own.login(), refusals=(400,)) as page:
+        page.goto(f"{own.address}/protocols/three-conditions")
+        page.get_by_role("button", name="Copy", exact=True).click()
+        expect(page).to_have_url(address)
+        page.get_by_label("Files").set_input_files([broken, *pictures])
+        page.get_by_role("button", name="Upload").click()
+        expect(page.locator("#upload-problem")).to_contain_text("broken.png")
+        expect(page.locator("#media li")).to_have_text([f"{name}.png" for name in NAMES])
