@@ -65,6 +65,28 @@ def test_files_are_sent_together_and_ratings_copied_behind_each_picture(
         assert kinds(page) == ["instruction", *["stimulus", "report"] * 3]
 
 
+def test_preview_names_a_film_that_the_browser_cannot_play(
+    browser: Browser, own: Served, tmp_path: Path
+) -> None:
+    film = tmp_path / "film.mp4"
+    film.write_bytes(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(400))
+    with watched_page(browser, own.login()) as page:
+        page.goto(f"{own.address}/protocols")
+        page.get_by_label("Title").fill("A film")
+        page.get_by_role("button", name="Make it").click()
+        page.get_by_label("Files").set_input_files(film)
+        with page.expect_navigation():
+            page.get_by_role("button", name="Upload").click()
+        page.goto(f"{own.address}/protocols/A-film/add?kind=stimulus")
+        page.get_by_label("Condition", exact=True).fill("joy")
+        page.get_by_label("Video", exact=True).select_option("film.mp4")
+        page.get_by_role("button", name="Add the step").click()
+        page.get_by_role("link", name="Preview of step 2").click()
+        expect(page.get_by_role("alert")).to_have_text(
+            "This browser cannot show film.mp4. Bring it in another format."
+        )
+
+
 def test_files_that_are_refused_are_named_and_the_others_are_there(
     browser: Browser, own: Served, pictures: list[Path], tmp_path: Path
 ) -> None:

@@ -451,6 +451,7 @@ def preview(request: Request, name: str, place: PlaceDep, screen: StepPlace) -> 
             "address": f"{PAGE}/{name}/preview",
             "back": f"{PAGE}/{name}#step-{one.step}",
             "number": screen + 1,
+            "file": one.file,
             "all": len(screens),
         },
     )

@@ -17,10 +17,11 @@ let clock = { offset: 0, within: Infinity, at: 0 }; // the appliance's clock, le
 let frameMs = null; // a promise, once frames are measured
 
 const { preview } = stage.dataset; // a screen that a researcher looks at: nothing is sent
-const post = async (path, body) =>
-  preview !== undefined
-    ? { ok: false }
-    : fetch(`${address}/${path}`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body ?? {}) });
+async function post(path, body) {
+  if (preview === undefined) return fetch(`${address}/${path}`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body ?? {}) });
+  if (path === "failed") byId("preview-problem").hidden = false;
+  return { ok: false };
+}
 
 const CALM = new Set(["hello", "break", "instruction", "points", "felt", "question"]); // no stimulus: a button may be seen
 const DECLARED_MS = 2000;
@@ -180,7 +181,8 @@ async function play(player, shown) {
   try {
     await player.play();
   } catch (error) {
-    if (error.name !== "AbortError") failed(); // aborted: something else is shown already
+    if (preview !== undefined && error.name === "NotAllowedError") player.controls = true; // nothing was pressed here yet
+    else if (error.name !== "AbortError") failed(); // aborted: something else is shown already
   }
 }
 
