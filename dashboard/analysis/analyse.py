@@ -455,7 +455,7 @@ def _analyse_sessions(
         orders={"-".join(order): count for order, count in orders.items()},
         tests_computed=sum(test.adjusted_p is not None for test in family),
         comparisons=family,
-        not_measured=_not_measured(query, recorded.counts),
+        not_measured=_vitals_without_readings(query, recorded.counts),
         all_states=all_states_of(visits, tested.effects, query),
         states=tuple(
             _summary(means, kind, state) for kind in query.vital for state in query.states
@@ -621,7 +621,9 @@ class _Met:
         return {one.id for one in self.sessions if one.has_made_up_times}
 
 
-def _not_measured(query: AnalysisQuery, counts: Iterable[ReadingCount]) -> tuple[Measure, ...]:
+def _vitals_without_readings(
+    query: AnalysisQuery, counts: Iterable[ReadingCount]
+) -> tuple[Measure, ...]:
     """Return the vitals without any reading, none of them where there is no reading at all; those
     that a declared family names are tests that somebody decided on.
     """

@@ -44,6 +44,14 @@ _SHARE = (
 )
 
 
+_OfVital = TypeVar("_OfVital", bound="_OneVital")
+_BY_VITAL = (
+    *("comparisons", "all_states", "states", "sensitivity", "settling_sensitivity", "neighbours"),
+    *("without_own_neutral", "drifts", "models"),
+)
+"""The fields of an answer with entries for each vital of the question."""
+
+
 class LeftOutModel(Model):
     """Readings of one state that a flag keeps out of means and tests.
 
@@ -1312,14 +1320,6 @@ class _OneVital(Protocol):
     def vital(self) -> Measure: ...
 
 
-_OfVital = TypeVar("_OfVital", bound=_OneVital)
-_BY_VITAL = (
-    *("comparisons", "all_states", "states", "sensitivity", "settling_sensitivity", "neighbours"),
-    *("without_own_neutral", "drifts", "models"),
-)
-"""The fields of an answer with entries for each vital of the question."""
-
-
 class AnalysisModel(Model):
     """The answer."""
 
@@ -1455,16 +1455,16 @@ class AnalysisModel(Model):
         """True where there are fewer people than any test needs."""
         return self.participants < MINIMUM
 
-    def of_measured(self) -> AnalysisModel:
+    def for_people(self) -> AnalysisModel:
         """Return the answer for people, without a line for each test of ``not_measured``."""
         if not self.not_measured:
             return self
 
-        def measured(values: Iterable[_OfVital]) -> tuple[_OfVital, ...]:
+        def without_absent(values: Iterable[_OfVital]) -> tuple[_OfVital, ...]:
             return tuple(one for one in values if one.vital not in self.not_measured)
 
-        flow = self.flow and self.flow.model_copy(update={"tests": measured(self.flow.tests)})
-        named = {name: measured(getattr(self, name)) for name in _BY_VITAL}
+        flow = self.flow and self.flow.model_copy(update={"tests": without_absent(self.flow.tests)})
+        named = {name: without_absent(getattr(self, name)) for name in _BY_VITAL}
         return self.model_copy(update={**named, "flow": flow})
 
 

@@ -79,7 +79,7 @@ def answer(response: AnalysisModel) -> str:
     from dashboard.analysis.rendering.tables import groups_of
     from dashboard.analysis.rendering.words import sentences
 
-    response = response.of_measured()
+    response = response.for_people()
     groups = groups_of(response) if response.means else ()
     claims = [row.main_claim for group in groups for row in group.rows]
     by_group = [text for one in response.groups for text in sentences("groups", "lines", one)]
@@ -90,7 +90,7 @@ def answer(response: AnalysisModel) -> str:
         [_wrapped(f"! {text}", "  ") for text in response.warnings],
         _check(check, [test.claim for test in check.comparisons]) if check and claims else [],
         [_wrapped(f"- {text}", "  ") for text in claims],
-        _not_measured(response) if claims else [],
+        _absent_lines(response) if claims else [],
         [_wrapped(no_reading(response), "")] if response.sessions and not claims else [],
         _table(response, _ANSWERED) if response.tests_computed else [],
         [_wrapped(response.main_reason, "")] if decides else [],
@@ -101,7 +101,7 @@ def answer(response: AnalysisModel) -> str:
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
 
 
-def _not_measured(response: AnalysisModel) -> list[str]:
+def _absent_lines(response: AnalysisModel) -> list[str]:
     """Say what of the question was not measured."""
     sentence = response.not_measured_sentence
     return [_wrapped(sentence, "")] if sentence else []
@@ -129,7 +129,7 @@ def report(response: AnalysisModel) -> str:
     from dashboard.analysis.rendering.tables import groups_of
     from dashboard.analysis.rendering.words import sentences
 
-    response = response.of_measured()
+    response = response.for_people()
     results = [row.main_sentence for group in groups_of(response) for row in group.rows]
     several = len(response.question.states) > 2
     supplement = [states.sentence for states in response.all_states if several]
@@ -149,7 +149,7 @@ def report(response: AnalysisModel) -> str:
         [_wrapped(response.main_reason, "")] if response.tests_computed else [],
         [_wrapped(one.sentence, "") for one in response.families],
         [_wrapped(f"- {sentence}", "  ") for sentence in results],
-        _not_measured(response),
+        _absent_lines(response),
         _table(response, _COLUMNS),
         [_wrapped(f"- {text}", "  ") for text in _beside(response)],
         [_wrapped(f"- {text}", "  ") for text in supplement],

@@ -181,7 +181,7 @@ def sheet(inquiry: Inquiry) -> Sheet:
 
     analysis = compute(inquiry)
     response = put_into_words(inquiry.sites, analysis, inquiry.prefer_sources)
-    shown = response.of_measured()
+    shown = response.for_people()
     return Sheet(
         response=shown,
         digest=hashlib.sha256(response.model_dump_json().encode()).hexdigest()[:12],

@@ -148,7 +148,7 @@ def test_vital_without_a_reading_is_one_sentence_and_counts_nowhere(tmp_path: Pa
         "Not measured in these sessions, so there is no test: systolic pressure and diastolic "
         "pressure."
     )
-    assert [len(one.rows) for one in groups_of(found.of_measured())] == [3]
+    assert [len(one.rows) for one in groups_of(found.for_people())] == [3]
     # The family stays whole for programs, and what was not measured corrects nothing.
     alone = answered(path)
     assert (len(found.comparisons), found.tests_computed) == (9, 3)
@@ -163,7 +163,7 @@ def test_one_reading_in_doubt_keeps_the_lines_of_its_vital(tmp_path: Path) -> No
     add_session(path, "P-9", {"anger": {SYSTOLIC: [120.0]}}, flags=[VitalFlag.OUT_OF_RANGE])
     found = answered(path, vital=USUAL)
     assert found.not_measured == ("diastolic",)
-    assert [len(one.rows) for one in groups_of(found.of_measured())] == [3, 3]
+    assert [len(one.rows) for one in groups_of(found.for_people())] == [3, 3]
 
 
 def test_study_without_any_reading_names_none_as_not_measured(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_study_without_any_reading_names_none_as_not_measured(tmp_path: Path) ->
 def test_test_of_a_declared_family_keeps_its_line_without_readings(tmp_path: Path) -> None:
     found = answered(whole_study(tmp_path), vital=USUAL, family=("heart_rate, systolic",))
     assert found.not_measured == ("diastolic",)
-    assert [len(one.rows) for one in groups_of(found.of_measured())] == [3, 3]
+    assert [len(one.rows) for one in groups_of(found.for_people())] == [3, 3]
 
 
 def test_preregistered_test_keeps_its_line_without_readings(tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_preregistered_test_keeps_its_line_without_readings(tmp_path: Path) -> N
     preregister(path, PreregistrationDocument.model_validate(decided), "me")
     found = answer(Inquiry((("", path),), AnalysisQuery(vital=USUAL)))
     assert found.not_measured == ("diastolic",)
-    assert [len(one.rows) for one in groups_of(found.of_measured())] == [3, 3]
+    assert [len(one.rows) for one in groups_of(found.for_people())] == [3, 3]
     assert "diastolic pressure" in found.not_measured_sentence
 
 
