@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from dashboard.charts.colours import light_colours
 from dashboard.charts.week import HEIGHT, DayShapes, WeekPicture
 from dashboard.languages.current import gettext
-from dashboard.languages.figures import figure
+from dashboard.languages.figures import between, figure
 from edge_agent.core.expression import EMOTIONS
 
 if TYPE_CHECKING:
@@ -115,9 +115,8 @@ def _draw_legend(
         draw.line((_MARGIN, top + 9, _MARGIN + 16, top + 9), fill=_INK, width=2)
         text = gettext("heart rate")
         if len(pictures) == 1:
-            text = gettext("heart rate, {low} to {high} /min").format(
-                low=figure("%.0f", rates[0][0]), high=figure("%.0f", rates[0][1])
-            )
+            low, high = (figure("%.0f", rate) for rate in rates[0])
+            text = gettext("heart rate, {range} /min").format(range=between(low, high))
         write_text(draw, (_MARGIN + 22, top), text, _SOFT)
 
 

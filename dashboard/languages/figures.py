@@ -148,12 +148,16 @@ def _without_last_bits(value: float) -> float:
 
 
 def interval_text(low: float, high: float, digits: int = 1) -> str:
-    """Write ``2.0 to 10.2``."""
-    return between(number(low, digits), number(high, digits))
+    """Write both ends of an interval, also where they are equal: ``2.0 to 10.2``."""
+    return _both(number(low, digits), number(high, digits))
 
 
 def between(low: str, high: str) -> str:
-    """Write two ends that are written already: ``8 to 21 GB``."""
+    """Write a range whose ends are written already, ``8 to 21``; of equal ends one."""
+    return low if low == high else _both(low, high)
+
+
+def _both(low: str, high: str) -> str:
     return pgettext("interval", "{low} to {high}").format(low=low, high=high)
 
 

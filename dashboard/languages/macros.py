@@ -49,6 +49,7 @@ FILTERS: Mapping[str, Callable[..., object]] = {
     "signed": figures.with_sign,
     "state": names.state_name,
     "thousands": figures.thousands,
+    "to": figures.between,
     "unit": names.unit_of,
     "vital": names.vital_label,
     "vital_in_text": names.vital_in_text,

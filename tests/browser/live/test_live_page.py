@@ -365,6 +365,11 @@ def test_live_shows_variability_with_its_limits_or_why_there_is_none(
         expect(line).to_contain_text(
             "41 ms; by the errors of its beats the true one is 39 to 42 ms"
         )
+        same = Variability("strap", now_ms, 0.97, 340, 41.9, 41.8, 42.3)
+        agent.say({"type": "variability", **same.as_json()})
+        expect(line).to_contain_text(
+            "42 ms; by the errors of its beats the true one is 42 ms (95 %)"
+        )
 
 
 def test_the_keys_of_a_page_are_shown_but_not_while_typing(

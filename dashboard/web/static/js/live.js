@@ -5,7 +5,7 @@ import { showCapture } from "./capture.js";
 import { showChecklist } from "./checklist.js";
 import { followFeed } from "./feed.js";
 import { seatOf, showFraming, zoneOf } from "./framing.js";
-import { _, figure, ngettext, said } from "./messages.js";
+import { _, between, figure, ngettext, said } from "./messages.js";
 import { MovementBars, poseText } from "./movements.js";
 import { ago, deviceNow, showWithCode, span } from "./page.js";
 import { Plane } from "./plane.js";
@@ -235,10 +235,10 @@ function showVariability() {
   place.hidden = !variability || deviceNow() - Date.parse(variability.at) > VARIABILITY_OLD_MS;
   if (place.hidden) return;
   const { rmssd_ms: rmssd, low_ms: low, high_ms: high } = variability;
-  const places = { rmssd: figure(rmssd ?? 0, 0), low: figure(low ?? 0, 0), high: figure(high ?? 0, 0), share: percent(variability.share) };
+  const places = { rmssd: figure(rmssd ?? 0, 0), range: between(figure(low ?? 0, 0), figure(high ?? 0, 0)), share: percent(variability.share) };
   let text = _("Heart-rate variability (RMSSD): good beats fill {share} of the last five minutes; a number needs 80 %.", places);
   if (rmssd !== null && low === null) text = _("Heart-rate variability (RMSSD) of the last five minutes: {rmssd} ms. Good beats fill {share} of them.", places);
-  if (rmssd !== null && low !== null) text = _("Heart-rate variability (RMSSD) of the last five minutes: {rmssd} ms; by the errors of its beats the true one is {low} to {high} ms (95 %). Good beats fill {share} of them.", places);
+  if (rmssd !== null && low !== null) text = _("Heart-rate variability (RMSSD) of the last five minutes: {rmssd} ms; by the errors of its beats the true one is {range} ms (95 %). Good beats fill {share} of them.", places);
   place.textContent = text;
 }
 

@@ -39,5 +39,8 @@ export function figure(value, digits) {
   return value.toFixed(digits).replace(/^-(?=[0.]*$)/, "").replace("-", "−").replace(".", mark);
 }
 
+/** Write a range whose ends are written already; of equal ends one. */
+export const between = (low, high) => (low === high ? low : _("{low} to {high}", { low, high }));
+
 /** Write a whole number with its thousands apart. */
 export const thousands = (value) => value.toLocaleString(LOCALE, { useGrouping: "always" }).replace("-", "−");

@@ -1,6 +1,6 @@
 // The last five minutes of a vital sign as a small line: a gap is a gap, and readings far apart are points.
 
-import { _, figure } from "./messages.js";
+import { _, between, figure } from "./messages.js";
 
 const SPAN_MS = 300000;
 const WIDTH = 300;
@@ -80,7 +80,7 @@ function pathOf(runs, colour, style, x, y) {
 function rangeOf(points, digits) {
   if (points.length === 0) return "–";
   const [low, high] = [Math.min(...points.map(({ least }) => least)), Math.max(...points.map(({ most }) => most))].map((value) => figure(value, digits));
-  return low === high ? _("steady at {value}", { value: low }) : _("{low} to {high}", { low, high });
+  return low === high ? _("steady at {value}", { value: low }) : between(low, high);
 }
 
 /** Draw the readings of some kinds ({kind, colour, digits}) on one scale; returns the picture and what it says. */

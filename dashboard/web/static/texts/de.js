@@ -45,7 +45,7 @@ globalThis.affectEdgeTexts = {plural: (n) => Number((n != 1)), texts: {
 "Head: {pose}.": "Kopf: {pose}.",
 "Heart rate": "Herzfrequenz",
 "Heart-rate variability (RMSSD) of the last five minutes: {rmssd} ms. Good beats fill {share} of them.": "Herzratenvariabilität (RMSSD) der letzten fünf Minuten: {rmssd} ms. Gute Schläge füllen {share} davon.",
-"Heart-rate variability (RMSSD) of the last five minutes: {rmssd} ms; by the errors of its beats the true one is {low} to {high} ms (95 %). Good beats fill {share} of them.": "Herzratenvariabilität (RMSSD) der letzten fünf Minuten: {rmssd} ms; nach den Fehlern der Schläge liegt die wahre bei {low} bis {high} ms (95 %). Gute Schläge füllen {share} davon.",
+"Heart-rate variability (RMSSD) of the last five minutes: {rmssd} ms; by the errors of its beats the true one is {range} ms (95 %). Good beats fill {share} of them.": "Herzratenvariabilität (RMSSD) der letzten fünf Minuten: {rmssd} ms; nach den Fehlern der Schläge liegt die wahre bei {range} ms (95 %). Gute Schläge füllen {share} davon.",
 "Heart-rate variability (RMSSD): good beats fill {share} of the last five minutes; a number needs 80 %.": "Herzratenvariabilität (RMSSD): Gute Schläge füllen {share} der letzten fünf Minuten; eine Zahl braucht 80 %.",
 "Hour": "Stunde",
 "If the disk fails, what came after it is lost.": "Fällt der Datenträger aus, ist verloren, was danach kam.",

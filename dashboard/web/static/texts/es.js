@@ -45,7 +45,7 @@ globalThis.affectEdgeTexts = {plural: (n) => Number((n != 1)), texts: {
 "Head: {pose}.": "Cabeza: {pose}.",
 "Heart rate": "Frecuencia cardíaca",
 "Heart-rate variability (RMSSD) of the last five minutes: {rmssd} ms. Good beats fill {share} of them.": "Variabilidad de la frecuencia cardiaca (RMSSD) de los últimos cinco minutos: {rmssd} ms. Los latidos buenos llenan {share} de ellos.",
-"Heart-rate variability (RMSSD) of the last five minutes: {rmssd} ms; by the errors of its beats the true one is {low} to {high} ms (95 %). Good beats fill {share} of them.": "Variabilidad de la frecuencia cardiaca (RMSSD) de los últimos cinco minutos: {rmssd} ms; según los errores de los latidos, la verdadera es de {low} a {high} ms (95 %). Los latidos buenos llenan {share} de ellos.",
+"Heart-rate variability (RMSSD) of the last five minutes: {rmssd} ms; by the errors of its beats the true one is {range} ms (95 %). Good beats fill {share} of them.": "Variabilidad de la frecuencia cardiaca (RMSSD) de los últimos cinco minutos: {rmssd} ms; según los errores de los latidos, la verdadera es de {range} ms (95 %). Los latidos buenos llenan {share} de ellos.",
 "Heart-rate variability (RMSSD): good beats fill {share} of the last five minutes; a number needs 80 %.": "Variabilidad de la frecuencia cardiaca (RMSSD): los latidos buenos llenan {share} de los últimos cinco minutos; un número necesita el 80 %.",
 "Hour": "Hora",
 "If the disk fails, what came after it is lost.": "Si el disco falla, se pierde lo posterior.",

@@ -4,6 +4,7 @@ range, and how two ranges differ.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -133,6 +134,8 @@ def test_the_chart_is_described_in_words() -> None:
         "without a face or recording; heart rate 75 /min on average, from 65 to 85; no "
         "readings of blood pressure."
     )
+    steady = replace(heart, least=(75.1, 74.6, None), most=(75.2, 75.4, None))
+    assert "; heart rate 75 /min throughout; " in draw(trend((0.25,), (60,)), steady).sentence
     nothing = draw(trend((None,), (0,)), vital(VitalKind.HEART_RATE, (None,)))
     assert nothing.sentence == (
         "No expression was recorded in this range; no readings of heart rate and blood pressure."

@@ -106,6 +106,13 @@ def test_day_says_its_time_of_distress_beside_the_heart_rate() -> None:
     assert say("day_facts", period(FIRST, 1, 0, face_h=0)) == "not recorded"
 
 
+def test_week_range_that_rounds_to_one_number_is_written_as_one() -> None:
+    figure = described(110, USUAL).figures[1]
+    assert say("note", figure) == "as usual: 68 to 81"
+    narrow = figure.model_copy(update={"value": 68.0, "usual_from": 67.6, "usual_to": 68.4})
+    assert say("note", narrow) == "as usual: 68"
+
+
 def test_week_below_its_last_eight_is_reported_to_be_calmer() -> None:
     week = described(110, USUAL)
     distress, rate, pressure = week.figures
