@@ -569,7 +569,7 @@ def config_set(changes: tuple[str, ...], config: Path | None, dry_run: bool) -> 
     click.echo(f"written; before: {copy}")
     services = restarts(tuple(wanted))
     if services:
-        click.echo(f"to use it: sudo systemctl restart {' '.join(services)}")
+        click.echo(common.how_to_use(config, services))
     else:
         click.echo("used in seconds, without a restart")
 

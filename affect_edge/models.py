@@ -14,6 +14,7 @@ from affect_edge.options import (
     Here,
     answer,
     cli,
+    how_to_use,
     json_option,
     on_appliance,
     on_appliance_as_root,
@@ -90,13 +91,16 @@ def model_install(here: Here, what: tuple[str, ...]) -> None:
         return
     click.echo(f"{change.key}: {change.before or 'the default'} → {change.path}")
     click.echo(f"written; before: {change.copy}")
-    click.echo(f"to use it: sudo systemctl restart {' '.join(restarts((change.key,)))}")
+    click.echo(how_to_use(here.config, restarts((change.key,))))
     back = (
         f"model install {shell_word(change.before)}"
         if change.before
         else f"config set {change.key}="
     )
-    click.echo(f"to go back: sudo affect-edge {back}")
+    if here.config in (None, SYSTEM_FILE):
+        click.echo(f"to go back: sudo affect-edge {back}")
+    else:
+        click.echo(f"to go back: affect-edge {back} --config {shell_word(str(here.config))}")
 
 
 def _line(one: ListedModel) -> str:

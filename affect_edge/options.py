@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import click
 
 from edge_agent import __version__
+from edge_agent.core.advice import shell_word
 from edge_agent.core.bounds import COMMAND_LINE
 from edge_agent.core.columns import aligned
 from edge_agent.core.command_line import Group
@@ -84,6 +85,20 @@ class AllCommands(Group):
 @click.version_option(__version__, prog_name="affect-edge", message="%(prog)s %(version)s")
 def cli() -> None:
     """Affect Edge: expressions and vital signs on one timeline, on a Raspberry Pi."""
+
+
+def how_to_use(config: Path | None, services: Sequence[str]) -> str:
+    """Return the line on how a change of the configuration takes effect.
+
+    Args:
+        config: the file of ``--config``; ``None``: the usual one.
+        services: that read the changed keys.
+    """
+    from edge_agent.config.loading import SYSTEM_FILE
+
+    if config is None or config == SYSTEM_FILE:
+        return f"to use it: sudo systemctl restart {' '.join(services)}"
+    return f"to use it: restart what runs with --config {shell_word(str(config))}"
 
 
 @dataclass(frozen=True, slots=True)

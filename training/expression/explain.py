@@ -174,11 +174,17 @@ def open_run(
 ) -> tuple[RegionNetwork | RegionAttentionNet, ExpressionRecipe]:
     """Return the averaged network of a run and its recipe: the folder's copy, if none is named.
 
+    Args:
+        folder: of a run, or of ``train``, which holds one in ``run``.
+        recipe: its recipe, where the folder keeps no copy.
+
     Raises:
         RecipeError: there is no checkpoint or no recipe, one cannot be read, they do not belong
             together, or the network has no class activation maps.
     """
-    if not any((folder / name).is_file() for name in (CHECKPOINT, WEIGHTS)):
+    if not _holds_weights(folder) and _holds_weights(folder / "run"):
+        folder = folder / "run"
+    if not _holds_weights(folder):
         raise RecipeError(
             f"--run {folder}: holds no {CHECKPOINT}; give the folder of a training run (runs/NAME)"
         )
@@ -195,6 +201,10 @@ def open_run(
             "face is hidden"
         )
     return network.requires_grad_(False), form
+
+
+def _holds_weights(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in (CHECKPOINT, WEIGHTS))
 
 
 def explain_faces(

@@ -333,7 +333,7 @@ def _what_changed(before: dict[str, str] | None, now: dict[str, str]) -> str:
     added = len(now.keys() - before.keys())
     removed = len(before.keys() - now.keys())
     changed = sum(before[name] != now[name] for name in before.keys() & now.keys())
-    return f"{added} photographs were added, {removed} removed and {changed} changed since."
+    return f"photographs since then: {added} added, {removed} removed, {changed} changed."
 
 
 def _figures_at(

@@ -591,8 +591,8 @@ def _unreadable(folder: FolderOfFaces) -> list[str]:
         return []
     return [
         (
-            f"{len(folder.unreadable)} pictures cannot be read and are left out: "
-            f"{_names(folder.unreadable)}. Remove or replace them."
+            f"{_count(len(folder.unreadable), 'picture')} cannot be read, left out: "
+            f"{_names(folder.unreadable)}. Remove or replace."
         )
     ]
 
@@ -658,17 +658,21 @@ def _own_copies(folder: FolderOfFaces) -> list[str]:
     sentences = []
     if pairs:
         sentences.append(
-            f"{len({second for _, second in pairs})} pictures look nearly like another one, such "
-            f"as {_pair(folder, pairs[0])}. Copies that are learnt and tested flatter the figures: "
+            f"{_count(len({second for _, second in pairs}), 'near copy', 'near copies')}, such as "
+            f"{_pair(folder, pairs[0])}. Copies that are learnt and tested flatter the figures: "
             "keep one of each."
         )
     if unlike := [pair for pair in pairs if categories[pair[0]] != categories[pair[1]]]:
         shown = "; ".join(_pair(folder, pair) for pair in unlike[:NAMED])
         sentences.append(
-            f"{len(unlike)} pairs of such pictures have different categories: {shown}. "
+            f"different categories in {_count(len(unlike), 'such pair')}: {shown}. "
             "One of each is labelled wrongly."
         )
     return sentences
+
+
+def _count(n: int, one: str, many: str = "") -> str:
+    return f"{n} {one}" if n == 1 else f"{n} {many or one + 's'}"
 
 
 def _pair(folder: FolderOfFaces, pair: tuple[int, int]) -> str:

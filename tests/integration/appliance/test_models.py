@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -212,8 +213,10 @@ def test_the_commands_say_what_changed_and_how_to_use_it(place: ModelPlace, tmp_
     assert done.exit_code == 0, done.output
     assert "tiny 1.0.0: file, hash, labels and shapes agree" in done.output
     assert "vision.expression_model: expression-accurate → " in done.output
-    assert "to go back: sudo affect-edge model install expression-accurate" in done.output
-    assert "systemctl restart affect-edge-agent affect-edge-dashboard" in done.output
+    where = f"--config {shlex.quote(str(place.config))}"
+    assert f"to go back: affect-edge model install expression-accurate {where}\n" in done.output
+    assert f"to use it: restart what runs with {where}\n" in done.output
+    assert "sudo" not in done.output, "neither units nor root belong to an own file"
 
     listed = json.loads(run(place, "model", "list", "--json").stdout)
     assert [one["name"] for one in listed if one["used"]] == ["face-detector", "tiny"]

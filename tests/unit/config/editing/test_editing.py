@@ -146,7 +146,7 @@ def test_the_command_does_the_same(file: ConfigFile) -> None:
     tried = run(cli, ["config", "set", *where, "--dry-run", "camera.fps=5.0"])
     assert tried.output.startswith("-fps = 15.0") and read_file(file.path) == file
     done = run(cli, ["config", "set", *where, "camera.fps=5.0", f"alerts.rule={rule}"])
-    assert done.output.endswith("to use it: sudo systemctl restart affect-edge-agent\n")
+    assert done.output.endswith(f"to use it: restart what runs with --config {file.path}\n")
     assert rules_of(read_file(file.path).text) == [RULE]
     assert run(cli, ["config", "set", *where, "camera.source=demo"]).exit_code == 0
     assert "nothing to change" in run(cli, ["config", "set", *where, "camera.loop="]).output

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 from pathlib import Path
 
 import cv2
@@ -76,6 +77,9 @@ def test_a_folder_without_checkpoint_or_recipe_is_refused(run_folder: Path) -> N
     ):
         open_run(run_folder)
     open_run(run_folder, run_folder / "other.toml")
+    own = run_folder.with_name("own")
+    shutil.copytree(run_folder, own / "run")
+    open_run(own, run_folder / "other.toml")  # as `train` leaves it
     (run_folder / "checkpoint.pt").unlink()
     with pytest.raises(
         RecipeError, match="holds no checkpoint.pt; give the folder of a training run"

@@ -287,7 +287,7 @@ def test_photographs_that_were_added_are_cut_out_and_old_run_is_forgotten(
     (photographs / "a" / "00.jpg").unlink()
     (photographs / "a" / "torn.jpg").unlink()
     assert left_out(cut_out(photographs, faces, None, ("a", "b"))) == []
-    assert "1 photographs were added, 2 removed and 0 changed since" in caplog.text
+    assert "photographs since then: 1 added, 2 removed, 0 changed" in caplog.text
     assert sorted(path.name for path in faces.rglob("*.png")) == [
         *("00.png", "01.png", "01.png", "new.png")
     ]

@@ -294,5 +294,5 @@ def test_near_copies_are_named_and_so_are_those_of_another_category(tmp_path: Pa
 
     sentences = said_of(tmp_path)
 
-    assert "happiness/005.png and neutral/again.png" in about(sentences, "labelled wrongly")
-    assert "keep one of each" in about(sentences, "look nearly like")
+    assert "happiness/005.png and neutral/again.png" in about(sentences, "in 1 such pair: ")
+    assert "keep one of each" in about(sentences, "8 near copies, such as")

@@ -85,6 +85,23 @@ def test_a_model_of_ones_own_is_reported_and_one_that_is_missing_is_named(tmp_pa
     page = ada.get("/models").text
     assert "there is no model &#39;nothing&#39;" in page
     assert ">2.0.0</span>, your own" in page and "missing" in page
+    assert "With n: " not in page
+
+
+def test_a_model_without_publictest_shows_what_it_was_tested_on(tmp_path: Path) -> None:
+    tested = {"ferplus_accuracy": 0.7917, "ferplus_macro_f1": 0.51, "ferplus_n": 48}
+    card = CARD.model_copy(
+        update={"name": "own", "file": "own.tflite", "metrics": {"tested": tested}}
+    )
+    own = tmp_path / "own.json"
+    own.write_text(card.to_json(), encoding="utf-8")
+    page = (
+        set_up(client_of(tmp_path, models=(str(own), "face-detector")), tmp_path)
+        .get("/models")
+        .text
+    )
+    assert "(n&nbsp;=&nbsp;48)" in page and "79.2" in page
+    assert "With n: share of the n faces that your own training set aside." in page
 
 
 def test_the_page_shows_confusion_reliability_and_robustness(ada: TestClient) -> None:
