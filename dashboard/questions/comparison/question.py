@@ -25,6 +25,7 @@ from dashboard.languages.figures import number, p_text
 from dashboard.languages.names import unit_of, vital_label
 from dashboard.questions.basis import Basis
 from dashboard.questions.comparison.computing import Sheet, answer, needs_faces, sheet
+from dashboard.questions.comparison.marked import marked_labels
 from dashboard.questions.comparison.table import TABLES
 from dashboard.questions.entry import Documented, OwnWay, PageOf, Question, Way
 from edge_agent.core.errors import StatisticsError
@@ -192,12 +193,7 @@ def _marked_labels(query: AnalysisQuery, reader: Reader) -> list[str]:
         sessions = chosen_sessions(reader.session_list(), sample, query.session)
     except StatisticsError:  # the page tells which session is missing
         return []
-    stimuli = reader.stimuli([one.id for one in sessions])
-    labels: dict[str, str] = {}
-    for one in sorted(stimuli, key=lambda stimulus: stimulus.start_ms):
-        labels.setdefault(same_label(one.condition), one.condition)
-    labels.pop("baseline", None)
-    return list(labels.values())
+    return marked_labels(reader, sessions)
 
 
 def _of_measured(question: list[tuple[str, str]], query: AnalysisQuery) -> list[tuple[str, str]]:

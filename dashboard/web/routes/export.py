@@ -11,11 +11,12 @@ from fastapi.responses import FileResponse, RedirectResponse, Response
 from pydantic import BaseModel, Field, Json, SecretStr
 
 from dashboard.accounts.roles import MAY, Account, Permission
-from dashboard.analysis.query import AnalysisQuery, QuestionInJson, chosen_sessions
+from dashboard.analysis.query import AnalysisQuery, QuestionInJson, Sample, chosen_sessions
 from dashboard.export_jobs import BackupRequest, ExportRequest, PreparedExport
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of, translate
 from dashboard.languages.refused import OF_JSON, WholeNumber
+from dashboard.questions.comparison.marked import marked_labels, usual_question
 from dashboard.web.authentication import AccountDep
 from dashboard.web.chosen_study import ChosenStudiesDep, ChosenStudy, Devices, with_devices
 from dashboard.web.delivery import ANY_FILE, SentExport
@@ -87,7 +88,8 @@ class NewExport(ApiModel):
     question: QuestionInJson | None = Field(
         None,
         description="The question of the analysis, which the bundle tells; left out: the one that "
-        "the Analysis page asks by itself",
+        "the Analysis page asks by itself, about the labels of the exported sessions where none "
+        "has its states",
     )
     passphrase: SecretStr | None = Field(
         None,
@@ -426,7 +428,11 @@ def _request_of(services: Services, study: ChosenStudy, new: NewExport) -> Expor
             code, sessions = sessions_of(new.participant, known)
         except StudyError as error:
             raise HTTPException(404, said_of(error)) from error
-    asked = new.question or AnalysisQuery()
+    asked = new.question
+    if asked is None:
+        sample = Sample.MEASURED if sessions is None else Sample.SELECTED
+        exported = chosen_sessions(known, sample, sessions or ())
+        asked = usual_question(marked_labels(study.reader, exported))
     if not asked.prefer_source:  # as the page does; the scripts of a bundle know no configuration
         asked = asked.model_copy(update={"prefer_source": services.options.prefer_sources})
     question = asked.model_dump(mode="json")

@@ -28,6 +28,8 @@ from edge_agent.timeline.export.rows import Choice
 from edge_agent.timeline.export.text_formats import JSON
 from edge_agent.timeline.upkeep.erasure import erase_participant
 from tests.support.dashboard import NAME, add_session, client_of, fill, services_of, set_up
+from tests.support.studies import HEART, heart
+from tests.support.studies import add_session as add_study_session
 from tests.support.timeline import START_MS, query, wait_for
 
 _Given = ParamSpec("_Given")
@@ -193,6 +195,23 @@ def test_a_format_without_its_library_cannot_be_chosen(
     assert answer.status_code == 422 and "needs the library xlsxwriter" in answer.text
     assert 'name="session" value="1" checked' in answer.text
     assert not waiting(database.parent)
+
+
+def test_bundle_asks_about_the_labels_of_its_sessions_where_none_is_usual(
+    ada: TestClient, database: Path
+) -> None:
+    own = {"sad": {HEART: [70.0]}, "Baseline": {HEART: [70.0]}, "calm": {HEART: [70.0]}}
+    films = add_study_session(database, "P-7", own)
+    usual = add_study_session(database, "P-8", heart(film=70.0, neutral=70.0))
+
+    def states(**asked: object) -> list[str]:
+        file = ada.get(f"{prepare(ada, **asked)}/file").content
+        with zipfile.ZipFile(io.BytesIO(file)) as archive:
+            return list(json.loads(archive.read("question.json"))["states"])
+
+    assert states(sessions=[films]) == ["sad", "calm"]
+    assert states(sessions=[films, usual]) == ["neutral", "happiness", "anger"]
+    assert states(sessions=[films], question={}) == ["neutral", "happiness", "anger"]
 
 
 def test_an_analysis_is_exported_under_a_passphrase(ada: TestClient, database: Path) -> None:
