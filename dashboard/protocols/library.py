@@ -12,7 +12,7 @@ import re
 import secrets
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -181,7 +181,15 @@ class Library:
                 shutil.copyfile(sent, toml)
             return self._take_in(folder, toml)
 
-    def add_media(self, name: str, file_name: str, sent: Path, *, programs: bool = False) -> str:
+    def add_media(
+        self,
+        name: str,
+        file_name: str,
+        sent: Path,
+        *,
+        programs: bool = False,
+        replaces: bool = False,
+    ) -> str:
         """Add a picture, sound, video or experiment to a protocol, and return its name there.
 
         Args:
@@ -189,6 +197,7 @@ class Library:
             file_name: as its sender calls it.
             sent: where it lies; an ``incoming`` place.
             programs: as for ``add_upload``.
+            replaces: whether a file of this name is replaced; else the new one gets a number.
 
         Raises:
             ProtocolError: it is none, or the protocol cannot be changed.
@@ -211,13 +220,30 @@ class Library:
             if kind is MediaKind.EXPERIMENT:
                 check_contents(checked)
             with _WRITES:
-                place = _free(folder / file_name)
+                place = folder / file_name if replaces else _free(folder / file_name)
                 checked.replace(place)
         except ValueError as error:
             raise _refusal(file_name, error) from error
         finally:
             checked.unlink(missing_ok=True)
         return place.name
+
+    def drop_media(self, name: str, file_name: str) -> None:
+        """Delete a picture, sound, video or experiment that no step names.
+
+        Raises:
+            ProtocolError: a step names it, or there is none of that name.
+        """
+        path = self.own_file(name)
+        with _WRITES:
+            if file_name not in self.media_of(name):
+                raise ProtocolError(N_("{name}: is not here any more."), name=file_name[:80])
+            if file_name in _named_by(path):
+                raise ProtocolError(
+                    N_("{name}: the protocol names this file. Change the step first."),
+                    name=file_name[:80],
+                )
+            (path.parent / file_name).unlink()
 
     def add(self, name: str, text: str) -> str:
         """Add a protocol of this text, without media, and return its name.
@@ -358,6 +384,14 @@ def media_named(protocol: StudyProtocol) -> list[str]:
     """Return the media files that a protocol names, each once."""
     stimuli = (step for step in protocol.steps if isinstance(step, Stimulus))
     return sorted({step.media[1] for step in stimuli if step.media is not None})
+
+
+def _named_by(path: Path) -> Collection[str]:
+    """Return the media that a file names; where it is no protocol, its text: any could be meant."""
+    try:
+        return media_named(load_protocol(path))
+    except ProtocolError:
+        return path.read_text(encoding="utf-8-sig", errors="replace")
 
 
 def sha256_of(path: Path) -> str:

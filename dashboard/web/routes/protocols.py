@@ -25,7 +25,7 @@ from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of
 from dashboard.protocols import controls, editing
 from dashboard.protocols.file import MOST_STEPS, Order, ProtocolError, StudyProtocol, load_protocol
-from dashboard.protocols.library import Origin, sha256_of
+from dashboard.protocols.library import Origin, media_named, sha256_of
 from dashboard.protocols.manikins import figures
 from dashboard.protocols.media import MediaKind, endings, find_media, media_type
 from dashboard.protocols.screens import screens_of
@@ -55,8 +55,8 @@ ORDERS = {
 _FIRST_TEXT = N_("Welcome. Please look at what is shown as you would at home.")
 _FILE = {"schema": {"type": "string", "format": "binary"}}
 _MOST = 10_000
-_OF_NO_FILE = ("text", "seconds")
-"""Keys of a stimulus that shows no file."""
+_OF_NO_FILE = ("label", "text", "seconds")
+"""Keys of the example that a stimulus with a file must not keep."""
 Was = Annotated[str, Field(max_length=64)]
 StepPlace = Annotated[int, Field(ge=0, le=1_000)]
 _Typed = list[Annotated[str, Field(max_length=_MOST)]]
@@ -126,6 +126,12 @@ class CopiedSteps(SentForm):
     was: Was
 
 
+class ChosenFile(SentForm):
+    """A picture, sound, video or experiment by its name."""
+
+    file: str = Field(min_length=1, max_length=200)
+
+
 class WholeText(SentForm):
     """The text of a protocol."""
 
@@ -191,16 +197,21 @@ async def upload(
     to: Annotated[
         str, Query(max_length=64, description="Protocol that a picture, sound or video is for")
     ] = "",
+    replace: Annotated[
+        bool, Query(description="With `to`: replace a file of this name, unless the protocol runs")
+    ] = False,
 ) -> schemas.UploadedFileModel:
     """Add a protocol: a TOML file, or a ZIP file of one and its media; with `to`, a medium.
 
-    Nothing is replaced: a name that is taken gets a number. A ZIP file with a page `index.html` is
-    an experiment, a program, which only an administrator may bring. 400 says what is wrong, with
-    key, value and line; nothing is kept then.
+    Without `replace` nothing is replaced: a name that is taken gets a number. A ZIP file with a
+    page `index.html` is an experiment, a program, which only an administrator may bring. 400 says
+    what is wrong, with key, value and line; nothing is kept then.
     """
     library = services.options.library
     name = file.replace("\\", "/").rpartition("/")[2]
     programs = Permission.ADMINISTER in MAY[account.role]
+    if replace:
+        _check_rest(services, to, N_("This protocol is running. Replace it afterwards."))
     sent = await run_in_threadpool(library.incoming)
     try:
         size = request.headers.get("content-length", "")
@@ -210,7 +221,7 @@ async def upload(
                 await run_in_threadpool(target.write, chunk)
         if to:
             added = await run_in_threadpool(
-                partial(library.add_media, to, name, sent, programs=programs)
+                partial(library.add_media, to, name, sent, programs=programs, replaces=replace)
             )
         else:
             added = await run_in_threadpool(
@@ -246,6 +257,7 @@ def protocol_file_page(
         kinds=STEP_KINDS,
         media=options.library.media_of(name),
         names_twice=options.library.names_twice(name),
+        named=media_named(protocol) if protocol else [],
         text=text,
         was=sha256_of(path),
         accept=",".join(endings(kind).replace(" ", "") for kind in MediaKind),
@@ -261,12 +273,23 @@ def copy_protocol(services: ServicesDep, account: AccountDep, name: str) -> Resp
 @changing.post(f"{OF_ONE}/remove", include_in_schema=False, dependencies=[form_of(OF_ONE)])
 def remove_protocol(services: ServicesDep, account: AccountDep, name: str) -> Response:
     """Delete a protocol that was made here, unless it runs."""
-    view = services.protocol_runner.view()
-    if view is not None and not view.is_over and view.name == name:
-        raise ProtocolError(N_("This protocol is running. Remove it when its session has ended."))
+    _check_rest(
+        services, name, N_("This protocol is running. Remove it when its session has ended.")
+    )
     services.options.library.remove(name)
     services.notes.note(account.name, "protocol_change", name)
     return RedirectResponse(PAGE, 303)
+
+
+@changing.post(
+    f"{OF_ONE}/media/drop", include_in_schema=False, dependencies=[form_of(OF_ONE, ChosenFile)]
+)
+def drop_media(
+    services: ServicesDep, account: AccountDep, name: str, form: Annotated[ChosenFile, Form()]
+) -> Response:
+    """Delete a picture, sound, video or experiment that no step names."""
+    services.options.library.drop_media(name, form.file)
+    return _lead_back(services, account.name, name, "#media-title")
 
 
 @changing.post(f"{OF_ONE}/head", include_in_schema=False, dependencies=[form_of(OF_ONE, Head)])
@@ -450,8 +473,8 @@ def preview(request: Request, name: str, place: PlaceDep, screen: StepPlace) -> 
             "shown": shown_screen(one, one.text) | {"step": screen, "turn": 0, "start_ms": 0},
             "address": f"{PAGE}/{name}/preview",
             "back": f"{PAGE}/{name}#step-{one.step}",
-            "number": screen + 1,
             "file": one.file,
+            "number": screen + 1,
             "all": len(screens),
         },
     )
@@ -466,6 +489,13 @@ def preview_media(place: PlaceDep, screen: StepPlace) -> Response:
         raise HTTPException(404)
     file = screens[screen].file
     return FileResponse(find_media(path.parent, file), media_type=media_type(file))
+
+
+def _check_rest(services: Services, name: str, refusal: str) -> None:
+    """Refuse what must not be done to a protocol that runs."""
+    view = services.protocol_runner.view()
+    if view is not None and not view.is_over and view.name == name:
+        raise ProtocolError(refusal)
 
 
 def _as_listed(protocol: StudyProtocol) -> StudyProtocol:

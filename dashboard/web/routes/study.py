@@ -87,11 +87,12 @@ def study_page(
     of_study: ChosenStudyDep,
     question: QuestionDep,
     participant: Annotated[str, Query(max_length=100)] = "",
+    protocol: Annotated[str, Query(max_length=64)] = "",
     ended: Annotated[int | None, Query(ge=0)] = None,
 ) -> Response:
     """Show participants, their consent, and sessions.
 
-    A participant that the address names is the one chosen for the next session; nobody else is.
+    A participant and a protocol that the address names are those chosen for the next session.
     """
     is_read_only = of_study.devices is not None
     study = of_study.study
@@ -107,6 +108,7 @@ def study_page(
         roster_address=lambda page: of_study.address(question.address(page=page)),
         choices=None if is_read_only else session_choices(services),
         chosen=participant,
+        protocol=protocol,
         shown=shown,
         session_question=question.sessions,
         session_count=len(sessions),

@@ -8,7 +8,8 @@ const progress = document.getElementById("upload-progress");
 function send(file, before, all) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest(); // fetch does not say how much was sent
-    request.open("POST", `/api/v1/protocols/upload?${new URLSearchParams({ file: file.name, to: form.dataset.to ?? "" })}`);
+    const words = { file: file.name, to: form.dataset.to ?? "", replace: document.getElementById("replace")?.checked ?? false };
+    request.open("POST", `/api/v1/protocols/upload?${new URLSearchParams(words)}`);
     request.setRequestHeader("Content-Type", "application/octet-stream");
     request.responseType = "json";
     request.upload.onprogress = (event) => {
@@ -30,6 +31,8 @@ async function sendAll(files) {
   const all = files.reduce((sum, file) => sum + file.size, 0);
   const [names, problems] = [[], []];
   let before = 0;
+  const stay = (event) => event.preventDefault();
+  window.addEventListener("beforeunload", stay); // who goes on now would lose what is not sent yet
   problem.hidden = true;
   progress.hidden = false;
   button.disabled = true;
@@ -41,6 +44,7 @@ async function sendAll(files) {
     }
     before += file.size;
   }
+  window.removeEventListener("beforeunload", stay);
   if (problems.length === 0) {
     if (form.dataset.to === undefined) window.location.assign(`/protocols/${names[0]}`);
     else window.location.reload();

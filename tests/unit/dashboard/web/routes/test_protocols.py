@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 
 from dashboard.accounts.roles import Role
 from dashboard.web.options import DashboardOptions
+from dashboard.web.routes.study import CONSENT_VERSION
 from edge_agent.timeline.database.dashboard_file import own_folder
 from tests.support.dashboard import client_of, log_in_as, set_up
 from tests.support.timeline import query
@@ -112,7 +113,14 @@ def test_form_of_a_question_says_what_its_name_may_have(ada: TestClient) -> None
 
 
 def test_protocol_leads_to_where_a_session_starts_with_it(ada: TestClient) -> None:
-    assert 'href="/study#session-title">Start a session' in ada.get(_brought(ada)).text
+    address = _brought(ada)
+    place = ada.post("/study/participants", data={"code": ""}).headers["location"]
+    agreed = {"agreed": "yes", "text_version": CONSENT_VERSION}
+    ada.post(f"/study/participants/{place.split('/')[3]}/consent", data=agreed)
+    name = address.rpartition("/")[2]
+    link = f"/study?protocol={name}"
+    assert f'href="{link}#session-title">Start a session' in ada.get(address).text
+    assert f'<option value="{name}" selected>' in ada.get(link).text
 
 
 def test_protocol_that_is_brought_shows_its_media_and_is_downloaded(ada: TestClient) -> None:
@@ -242,6 +250,29 @@ def test_upload_that_is_wrong_is_reported_with_its_line(ada: TestClient, tmp_pat
     assert answer.json() == {"name": "c.png"}
     kept = own_folder(tmp_path) / "protocols"
     assert sorted(path.name for path in kept.iterdir()) == [name]
+
+
+def test_corrected_file_replaces_the_first_where_it_is_asked(ada: TestClient) -> None:
+    address = _brought(ada)
+    upload = f"/api/v1/protocols/upload?file=b.png&to={address.rpartition('/')[2]}"
+    corrected = PNG + b"corrected"
+    assert ada.post(upload, content=corrected).json() == {"name": "b-2.png"}
+    assert ada.post(f"{upload}&replace=true", content=corrected).json() == {"name": "b.png"}
+    assert ada.get(f"{address}/preview/media/0").content == corrected
+
+
+def test_file_is_removed_unless_a_step_shows_it(ada: TestClient) -> None:
+    address = _brought(ada)
+    upload = f"/api/v1/protocols/upload?file=c.png&to={address.rpartition('/')[2]}"
+    ada.post(upload, content=PNG)
+    assert 'aria-label="Remove c.png"' in ada.get(address).text
+    assert ada.post(f"{address}/media/drop", data={"file": "c.png"}).status_code == 303
+    refused = ada.post(f"{address}/media/drop", data={"file": "b.png"})
+    assert "the protocol names this file" in refused.text
+    page = ada.get(address).text
+    assert "b.png" in page and "c.png" not in page
+    outside = ada.post(f"{address}/media/drop", data={"file": "../film/b.png"})
+    assert "is not here any more" in outside.text
 
 
 def test_shipped_example_is_copied_to_be_changed(ada: TestClient) -> None:
