@@ -352,8 +352,8 @@ def _field(name: str, text: str) -> Callable[[_Command], _Command]:
 @click.option(
     "--sensitivity",
     is_flag=True,
-    help="Repeat: observed with half and double the window and lags, else with none, half and "
-    "double the settling times; so it is unless told not to.",
+    help="Repeat the analysis with other choices, which is the default: observed with half and "
+    "double the window and lags, otherwise with none, half and double the settling times.",
 )
 @_field(
     "settling_heart_rate", "Condition, self-report: seconds left out at the start of each stimulus."

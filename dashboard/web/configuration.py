@@ -7,7 +7,7 @@ form holds values as texts.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,10 +113,9 @@ class Change:
         return "; ".join(parts)
 
 
-def restart_of(services: Iterable[str]) -> str:
+def restart_of(services: Collection[str]) -> str:
     """Return the command that starts services again; empty: there are none."""
-    names = " ".join(services)
-    return f"sudo systemctl restart {names}" if names else ""
+    return f"sudo systemctl restart {' '.join(services)}" if services else ""
 
 
 def read_present(path: Path | None) -> Present:

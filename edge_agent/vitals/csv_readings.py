@@ -1,4 +1,5 @@
-"""Readings of a CSV file, one after the other: what is bad, left out, or of several devices.
+"""Readings of a CSV file, row by row: which are bad or left out, and whether several devices
+gave them.
 
 A file with one bad row gives no reading at all.
 """

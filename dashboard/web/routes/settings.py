@@ -310,7 +310,7 @@ def saved_page(
         "settings_saved.html",
         present=present,
         copy=copy,
-        restart=configuration.restart_of(one for one in (AGENT, DASHBOARD) if one in restart),
+        restart=configuration.restart_of([one for one in (AGENT, DASHBOARD) if one in restart]),
         back="/alerts" if rules else PAGE,
         first_steps=services.first_steps.is_open(),
     )

@@ -226,7 +226,7 @@ def moment(cells: Cells, prefix: str = "") -> int:
     """
     at_ms = optional_moment(cells, f"{prefix}at")
     if at_ms is None:
-        # ``start_ms`` and ``end_ms`` as exports call them, but ``at_ms`` without a prefix.
+        # Exports name these columns ``start_ms``, ``end_ms`` and, without a prefix, ``at_ms``.
         at_ms = optional_moment(cells, f"{prefix}ms" if prefix else "at_ms")
     if at_ms is None:
         raise CellError(f"{prefix}at", "", "is missing. Fill it in.")

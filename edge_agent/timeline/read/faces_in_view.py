@@ -260,7 +260,7 @@ class _Walk:
 
     def take(self, rows: Iterable[tuple[int, int, int, int, int, int, int]]) -> None:
         """Take rows in order of time: session, end, length, track, primary, followed, and whether
-        the followed face went on alone from a row before it that is left out.
+        the rows just before it were left out, because only the followed face was in view.
         """
         for _, at, interval, track, primary, followed, goes_on in rows:
             if at != self._at:

@@ -92,7 +92,7 @@ class Erasure:
 
     @property
     def named(self) -> list[tuple[str, int]]:
-        """What people call the erased rows, and how many there were; only what there was."""
+        """For each table that lost rows: the name that people know, and the number of rows."""
         return [(table.many, self.rows[table.name]) for table in tables_to_name(self.rows)]
 
     @property

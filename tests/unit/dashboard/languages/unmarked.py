@@ -13,7 +13,7 @@ SILENT_TAGS = frozenset({"script", "style", "code", "kbd", "pre", "time", "texta
 VOID_TAGS = frozenset(
     {"br", "img", "input", "link", "meta", "hr", "source", "path", "rect", "circle", "line"}
 )
-_UNITS = r"/min|mmHg|min|ms|cm|GB|MB|kB|MiB|°C|µS|px|Hz|rpm|bpm"
+_UNITS = r"/min|mmHg|min|ms|mg|cm|GB|MB|kB|MiB|°C|µS|px|Hz|rpm|bpm"
 _NAMES = (
     r"Affect Edge|SHA-256|JSON|CSV|PNG|SVG|XXXX-XXXX-XXXX|RMSSD|SDNN|SD[12]|LF/HF|BF₁₀|MQTT|UTC|"
     r"HTML|df|"
