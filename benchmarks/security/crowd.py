@@ -22,7 +22,6 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from benchmarks._command import benchmark
-from dashboard.web.authentication import LOGIN_COOKIE
 from dashboard.web.options import DashboardOptions
 from tests.support.dashboard import NAME, PASSWORD, DashboardProcess
 from tests.support.live_browsers import LiveBrowsers, log_in
@@ -114,9 +113,9 @@ def _lives(connection: socket.socket, byte: bytes) -> bool:
 class Operator:
     """Somebody who is logged in and works; every failure counts."""
 
-    def __init__(self, port: int, token: str) -> None:
+    def __init__(self, port: int, cookie: str) -> None:
         self._port = port
-        self._cookie = f"{LOGIN_COOKIE}={token}"
+        self._cookie = cookie
         self.failures = 0
         self.written = 0
         self.slowest_health_s = 0.0
@@ -156,8 +155,7 @@ def measure(folder: Path, seconds: float) -> dict[str, float]:
         form = {"code": dashboard.setup_code, "name": NAME, "password": PASSWORD}
         assert post(port, "/setup", form, "127.0.0.1").status == 303
         request = log_in(DashboardOptions(data=folder).database, port)
-        token = request.partition(f"{LOGIN_COOKIE}=")[2].split("\r")[0]
-        operator = Operator(port, token)
+        operator = Operator(port, request.partition("Cookie: ")[2].split("\r")[0])
         operator.work()
         before = peak_mib(dashboard.pid)
         forget_peak(dashboard.pid)

@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from dashboard.protocols.file import ProtocolError
@@ -94,7 +95,7 @@ def with_copies(text: str, copies: Mapping[int, Sequence[int]]) -> str:
         for behind in sorted(copies, reverse=True)
     }
     for behind, added in new.items():
-        at = (places[behind] if behind < len(places) else len(parts)) + 1
+        at = places[behind] + 1 if behind < len(places) else len(parts)
         _insert(parts, at, added)
 
     def change(content: dict[str, Any]) -> None:
@@ -111,12 +112,14 @@ def behind_each_stimulus(text: str, chosen: Sequence[int]) -> dict[int, list[int
     steps up to the next one; practice gets none.
 
     Raises:
-        ProtocolError: every stimulus has them.
+        ProtocolError: there is no stimulus, or every one has them.
     """
     steps = _steps_of(text)
     stimuli = [at for at, step in enumerate(steps) if step.get("kind") == "stimulus"]
+    if all(steps[at].get("practice") for at in stimuli):
+        raise ProtocolError(N_("There is no stimulus to copy them behind. Add one first."))
     copies: dict[int, list[int]] = {}
-    for at, end in zip(stimuli, [*stimuli[1:], len(steps)], strict=True):
+    for at, end in pairwise([*stimuli, len(steps)]):
         has = [_values_in(step, None) for step in steps[at:end]]
         missing = [place for place in chosen if _values_in(steps[place], None) not in has]
         if missing and not steps[at].get("practice"):

@@ -383,7 +383,8 @@ class Library:
 def media_named(protocol: StudyProtocol) -> list[str]:
     """Return the media files that a protocol names, each once."""
     stimuli = (step for step in protocol.steps if isinstance(step, Stimulus))
-    return sorted({step.media[1] for step in stimuli if step.media is not None})
+    names = {step.media[1] for step in stimuli if step.media is not None}
+    return sorted({str(PurePosixPath(name)) for name in names})  # "./a.png" is "a.png"
 
 
 def _named_by(path: Path) -> Collection[str]:

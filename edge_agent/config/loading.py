@@ -23,8 +23,8 @@ from edge_agent.core.addresses import HIDDEN, masked
 from edge_agent.core.errors import ConfigError
 
 _POLAR = (
-    "Leave it out: heart rate and intervals between beats come from any strap. Polar's own apps "
-    "record its ECG and acceleration."
+    "Leave it out. `keep_ecg = true` records the electrocardiogram of a Polar strap, and "
+    "`body_motion = true` its motion."
 )
 REMOVED: Mapping[str, str] = {
     "vitals.bluetooth.devices.ecg": _POLAR,

@@ -629,6 +629,7 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         stream=True,
         lag_s=0.0,  # it is of its own seconds
         settling_s=5.0,  # the epoch that began before the stimulus
+        window_s=5.0,
         bound=10.0,  # no standard: less than half of the way from lying to light activity
         colour="--vital-slate",
         tile="Body motion",

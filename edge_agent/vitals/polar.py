@@ -169,14 +169,14 @@ def chosen_settings(offered: Mapping[Setting, Sequence[int]]) -> dict[Setting, i
     Raises:
         GattError: no rate is offered.
     """
-    if Setting.RATE not in offered:
+    if not any(offered.get(Setting.RATE, ())):
         raise _problem("names no rate of its acceleration")
     return {
         setting: min((one for one in values if one >= _LEAST[setting]), default=max(values))
         if setting in _LEAST
         else max(values)
         for setting, values in offered.items()
-        if setting is not Setting.FACTOR
+        if values and setting is not Setting.FACTOR
     }
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 import re
 import signal
 import sqlite3
-import zipfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -320,32 +319,3 @@ def test_the_readings_of_the_protocol_page_carry_their_age(browser: Browser, own
         with agent.silent():
             expect(heart).to_have_text(re.compile(r"^– \(last 71 /min, .* ago\)$"))
         expect(heart).to_have_text(re.compile(r"^71 /min"))
-
-
-def test_media_sent_together_are_kept_and_an_unplayable_film_is_reported(
-    browser: Browser, own: Served, tmp_path: Path
-) -> None:
-    film = tmp_path / "film.mp4"
-    # MPEG-4 part 2, which OpenCV writes and no browser plays.
-    writer = cv2.VideoWriter(str(film), cv2.VideoWriter.fourcc(*"mp4v"), 10, (32, 32))
-    writer.write(np.zeros((32, 32, 3), np.uint8))
-    writer.release()
-    archive = tmp_path / "film.zip"
-    step = '[[step]]\nkind = "stimulus"\nlabel = "calm"\nvideo = "film.mp4"\n'
-    with zipfile.ZipFile(archive, "w") as packed:
-        packed.writestr("film.toml", f'title = "Film"\n{step}')
-        packed.write(film, "film.mp4")
-    meadow = tmp_path / "protocols" / "meadow.png"
-    other = meadow.with_name("other.png")
-    other.write_bytes(meadow.read_bytes())
-    with watched_page(browser, own.login()) as page:
-        page.goto(f"{own.address}/protocols")
-        page.locator("#file").set_input_files(archive)
-        page.locator("#upload [type=submit]").click()
-        page.wait_for_url("**/protocols/film")
-        page.locator("#file").set_input_files([meadow, other])
-        page.locator("#upload [type=submit]").click()
-        expect(page.get_by_role("button", name="Remove meadow.png")).to_be_visible()
-        expect(page.get_by_role("button", name="Remove other.png")).to_be_visible()
-        page.goto(f"{own.address}/protocols/film/preview/0")
-        expect(page.locator("#preview-problem")).to_contain_text("cannot show film.mp4")

@@ -45,10 +45,11 @@ def test_files_are_sent_together_and_ratings_copied_behind_each_picture(
         page.goto(f"{own.address}/protocols")
         page.get_by_label("Title").fill("Three pictures")
         page.get_by_role("button", name="Make it").click()
-        page.get_by_label("Files").set_input_files(pictures)
+        page.locator("#file").set_input_files(pictures)
         with page.expect_navigation():
             page.get_by_role("button", name="Upload").click()
-        expect(page.locator("#media li")).to_have_text([f"{name}.png" for name in sorted(NAMES)])
+        names = [f"{name}.png" for name in sorted(NAMES)]
+        expect(page.locator("#media code")).to_have_text(names)
         for name in NAMES:
             page.get_by_label("One more step").select_option("stimulus")
             page.get_by_role("button", name="Add", exact=True).click()
@@ -74,7 +75,7 @@ def test_preview_names_a_film_that_the_browser_cannot_play(
         page.goto(f"{own.address}/protocols")
         page.get_by_label("Title").fill("A film")
         page.get_by_role("button", name="Make it").click()
-        page.get_by_label("Files").set_input_files(film)
+        page.locator("#file").set_input_files(film)
         with page.expect_navigation():
             page.get_by_role("button", name="Upload").click()
         page.goto(f"{own.address}/protocols/A-film/add?kind=stimulus")
@@ -97,7 +98,7 @@ def test_files_that_are_refused_are_named_and_the_others_are_there(
         page.goto(f"{own.address}/protocols/three-conditions")
         page.get_by_role("button", name="Copy", exact=True).click()
         expect(page).to_have_url(address)
-        page.get_by_label("Files").set_input_files([broken, *pictures])
+        page.locator("#file").set_input_files([broken, *pictures])
         page.get_by_role("button", name="Upload").click()
         expect(page.locator("#upload-problem")).to_contain_text("broken.png")
         expect(page.locator("#media li")).to_have_text([f"{name}.png" for name in NAMES])

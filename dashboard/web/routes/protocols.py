@@ -53,6 +53,7 @@ ORDERS = {
     Order.RANDOM: N_("random in each run"),
 }
 _FIRST_TEXT = N_("Welcome. Please look at what is shown as you would at home.")
+_REPLACED_LATER = N_("This protocol is running. Replace it afterwards.")
 _FILE = {"schema": {"type": "string", "format": "binary"}}
 _MOST = 10_000
 _OF_NO_FILE = ("label", "text", "seconds")
@@ -210,8 +211,9 @@ async def upload(
     library = services.options.library
     name = file.replace("\\", "/").rpartition("/")[2]
     programs = Permission.ADMINISTER in MAY[account.role]
+    replace = replace and to != "" and name in library.media_of(to)
     if replace:
-        _check_rest(services, to, N_("This protocol is running. Replace it afterwards."))
+        _check_rest(services, to, _REPLACED_LATER)
     sent = await run_in_threadpool(library.incoming)
     try:
         size = request.headers.get("content-length", "")
@@ -220,6 +222,8 @@ async def upload(
             async for chunk in request.stream():
                 await run_in_threadpool(target.write, chunk)
         if to:
+            if replace:  # it may have begun while the file was sent
+                _check_rest(services, to, _REPLACED_LATER)
             added = await run_in_threadpool(
                 partial(library.add_media, to, name, sent, programs=programs, replaces=replace)
             )
@@ -257,7 +261,7 @@ def protocol_file_page(
         kinds=STEP_KINDS,
         media=options.library.media_of(name),
         names_twice=options.library.names_twice(name),
-        named=media_named(protocol) if protocol else [],
+        named=media_named(protocol) if protocol else options.library.media_of(name),
         text=text,
         was=sha256_of(path),
         accept=",".join(endings(kind).replace(" ", "") for kind in MediaKind),
@@ -288,6 +292,9 @@ def drop_media(
     services: ServicesDep, account: AccountDep, name: str, form: Annotated[ChosenFile, Form()]
 ) -> Response:
     """Delete a picture, sound, video or experiment that no step names."""
+    _check_rest(
+        services, name, N_("This protocol is running. Remove it when its session has ended.")
+    )
     services.options.library.drop_media(name, form.file)
     return _lead_back(services, account.name, name, "#media-title")
 

@@ -357,8 +357,8 @@ class RefusedRecords:
         """Count anew; what cannot be read stays as it was."""
         with suppress(StoreError), read_transaction(self._path) as connection:
             (newest,) = connection.execute("SELECT coalesce(max(id), 0) FROM set_aside").fetchone()
-            if self._before is None or newest < self._before:  # a new database counts from 1
-                self._before = newest if self._before is None else 0
+            # Rows that were erased give their numbers back.
+            self._before = newest if self._before is None else min(self._before, newest)
             (self.count,) = connection.execute(
                 "SELECT count(*) FROM set_aside WHERE id > ? AND source IN "
                 "(SELECT value FROM json_each(?))",

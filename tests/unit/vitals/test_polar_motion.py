@@ -115,6 +115,7 @@ def test_settings_are_the_least_that_do_of_those_offered(answer: bytes, request_
     ("answer", "problem"),
     [
         ("f0 01 02 00 00", "names no rate of its acceleration"),
+        ("f0 01 02 00 00 00 01 00 00", "names no rate of its acceleration"),
         ("f0 01 02 00 00 00 00", "sends settings that cannot be read (f0 01 02 00 00 00 00)"),
         ("f0 01 02 00 00 00 02 19 00", "sends settings that cannot be read"),
     ],

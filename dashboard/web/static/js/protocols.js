@@ -4,6 +4,7 @@ import { _ } from "./messages.js";
 
 const form = document.getElementById("upload");
 const progress = document.getElementById("upload-progress");
+const stay = (event) => event.preventDefault();
 
 function send(file, before, all) {
   return new Promise((resolve, reject) => {
@@ -17,8 +18,10 @@ function send(file, before, all) {
     };
     request.onerror = () => reject(_("The dashboard cannot be reached."));
     request.onload = () => {
-      if (request.status === 401) window.location.reload();
-      else if (request.status === 201) resolve(request.response.name);
+      if (request.status === 401) {
+        window.removeEventListener("beforeunload", stay);
+        window.location.reload();
+      } else if (request.status === 201) resolve(request.response.name);
       else reject(request.response?.detail ?? String(request.status));
     };
     request.send(file);
@@ -31,7 +34,6 @@ async function sendAll(files) {
   const all = files.reduce((sum, file) => sum + file.size, 0);
   const [names, problems] = [[], []];
   let before = 0;
-  const stay = (event) => event.preventDefault();
   window.addEventListener("beforeunload", stay); // who goes on now would lose what is not sent yet
   problem.hidden = true;
   progress.hidden = false;

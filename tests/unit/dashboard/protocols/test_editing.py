@@ -211,3 +211,14 @@ def test_form_says_what_the_file_has() -> None:
     assert controls.values_of(BY_NAME["rest"], rest, {"seconds": 60})["seconds"] == 30
     assert controls.values_of(BY_NAME["rest"], rest, {})["seconds"] is None
     assert controls.values_of(BY_NAME["blank"], {"seconds": ["0,5"]}, {})["seconds"] == 0.5
+
+
+def test_copies_behind_stimuli_of_a_file_without_any_are_refused() -> None:
+    with pytest.raises(ProtocolError, match="no stimulus to copy them behind"):
+        editing.behind_each_stimulus('title = "x"\n[[step]]\nkind = "rest"\n', [0])
+
+
+def test_copies_into_steps_on_one_line_are_refused_with_what_to_do() -> None:
+    text = 'title = "x"\nstep = [{ kind = "rest" }, { kind = "rest" }]\n'
+    with pytest.raises(ProtocolError, match="Change its text below"):
+        editing.with_copies(text, {0: [1]})

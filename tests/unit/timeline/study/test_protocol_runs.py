@@ -142,6 +142,18 @@ def test_answer_that_no_scale_allows_is_set_aside_and_the_rest_stored(
     assert "1 record of session 1 was refused by the database and set aside" in caplog.text
 
 
+def test_refused_records_of_before_are_not_counted_after_an_erasure(path: Path) -> None:
+    with write_transaction(path) as connection:
+        for number in range(3):
+            set_aside(connection, number, "Marker", {}, "of an earlier start of the agent")
+    refused_records = RefusedRecords(path)
+    refused_records.look()
+    with write_transaction(path) as connection:
+        connection.execute("DELETE FROM set_aside WHERE id = (SELECT max(id) FROM set_aside)")
+    refused_records.look()
+    assert refused_records.count == 0
+
+
 def test_records_of_each_kind_that_no_table_takes_are_set_aside(path: Path) -> None:
     run = begun(path)
     with write_transaction(path) as connection:

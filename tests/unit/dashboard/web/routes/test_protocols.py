@@ -271,6 +271,10 @@ def test_file_is_removed_unless_a_step_shows_it(ada: TestClient) -> None:
     assert "the protocol names this file" in refused.text
     page = ada.get(address).text
     assert "b.png" in page and "c.png" not in page
+    other_way = FILM.replace('"b.png"', '"./b.png"')
+    ada.post(f"{address}/text", data={"text": other_way, "was": _was(ada, address)})
+    refused = ada.post(f"{address}/media/drop", data={"file": "b.png"})
+    assert "the protocol names this file" in refused.text
     outside = ada.post(f"{address}/media/drop", data={"file": "../film/b.png"})
     assert "is not here any more" in outside.text
 
