@@ -1,4 +1,4 @@
-"""What this machine does, beside the bars."""
+"""Benchmarks of this machine, beside their bars."""
 
 import os
 

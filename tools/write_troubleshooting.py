@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/troubleshooting.md"
 _CURES = 'Each is shown with its cure. "…" replaces values of your machine.'
 _ENDS = re.compile(r"^…[:;,] |[:;] …$|[.]$")
-"""What a problem begins or ends with that says nothing in a list."""
+"""Beginnings and ends of a problem that say nothing in a list."""
 _SENTENCE = re.compile(r"(?<=[.]) (?=[A-Z])")
 DOCTOR = tuple(
     f"edge_agent/appliance/{name}.py"

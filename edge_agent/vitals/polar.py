@@ -77,7 +77,7 @@ class Stream(IntEnum):
 
     @property
     def is_of_beats(self) -> bool:
-        """Whether beats are in it."""
+        """Tell whether it has beats."""
         return self is not Stream.ACC
 
 

@@ -109,7 +109,7 @@ OPENING = re.compile(
 """What stands before the first word of a heading by which somebody would look for it."""
 HEADING = re.compile(r"(?P<marks>#{2,3}) (?P<text>.+)")
 SAVED = re.compile(r'download="" (?=href="[^"]+\.html")')
-"""What makes a browser save a page."""
+"""Attribute that makes a browser save a page."""
 FENCE = re.compile(r"\s*(?:```|~~~)")
 NOT_INDEXED = ("CHANGELOG.md", "CONTRIBUTING.md")
 

@@ -1,4 +1,4 @@
-"""What found the beats of a Bluetooth sensor, in words for a methods section.
+"""Beat detectors of Bluetooth sensors, in words for a methods section.
 
 The rows tell it: an interval from an electrocardiogram has the error that was measured for the
 detector here, an armband states an error of its own for each, in whole ms, and the Heart Rate

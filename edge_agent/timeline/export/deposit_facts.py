@@ -117,7 +117,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What an export contains: people, devices, sessions.
+    """Contents of an export: people, devices, sessions.
 
     Attributes:
         participants: how many.

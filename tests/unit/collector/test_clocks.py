@@ -30,7 +30,7 @@ BOOTED_MS = NOW_MS - 40 * 24 * HOUR_MS
 
 
 def message(at_ms: int, ahead_ms: int = 0, **more: object) -> TimelineMessage:
-    """What a device sends at ``at_ms`` of the server while its own clock is ``ahead_ms`` ahead."""
+    """Return what a device sends at ``at_ms`` of the server, its own clock ``ahead_ms`` ahead."""
     sent, boot_ms = at_ms + ahead_ms, at_ms - BOOTED_MS
     made = TimelineMessage("room", "e", 1, 1, sent, False, 0, (), "start", boot_ms)
     return replace(made, **more)  # type: ignore[arg-type]

@@ -156,7 +156,7 @@ def swinging(seconds: float, top_mg: float, hz: int = HZ, frequency: float = 2.0
 
 
 def measured(samples: list[Sample], lost: frozenset[int] = frozenset()) -> list[Motion]:
-    """What a meter makes of the frames of an H10, some of which are lost."""
+    """Return what a meter makes of the frames of an H10, some of which are lost."""
     meter = MotionMeter(HZ, None)
     found: list[Motion] = []
     for number, first in enumerate(range(0, len(samples) - FRAME + 1, FRAME)):
