@@ -15,16 +15,27 @@ GUARD := -o faulthandler_timeout=900 -o faulthandler_exit_on_timeout=true
 
 # The targets beyond `make test`. Each runs by $(DEEPLY), which keeps the date and the commit of its last green run in
 # tests/last-green.toml; `make test-all` lists them. Those of the second list take Debian 12, too.
-DEEP := test-all coverage stress fuzz faults mutants bench security fleet api test-acme test-brokers test-home-assistant test-psychopy test-pipx test-container test-container-arm
+DEEP := docs test-all coverage stress fuzz faults mutants bench security fleet api test-acme test-brokers test-home-assistant test-psychopy test-pipx test-container test-container-arm
 DEEP_ON_DEBIAN := test-appliance test-appliance-fleet test-appliance-arm test-fresh
-DEEPLY = $(BIN)/python -B -m tools.last_green '$@$(if $(filter $@,$(DEEP_ON_DEBIAN)),$(SUITE:%= SUITE=%))' $(if $(ARGS),--part) --
+# `.ci/run` runs the small forms of the first list each time, and those of all others in turn but for what takes too long or
+# boots machines: whoever changes what these try runs them.
+EACH_TIME := docs test-acme test-brokers test-pipx api
+BY_HAND := test-all coverage stress bench test-container test-container-arm $(DEEP_ON_DEBIAN)
+IN_TURN = $(filter-out $(EACH_TIME) $(BY_HAND),$(DEEP))
+# SMALL=yes: the small form, which does the same work with less of it. These have one; the others are small as they are.
+SMALL ?=
+HAVE_SMALL := api fuzz faults mutants security test-home-assistant
+DEEPLY = $(call deeply,$(BIN))
+deeply = $1/python -B -m tools.last_green '$@$(if $(filter $@,$(DEEP_ON_DEBIAN)),$(SUITE:%= SUITE=%))$(if $(filter $@,$(HAVE_SMALL)),$(SMALL:%= SMALL=%))' $(if $(ARGS),--part) --
+small = $(if $(SMALL),$1,$2)
 SUITE ?= trixie
 
-.PHONY: help demo test test-unit test-training release release-key image-layer lint quick hook formatted judged typed shell-checked worded write style format screenshots docs container fleet-containers fleet-server clean $(DEEP) $(DEEP_ON_DEBIAN)
+.PHONY: help demo test test-unit test-training deep release release-key image-layer lint quick hook formatted judged typed typed-training shell-checked worded write style format screenshots container fleet-containers fleet-server clean $(DEEP) $(DEEP_ON_DEBIAN)
 help:
 	@echo "make demo          agent and dashboard on a demonstration camera; ARGS='--seconds 60 --data DIR --port N'"
 	@echo "make test          lint, then the tests (real broker, real browser, real models); what CI runs"
 	@echo "make test-all      the same with the deep tests: every page, size, language and theme, long fuzz, trainings, RabbitMQ, R, a fleet, its containers; lists the last green run of each target beyond make test"
+	@echo "make deep          what CI runs after make test: cheap deep targets whole, and one dear one in turn in its small form (SMALL=yes)"
 	@echo "make test-training  the tests of training alone, by its own environment (.venv-training)"
 	@echo "make test-unit     the unit and contract tests alone, quick"
 	@echo "make stress        the tests ten times, every second time beside two busy loops; names what failed; ARGS='--runs 3'"
@@ -78,7 +89,8 @@ NAMES := $(shell grep -qs '^VERSION_CODENAME=bookworm' /etc/os-release && echo g
 CONTAINERS := podman podman-compose debootstrap $(NAMES) $(if $(wildcard /sys/fs/cgroup/unified),runc)
 OTHERS := $(CONTAINERS) mono-mcs mono-runtime libmono-system-net-http4.0-cil rabbitmq-server
 
-# Tests of training run by its own environment, with what it needs.
+# Tests of training run by its own environment, with what it needs, where it was touched since they were green.
+TOUCHED = $(BIN)/python -B -m tools.touched
 NOT_LEARNING := -m "not deep and not training"
 LEARNING := -m "not deep and training" tests/unit/training tests/integration/training tests/docs/test_snippets.py
 
@@ -86,17 +98,21 @@ LEARNING := -m "not deep and training" tests/unit/training tests/integration/tra
 LINT ?= lint
 test: $(VENV)/.dev quick $(LINT) servers
 	@./tools/in-memory $(BIN)/python -m pytest $(PARALLEL) $(GUARD) $(NOT_LEARNING) $(ARGS)
-	@$(if $(ARGS),,$(MAKE) --no-print-directory test-training)
+	@$(if $(ARGS),,$(if $(TRAINING),! $(TOUCHED) || $(MAKE) --no-print-directory test-training))
 
 # Where PyTorch could not be had, the environment is empty, and what made it said so.
 test-training: $(if $(TRAINING),$(LEARN)/.dev)
-	@$(if $(TRAINING),[ ! -e $(LEARN)/bin/pytest ] || ./tools/in-memory $(LEARN)/bin/python -m pytest $(PARALLEL) $(GUARD) $(LEARNING) $(ARGS))
+	@$(if $(TRAINING),[ ! -e $(LEARN)/bin/pytest ] || ./tools/in-memory $(call deeply,$(LEARN)/bin) -m pytest $(PARALLEL) $(GUARD) $(LEARNING) $(ARGS))
 
 test-all: lint servers
 	@./tools/system-packages $(OTHERS)
 	@$(if $(ARGS),,$(MAKE) --no-print-directory test-training LEARNING='$(subst not deep and ,,$(LEARNING))')
 	@./tools/in-memory $(DEEPLY) -m pytest $(PARALLEL) $(GUARD) -m "not training" $(ARGS); status=$$?; \
-	$(BIN)/python -m tools.last_green $(DEEP) $(foreach suite,trixie bookworm,$(DEEP_ON_DEBIAN:%='% SUITE=$(suite)')); exit $$status
+	$(BIN)/python -m tools.last_green test-training $(DEEP) $(HAVE_SMALL:%='% SMALL=yes') $(foreach suite,trixie bookworm,$(DEEP_ON_DEBIAN:%='% SUITE=$(suite)')); exit $$status
+
+# What .ci/run runs after `make test`.
+deep: $(VENV)/.dev
+	@$(BIN)/python -B -m tools.run_deep --each $(EACH_TIME) --in-turn $(IN_TURN)
 
 stress: $(VENV)/.dev servers
 	@./tools/in-memory $(DEEPLY) -m tools.stress $(ARGS) -- $(PARALLEL) $(GUARD)
@@ -112,26 +128,26 @@ coverage: $(VENV)/.dev servers
 	$(DEEPLY) -m pytest $(PARALLEL) $(GUARD) --cov --cov-report=term-missing:skip-covered --ignore=tests/browser $(ARGS)
 
 fuzz: $(VENV)/.dev
-	@FUZZ_PAYLOADS=10000 $(DEEPLY) -m pytest -s -m "deep or not deep" -k "payload or odd_messages or odd_requests or any_bytes or any_list or any_part" \
+	@FUZZ_PAYLOADS=$(call small,800,10000) $(DEEPLY) -m pytest -s -m "deep or not deep" -k "payload or odd_messages or odd_requests or any_bytes or any_list or any_part" \
 	tests/integration/vitals/test_ingest_fuzz.py tests/integration/fuzz tests/unit/vitals $(ARGS)
 
 faults: $(VENV)/.dev
 	@./tools/system-packages mosquitto gcc libc6-dev libfaketime
-	@nice -n 10 $(DEEPLY) -m tests.faults $(ARGS)
+	@nice -n 10 $(DEEPLY) -m tests.faults $(call small,--minutes 3) $(ARGS)
 
 mutants: $(VENV)/.dev
 	@./tools/system-packages mosquitto
-	@nice -n 10 $(DEEPLY) -m tools.mutants $(ARGS)
+	@nice -n 10 $(DEEPLY) -m tools.mutants $(call small,--modules 2 --seed $(shell git rev-list --count HEAD) --minutes 4 --bar 75) $(ARGS)
 
 # From an authority by ACME: clients and test server of Debian, which `make test` does not install.
 test-acme: $(VENV)/.dev
 	@./tools/system-packages pebble certbot lego curl
-	@$(DEEPLY) -m pytest tests/integration/appliance/test_acme.py $(ARGS)
+	@$(DEEPLY) -m pytest tests/integration/appliance/with_acme.py $(ARGS)
 
 # Home Assistant is too large for `make test`, which judges the message for it by its own lists instead.
 test-home-assistant: $(VENV)/.dev
 	@./tools/system-packages mosquitto
-	@$(DEEPLY) -m pytest -s -p no:cacheprovider tests/integration/home_assistant/with_core.py $(ARGS)
+	@$(call small,HOME_ASSISTANT_SECONDS=60) $(DEEPLY) -m pytest -s -p no:cacheprovider tests/integration/home_assistant/with_core.py $(ARGS)
 
 # PsychoPy, too, with a window that nobody sees.
 test-psychopy: $(VENV)/.dev
@@ -200,9 +216,12 @@ formatted: $(VENV)/.dev
 
 # Training is checked beside the packages that it has: the files of `[tool.mypy]` are those of both environments.
 TRAINED := training tests/unit/training tests/integration/training tests/support/vision/line_task.py
-typed: $(VENV)/.dev $(if $(TRAINING),$(LEARN)/.dev)
+typed: $(VENV)/.dev
 	@$(BIN)/mypy --num-workers $$(nproc) --follow-imports silent --exclude '^($(subst $(eval) ,|,$(TRAINED)))' \
 	affect_edge edge_agent collector container dashboard benchmarks tests tools
+	@$(if $(TRAINING),! $(TOUCHED) || $(MAKE) --no-print-directory typed-training)
+
+typed-training: $(LEARN)/.dev
 	@if [ -e $(LEARN)/bin/mypy ]; then $(LEARN)/bin/mypy --num-workers $$(nproc) --follow-imports silent --cache-dir .mypy_cache/training $(TRAINED); \
 	else echo "PyTorch is missing: training is not checked"; fi
 
@@ -245,18 +264,19 @@ fleet: $(VENV)/.dev
 	@$(DEEPLY) -m benchmarks.fleet.fleet $(ARGS)
 
 security: $(VENV)/.dev
-	@$(DEEPLY) -m benchmarks security crowd $(ARGS)
+	@./tools/system-packages systemd
+	@$(DEEPLY) -m benchmarks security crowd $(call small,--small) $(ARGS)
 
 # Requests of every shape to every operation of the API, by schemathesis, for each role.
 api: $(VENV)/.dev
-	@nice -n 10 $(DEEPLY) -m tests.integration.api.conformance $(ARGS)
+	@nice -n 10 $(DEEPLY) -m tests.integration.api.conformance $(call small,--examples 1 --role administrator) $(ARGS)
 
 screenshots: $(VENV)/.dev
 	@./tools/system-packages chromium-headless-shell libatomic1
 	@$(BIN)/python -m tools.screenshots $(ARGS)
 
 docs: $(VENV)/.dev
-	@$(BIN)/python -m tools.documents.build_site $(ARGS)
+	@$(DEEPLY) -m tools.documents.build_site $(ARGS)
 
 # HEALTHCHECK is part of docker's format alone.
 TAG ?= latest

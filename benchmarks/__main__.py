@@ -1,11 +1,12 @@
 """Run the short benchmarks and print each figure beside its bar.
 
-python -m benchmarks [NAME …] [--json]
+python -m benchmarks [NAME …] [--json] [--small]
 
 A benchmark is ``benchmarks/NAME.py``, or ``benchmarks/ROOM/NAME.py``; with ``--json`` the last line
 that it prints is one object ``{figure: number}``. The bars stand in ``bars.toml``: figure →
 [comparison, value], or ["within", low, high]. Those that take minutes run only when they are named,
-and so do those that need a broker, another processor or packages of others.
+and so do those that need a broker, another processor or packages of others. ``--small`` lets those
+of ``SMALL`` do the same work with less of it; the bars of how much it was do not judge it then.
 
 Some bars of speed are others where a processor has no int8 dot products; ``bars.toml`` has them in
 a table of their own. They judge this machine if it has none, and else the figures that begin with
@@ -29,15 +30,20 @@ BENCHMARKS = {
     if not path.stem.startswith("_")
 }
 """The module of each benchmark by its name."""
+SMALL = {"security": ("--examples", "1", "--damaged", "20000"), "crowd": ("--seconds", "20")}
+"""Options of the small form of each benchmark that has one."""
+AMOUNTS = frozenset({"security_api_requests_a_role", "security_damaged_inputs"})
+"""Figures that tell how much was tried."""
 SHORT = (
     *("agent", "analysis", "answers", "cost", "effect_intervals", "family", "groups"),
     *("large_study", "memory", "store", "vision", "without_dot_products"),
 )
 
 
-def run(name: str) -> dict[str, float]:
+def run(name: str, *, small: bool = False) -> dict[str, float]:
     """Run one benchmark in a process of its own and return its figures."""
-    command = [sys.executable, "-m", BENCHMARKS[name], "--json"]
+    options = SMALL[name] if small else ()
+    command = [sys.executable, "-m", BENCHMARKS[name], "--json", *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=HERE.parent)
     if done.returncode != 0:
         raise SystemExit(f"benchmark {name} failed:\n{done.stderr.strip()}")
@@ -59,6 +65,10 @@ def main(arguments: list[str]) -> int:
     if unknown:
         print(f"no benchmark {', '.join(unknown)}; there are {', '.join(known)}", file=sys.stderr)
         return 2
+    small = "--small" in arguments
+    if small and (whole := sorted(set(names) - set(SMALL))):
+        print(f"no small form has {', '.join(whole)}; {', '.join(SMALL)} have", file=sys.stderr)
+        return 2
     processor = this_processor()
     bars = read_bars(int8_dot=processor.int8_dot is not False)
     figures: dict[str, float] = {}
@@ -66,9 +76,9 @@ def main(arguments: list[str]) -> int:
     if "--json" not in arguments:
         print(processor.describe())
     for name in names:
-        for figure, value in run(name).items():
+        for figure, value in run(name, small=small).items():
             figures[figure] = value
-            mark = verdict(value, bars.get(figure))
+            mark = verdict(value, None if small and figure in AMOUNTS else bars.get(figure))
             missed += mark.endswith("MISSED")
             if "--json" not in arguments:
                 print(f"{name:10} {figure:44} {value:12.4g}  {mark}", flush=True)

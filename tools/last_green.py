@@ -83,6 +83,14 @@ def list_runs(targets: Sequence[str]) -> None:
         print(f"  {target:36} {run.described() if run else 'none is kept'}")
 
 
+def rows_of_commit() -> str:
+    """Return the rows of the present commit as they stand in the record; empty: there is none."""
+    commit = _commit()
+    return "".join(
+        _table(target, run) for target, run in sorted(_kept().items()) if run.commit == commit
+    )
+
+
 def _waited_for(words: Sequence[str]) -> int:
     """Run Python and return its exit status; whoever ends this lets it end in an orderly way."""
     with subprocess.Popen([sys.executable, *words]) as running:
@@ -119,6 +127,17 @@ def _why_not_kept(commit: str, *, part: bool) -> str:
 
 def _git(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["git", *words], capture_output=True, text=True, check=False)
+
+
+def kept_run(target: str) -> Run | None:
+    """Return the last green run of a target that is kept; ``None``: none is."""
+    return _kept().get(target)
+
+
+def age_of(commit: str) -> int | None:
+    """Return how many commits the checkout is ahead of one; ``None`` where git does not know it."""
+    counted = _git("rev-list", "--count", f"{commit}..HEAD")
+    return int(counted.stdout) if counted.returncode == 0 else None
 
 
 def _kept() -> dict[str, Run]:

@@ -87,9 +87,21 @@ def read_plan() -> Plan:
     return Plan(tests, frozenset((one["module"], one["was"], one["becomes"]) for one in equivalent))
 
 
-def draw(plan: Plan, seed: int, number: int, only: str) -> list[Mutant]:
-    """Return the sample: every change of every module is as likely as any other."""
-    sources = [Source(ROOT, module) for module in sorted(plan.tests) if only in module]
+def draw(plan: Plan, seed: int, number: int, only: str, modules: int | None) -> list[Mutant]:
+    """Return the sample: every change of every module is as likely as any other.
+
+    Args:
+        plan: the modules.
+        seed: draws the sample.
+        number: of changes at the most.
+        only: modules whose path holds this text.
+        modules: so many of them, drawn as well; ``None``: all.
+    """
+    named = [module for module in sorted(plan.tests) if only in module]
+    if modules is not None:
+        named = sorted(random.Random(seed).sample(named, min(modules, len(named))))
+        print("\n".join(named))
+    sources = [Source(ROOT, module) for module in named]
     all_of_them = [(source, number) for source in sources for number in range(len(source))]
     order = random.Random(seed).sample(all_of_them, len(all_of_them))
     print(f"{len(all_of_them):,} changes in {len(sources)} modules; seed {seed}", flush=True)
@@ -279,11 +291,12 @@ def main() -> int:
         "--jobs", type=int, default=os.cpu_count() or 1, help="at once (one a core)"
     )
     parser.add_argument("--only", default="", help="modules whose path holds this text")
+    parser.add_argument("--modules", type=int, help="so many modules, drawn by the seed (all)")
     parser.add_argument("--bar", type=float, default=90, help="percent that must die (90)")
     given = parser.parse_args()
     plan = read_plan()
     until_s = time.monotonic() + 60 * given.minutes
-    drawn = draw(plan, given.seed, given.number, given.only)
+    drawn = draw(plan, given.seed, given.number, given.only, given.modules)
     same = [one for one in drawn if (one.path, one.was, one.becomes) in plan.equivalent]
     mutants = [one for one in drawn if one not in same]
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:

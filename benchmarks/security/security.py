@@ -1,6 +1,6 @@
 """The bars of security that need no crowd: units, routes, requests of every shape, damaged inputs.
 
-    python -m benchmarks.security.security [--json]
+    python -m benchmarks.security.security [--examples N] [--damaged N] [--json]
 
 What systemd says of each unit; every route without a login, as every role, with methods that it
 does not have and numbers that no row can have, from other sites and with every kind of body;
@@ -81,13 +81,13 @@ def all_routes(folder: Path) -> Figures:
     return {"security_route_requests": requests, "security_route_answers_wrong": len(wrong)}
 
 
-def shapes(folder: Path) -> Figures:
+def shapes(folder: Path, examples: int) -> Figures:
     """How many requests each role made at least, and how many answers were not as described."""
     outcomes = []
     for role in TOKEN_ROLES:
         place = folder / role
         place.mkdir()
-        outcomes.append(examine(role, EXAMPLES, place))
+        outcomes.append(examine(role, examples, place))
     deviations = [f"{one.role}: {what}" for one in outcomes for what in one.deviations]
     for deviation in deviations:
         print("deviates:", deviation, file=sys.stderr)
@@ -97,9 +97,9 @@ def shapes(folder: Path) -> Figures:
     }
 
 
-def damaged_inputs() -> Figures:
+def damaged_inputs(damaged: int) -> Figures:
     """How many damaged inputs the parsers were given, what they made wrong, the slowest one."""
-    each = math.ceil(DAMAGED / len(PARSERS))
+    each = math.ceil(damaged / len(PARSERS))
     done = _pytest(
         "-s", "tests/integration/fuzz/test_parsers.py", environment={"FUZZ_PAYLOADS": str(each)}
     )
@@ -138,13 +138,18 @@ def _failures(done: subprocess.CompletedProcess[str]) -> int:
     return int(failed[1]) if failed else 1
 
 
-def measure(folder: Path) -> Figures:
+def measure(folder: Path, examples: int, damaged: int) -> Figures:
     """Return all figures."""
     for part in ("routes", "api"):
         (folder / part).mkdir()
-    figures = units() | rows() | all_routes(folder / "routes") | shapes(folder / "api")
-    return figures | damaged_inputs()
+    figures = units() | rows() | all_routes(folder / "routes") | shapes(folder / "api", examples)
+    return figures | damaged_inputs(damaged)
 
 
 if __name__ == "__main__":
-    benchmark(__doc__, measure)
+    benchmark(
+        __doc__,
+        measure,
+        examples=(EXAMPLES, "most requests of schemathesis for an operation"),
+        damaged=(DAMAGED, "damaged inputs that all parsers together get at least"),
+    )

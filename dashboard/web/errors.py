@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request
@@ -90,6 +90,8 @@ _HEADERS: Mapping[int, Mapping[str, str]] = {
 }
 _UNUSED = ("HTTPValidationError", "ValidationError")
 EVENTS = "text/event-stream"
+_RULE = "rule_beyond_schema"
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,6 +385,28 @@ _NAMES = {
 def may_refuse(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the ``responses`` of a route that can refuse in these ways, beyond what all can."""
     return {status: {"description": KINDS[status].title} for status in statuses}
+
+
+def refuses_by(rule: str) -> Callable[[Endpoint], Endpoint]:
+    """Say beside an endpoint by which rule it refuses what its schema allows.
+
+    Who sends made-up values that fit the schema, as the tests of the API do, then expects a
+    refusal, too. What has no schema at all, such as the bytes of a file, needs no such rule.
+
+    Args:
+        rule: which no schema can express, such as "the end is after the start".
+    """
+
+    def mark(endpoint: Endpoint) -> Endpoint:
+        setattr(endpoint, _RULE, rule)
+        return endpoint
+
+    return mark
+
+
+def rule_beyond_schema(route: APIRoute) -> str:
+    """Return the rule by which a route refuses what its schema allows; empty: there is none."""
+    return str(getattr(route.endpoint, _RULE, ""))
 
 
 def file_answer(*media_types: str) -> dict[int | str, dict[str, Any]]:

@@ -31,7 +31,16 @@ NEITHER = {
     "lint",
 }
 NEITHER |= {"formatted", "typed", "shell-checked", "worded", "style", "format", "screenshots"}
-NEITHER |= {"docs", "container", "fleet-containers", "fleet-server", "clean", "help", "servers"}
+NEITHER |= {
+    "deep",
+    "typed-training",
+    "container",
+    "fleet-containers",
+    "fleet-server",
+    "clean",
+    "help",
+    "servers",
+}
 NEITHER |= {"torch", "write", "quick", "hook", "judged"}
 """Targets that make something, or run with every change."""
 

@@ -20,7 +20,7 @@ from dashboard.questions.comparison.marked import marked_labels, usual_question
 from dashboard.web.authentication import AccountDep
 from dashboard.web.chosen_study import ChosenStudiesDep, ChosenStudy, Devices, with_devices
 from dashboard.web.delivery import ANY_FILE, SentExport
-from dashboard.web.errors import file_answer, may_refuse
+from dashboard.web.errors import file_answer, may_refuse, refuses_by
 from dashboard.web.forms import NOTHING_REFUSED, Refused, RequestError, as_problem_of
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import NavigationEntry, render
@@ -279,6 +279,7 @@ def delete_from_page(
 @router.post(
     "/api/v1/exports", operation_id="prepare_export", responses=may_refuse(404), status_code=202
 )
+@refuses_by("the end is after the start, in a time zone that there is")
 def prepare(
     services: ServicesDep, account: AccountDep, study: ChosenStudiesDep, new: NewExport
 ) -> ExportModel:
@@ -329,6 +330,7 @@ def delete(services: ServicesDep, account: AccountDep, token: str) -> None:
     responses=may_refuse(404) | _FILE_ANSWER,
     response_class=FileResponse,
 )
+@refuses_by("the end is after the start, in a time zone that there is")
 def download(
     request: Request,
     services: ServicesDep,

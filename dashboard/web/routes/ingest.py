@@ -13,7 +13,7 @@ from dashboard.accounts.roles import Permission, Scope
 from dashboard.accounts.tokens import Token
 from dashboard.languages.current import gettext
 from dashboard.web.chosen_study import APPLIANCE_ONLY
-from dashboard.web.errors import may_refuse, problem_response
+from dashboard.web.errors import may_refuse, problem_response, refuses_by
 from dashboard.web.guards.permissions import needs, token_of
 from dashboard.web.schemas import ApiModel, Problem
 from dashboard.web.services import Services, ServicesDep
@@ -81,6 +81,7 @@ class RefusedReadings(Problem):
     openapi_extra={"requestBody": _BODY},
     response_model=HandedIn,
 )
+@refuses_by("a reading is of now or of the past, in a unit of its kind")
 async def hand_in(request: Request, services: ServicesDep) -> Response:
     """Send one reading, or a list of up to 1000.
 

@@ -26,7 +26,7 @@ from dashboard.web import schemas
 from dashboard.web.agent_feed import Onlooker
 from dashboard.web.authentication import AccountDep, Pass, login_token, pass_of, still_holds
 from dashboard.web.chosen_study import APPLIANCE_ONLY
-from dashboard.web.errors import event_answer, may_refuse
+from dashboard.web.errors import event_answer, may_refuse, refuses_by
 from dashboard.web.event_streams import EventStream
 from dashboard.web.guards.permissions import may, needs
 from dashboard.web.rendering import NavigationEntry, render
@@ -191,6 +191,7 @@ def get_latest_vitals(reader: ReaderDep) -> list[schemas.VitalModel]:
     responses=may_refuse(400, 409),
     dependencies=[needs(Permission.RUN), APPLIANCE_ONLY],
 )
+@refuses_by("which protocols there are")
 def start_session(
     new: schemas.SessionToStart, study: StudyDep, account: AccountDep, services: ServicesDep
 ) -> schemas.SessionState:

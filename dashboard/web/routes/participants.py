@@ -27,7 +27,7 @@ from dashboard.questions.week.counting import last_day, today
 from dashboard.questions.week.words import Week, days_in_words, in_minutes, say, weeks_in_words
 from dashboard.web.authentication import AccountDep
 from dashboard.web.chosen_study import APPLIANCE_ONLY, ChosenStudyDep
-from dashboard.web.errors import may_refuse
+from dashboard.web.errors import may_refuse, refuses_by
 from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import render
@@ -303,6 +303,7 @@ def _week_of(week: Week, question: DaysQuestion, address: Callable[..., str]) ->
     operation_id="get_participant_days",
     responses=may_refuse(404),
 )
+@refuses_by("which time zones there are")
 def get_days(days: DaysDep) -> DaysModel:
     """Return the weeks of one participant: described, compared with the week before, not tested."""
     return days.model
@@ -313,6 +314,7 @@ def get_days(days: DaysDep) -> DaysModel:
     operation_id="get_participant_week",
     responses=may_refuse(404),
 )
+@refuses_by("which time zones there are")
 def get_week(study: ChosenStudyDep, question: OneWeekDep, person: PersonDep) -> WeekSummaryModel:
     """Return the week of one participant at a glance: three numbers beside those of the own last
     eight weeks, and a sentence.

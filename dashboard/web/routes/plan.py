@@ -16,6 +16,7 @@ from dashboard.charts.chart import Chart
 from dashboard.languages.current import gettext
 from dashboard.languages.figures import decimal, thousands
 from dashboard.web.authentication import AccountDep
+from dashboard.web.errors import refuses_by
 from dashboard.web.forms import Refused, form_of, refused_of
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import STUDY, NavigationEntry, render
@@ -35,6 +36,7 @@ Text = Annotated[str, Field(max_length=4000)]
 
 
 @router.get("/api/v1/plan", operation_id="get_study_plan")
+@refuses_by("which kinds of test there are")
 def get_plan(
     computing: ComputingDep, query: Annotated[planning.PlanQuery, Query()]
 ) -> planning.PlanModel:
@@ -49,6 +51,7 @@ def get_preregistrations(options: OptionsDep) -> list[preregistration.Preregistr
 
 
 @router.post("/api/v1/preregistrations", operation_id="create_preregistration", status_code=201)
+@refuses_by("which kinds of test there are, and what each of them needs")
 def post_preregistration(
     options: OptionsDep, account: AccountDep, document: preregistration.PreregistrationDocument
 ) -> preregistration.PreregistrationModel:

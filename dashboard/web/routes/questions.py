@@ -17,7 +17,7 @@ from dashboard.questions.entry import Inquiry, PageOf, Question, Way
 from dashboard.questions.register import QUESTIONS
 from dashboard.web.chosen_study import ChosenStudiesDep, OfDevice, answer_page, question_in
 from dashboard.web.delivery import keep_page
-from dashboard.web.errors import may_refuse
+from dashboard.web.errors import may_refuse, refuses_by
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import ANALYSIS, NavigationEntry, render
 from dashboard.web.schemas import SESSIONS_IN_ADDRESS
@@ -35,6 +35,7 @@ NAVIGATION = tuple(
     for one in QUESTIONS
     if one.title
 )
+_RULE = "which doubts can be counted, which measures are of the face, which time zones there are"
 
 
 class _OfSessions(SampleQuery):
@@ -53,7 +54,7 @@ def _router_of(question: Question) -> APIRouter:
     if question.has(Way.API):
         router.add_api_route(
             f"/api/v1/{question.name}",
-            _api_of(question),
+            refuses_by(_RULE)(_api_of(question)),
             response_model=question.model,
             operation_id=f"get_{question.name}",
             description=question.about,

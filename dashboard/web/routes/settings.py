@@ -16,7 +16,7 @@ from dashboard.accounts.roles import Permission
 from dashboard.languages.names import translate
 from dashboard.web import configuration
 from dashboard.web.authentication import AccountDep
-from dashboard.web.errors import may_refuse
+from dashboard.web.errors import may_refuse, refuses_by
 from dashboard.web.forms import form_of, refused_of
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import DEVICE, NavigationEntry, render
@@ -138,6 +138,7 @@ def get_settings(present: PresentDep) -> SettingsModel:
 @router.post(
     "/api/v1/settings/difference", operation_id="preview_settings_change", responses=may_refuse(409)
 )
+@refuses_by("what each setting may be, beside the others")
 def get_difference(present: PresentDep, wanted: JsonChangeDep) -> SettingsChangeModel:
     """Check a change and return what it would do to the file; nothing is written."""
     change = configuration.planned(present, wanted.digest, wanted.changes)
@@ -145,6 +146,7 @@ def get_difference(present: PresentDep, wanted: JsonChangeDep) -> SettingsChange
 
 
 @router.patch("/api/v1/settings", operation_id="change_settings", responses=may_refuse(409))
+@refuses_by("what each setting may be, beside the others")
 def patch_settings(
     present: PresentDep, services: ServicesDep, account: AccountDep, wanted: JsonChangeDep
 ) -> SettingsChangeModel:

@@ -21,7 +21,7 @@ from dashboard.languages.names import people, said_of, session_name, sessions_te
 from dashboard.questions.basis import faces_read_by, read_by_text, simulated_text
 from dashboard.web import schemas
 from dashboard.web.authentication import AccountDep, current_account
-from dashboard.web.errors import may_refuse
+from dashboard.web.errors import may_refuse, refuses_by
 from dashboard.web.guards.permissions import Needs, needs
 from dashboard.web.rendering import NavigationEntry, render
 from dashboard.web.routes.participants import own_person
@@ -388,6 +388,7 @@ def read_trends(
 
 
 @router.get("/api/v1/trends", operation_id="get_trends", responses=may_refuse(404))
+@refuses_by("the end is after the start, and the measures are of the face")
 def get_trends(
     of: DeviceChoiceDep,
     movements: MovementsDep,
@@ -456,6 +457,7 @@ def _expression_model(trend: Trend) -> schemas.ExpressionTrend:
 
 
 @router.get("/api/v1/trends/chart", operation_id="get_trends_chart", responses=may_refuse(404))
+@refuses_by("the end is after the start, and the measures are of the face")
 def get_trends_chart(
     services: ServicesDep,
     reader: TimelineDep,

@@ -1,7 +1,8 @@
 """Send many requests, right and wrong ones, to every operation, and see whether the answers keep to
 the description: schemathesis does, for each role in turn.
 
-Run it by ``make api ARGS='--examples 40'`` (about 2,000 requests a role); ``make test`` sends less.
+Run it by ``make api ARGS='--examples 40'`` (about 2,000 requests a role). Which operations stream,
+take bytes or refuse by a rule that no schema expresses is read from the application.
 """
 
 from __future__ import annotations
@@ -21,17 +22,22 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
 
 from dashboard.accounts.roles import LEAST_ROLE, TOKEN_ROLES, Role, Scope
+from dashboard.web import routes as pages
 from dashboard.web.app import create_app
+from dashboard.web.errors import EVENTS, rule_beyond_schema
 from dashboard.web.options import DashboardOptions
+from dashboard.web.rendering import find_pages
 from tests.support.dashboard import add_session, fill
 from tests.support.security.tokens import make_token
 from tests.support.timeline import wait_for
 
-LEFT_OUT = ("stream_live", "stream_protocol")
-"""Streams never end; other tests call them."""
-CONFIG = Path(__file__).with_name("schemathesis.toml")
+HEAD = "[generation]\nwith-security-parameters = false\n"
+LONG = 1000
+"""So many values of a list may be longer than a request line, which the server answers with 400."""
 _NO_LIMIT = 10**9
 _WAIT_SECONDS = 60
 
@@ -52,11 +58,67 @@ class Outcome:
     report: str
 
 
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An operation of the API as a sender of made-up requests has to know it.
+
+    Attributes:
+        name: its id.
+        description: its entry of OpenAPI.
+        rule: by which it refuses what its schema allows; empty where there is none.
+    """
+
+    name: str
+    description: dict[str, Any]
+    rule: str
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether it answers without an end; other tests call these."""
+        answers = self.description["responses"].values()
+        return any(EVENTS in answer.get("content", {}) for answer in answers)
+
+    @property
+    def takes_bytes(self) -> bool:
+        """Whether its body has no schema: whatever is sent may be refused."""
+        kinds = self.description.get("requestBody", {}).get("content", {})
+        return bool(kinds) and "application/json" not in kinds
+
+    @property
+    def has_long_list(self) -> bool:
+        """Whether its address may hold more than a request line."""
+        schemas = [one["schema"] for one in self.description.get("parameters", [])]
+        return any(schema.get("maxItems", 0) >= LONG for schema in schemas)
+
+    def settings(self) -> str:
+        """Return what schemathesis is not to judge, as TOML; empty where it judges all."""
+        checks = {
+            "positive_data_acceptance": self.takes_bytes or self.rule,
+            "status_code_conformance": self.has_long_list,
+        }
+        off = [f"checks.{name}.enabled = false\n" for name, is_off in checks.items() if is_off]
+        head = f'\n[[operations]]\ninclude-operation-id = "{self.name}"\n'
+        return head + "".join(off) if off else ""
+
+
+def operations_of(app: FastAPI) -> list[Operation]:
+    """Return all operations that the description of an application's API has."""
+    document = app.openapi()
+    routes = (route for page in find_pages(pages) for route in page.router.routes)
+    return [
+        Operation(found["operationId"], found, rule_beyond_schema(route))
+        for route in routes
+        if isinstance(route, APIRoute) and route.include_in_schema
+        for method in route.methods or ()
+        for found in [document["paths"][route.path][method.lower()]]
+    ]
+
+
 @contextmanager
-def served(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def served(folder: Path) -> Iterator[tuple[str, FastAPI]]:
     """Serve the dashboard over a small study without a limit of requests.
 
-    Give its address and the description of its API.
+    Give its address and the application.
     """
     # asyncio sends at once where the protocol is named, and else waits for acknowledgements
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -72,7 +134,7 @@ def served(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     thread.start()
     try:
         wait_for(lambda: server.started)
-        yield options.address, app.openapi()
+        yield options.address, app
     finally:
         server.should_exit = True
         thread.join()
@@ -86,17 +148,20 @@ def examine(role: Role, examples: int, folder: Path, operations: Sequence[str] =
         role: of the token, which has every scope that the role allows.
         examples: most requests for an operation beyond those that cover its description.
         folder: an empty one, for the data and the report.
-        operations: only these, by their ids; empty: all but ``LEFT_OUT``.
+        operations: only these, by their ids; empty: all that do not stream.
     """
     data = folder / "data"
-    with served(data) as (address, document):
+    with served(data) as (address, app):
         description = folder / "openapi.json"
-        description.write_text(json.dumps(document))
+        description.write_text(json.dumps(app.openapi()))
+        known = operations_of(app)
+        config = folder / "schemathesis.toml"
+        config.write_text(HEAD + "".join(one.settings() for one in known))
         scopes = frozenset(one for one in Scope if role in _from(LEAST_ROLE[one]))
         secret = make_token(DashboardOptions(data=data).database, "examiner", scopes, role)
         report = folder / "report.json"
         words = [
-            f"--config-file={CONFIG}",
+            f"--config-file={config}",
             "run",
             str(description),
             f"--url={address}",
@@ -109,7 +174,7 @@ def examine(role: Role, examples: int, folder: Path, operations: Sequence[str] =
             "--generation-database=none",
             "--no-color",
             f"--report-json-path={report}",
-            *(f"--exclude-operation-id={one}" for one in LEFT_OUT if not operations),
+            *(f"--exclude-operation-id={one.name}" for one in known if one.is_stream),
             *(f"--include-operation-id={one}" for one in operations),
         ]
         done = subprocess.run(

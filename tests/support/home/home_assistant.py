@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.support.broker import free_port
+from tools.cannot_run import write_reason
 
 VERSION = "2025.1.4"
 PAHO = "paho-mqtt==1.6.1"
@@ -69,7 +70,9 @@ def _python_3_12() -> str:
         told = subprocess.run([candidate, "-V"], capture_output=True, text=True, check=False)
         if told.stdout.startswith("Python 3.12."):
             return candidate
-    raise FileNotFoundError(f"Home Assistant {VERSION} needs Python 3.12, and there is none.")
+    reason = f"Home Assistant {VERSION} needs Python 3.12, and there is none."
+    write_reason(reason)
+    raise FileNotFoundError(reason)
 
 
 @dataclass(frozen=True, slots=True)

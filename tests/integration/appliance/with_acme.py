@@ -1,5 +1,7 @@
 """Certificates by ACME (RFC 8555): certbot and lego of Debian get one from Pebble, the test server
 of Let's Encrypt, and hand it to ``affect-edge certificate install``; the dashboard takes it.
+
+Not part of ``make test``, which does not install them: ``make test-acme``.
 """
 
 from __future__ import annotations
@@ -8,7 +10,6 @@ import asyncio
 import http.client
 import json
 import os
-import shutil
 import signal
 import socket
 import ssl
@@ -30,12 +31,7 @@ from edge_agent.appliance.certificates import CERTIFICATE, KEY, keep_certificate
 from tests.support.broker import free_port, wait_until
 from tests.support.security.authority import Authority
 
-PROGRAMS = ("pebble", "pebble-challtestsrv", "certbot", "lego")
-MISSING = [name for name in PROGRAMS if shutil.which(name) is None]
-pytestmark = [
-    pytest.mark.skipif(bool(MISSING), reason=f"make test-acme installs {', '.join(MISSING)}"),
-    pytest.mark.timeout(300),
-]
+pytestmark = pytest.mark.timeout(300)
 NAME = "pi.clinic.test"
 INSTALL = f"{sys.executable} -m edge_agent certificate install"
 
