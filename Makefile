@@ -239,6 +239,7 @@ write: $(VENV)/.dev
 	@$(BIN)/python -m tools.write_tables
 	@$(BIN)/python -m tools.write_questions
 	@$(BIN)/python -m tools.write_rooms
+	@$(BIN)/python -m tools.write_figures
 	@mkdir -p build
 	@$(BIN)/python -m edge_agent.mqtt.asyncapi >build/asyncapi.json && mv build/asyncapi.json docs/asyncapi.json
 	@$(BIN)/python -m tools.render_statistics

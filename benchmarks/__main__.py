@@ -16,12 +16,14 @@ a table of their own. They judge this machine if it has none, and else the figur
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 from benchmarks._command import read_bars, verdict
 from edge_agent.appliance.bench import this_processor
+from tools import last_figures
 
 HERE = Path(__file__).parent
 BENCHMARKS = {
@@ -82,6 +84,8 @@ def main(arguments: list[str]) -> int:
             missed += mark.endswith("MISSED")
             if "--json" not in arguments:
                 print(f"{name:10} {figure:44} {value:12.4g}  {mark}", flush=True)
+    cores = f"{processor.describe()}, {os.cpu_count()} cores"
+    last_figures.offer(figures, cores, int8_dot=processor.int8_dot is not False)
     if "--json" in arguments:
         print(json.dumps(figures))
     if missed:

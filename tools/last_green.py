@@ -11,22 +11,27 @@ installed.
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+from tools import last_figures
+
 RECORD = Path("tests/last-green.toml")
 """From the root of the checkout, where `make` runs."""
 HEAD = "# What `make` keeps of the last green run of each target; `make test-all` lists it.\n"
 PYTEST = ["-m", "pytest"]
-_BUT_THE_RECORD = ["--", ".", f":(exclude){RECORD}"]
+WRITTEN = (RECORD, last_figures.RECORD, *map(Path, last_figures.DOCUMENTS))
+"""What a run itself writes, and which therefore may differ from its commit."""
+_BUT_THE_RECORD = ["--", ".", *(f":(exclude){path}" for path in WRITTEN)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,10 @@ def run_target(target: str, words: Sequence[str], *, part: bool) -> int:
         report = Path(folder) / "tests.xml"
         is_pytest = list(words[:2]) == PYTEST
         command = [*PYTEST, f"--junitxml={report}", "-rs", *words[2:]] if is_pytest else words
-        code = _waited_for(command)
+        offered = Path(folder) / "figures.json"
+        code = _waited_for(command, {last_figures.VARIABLE: str(offered)})
+        if offered.exists() and " SMALL=" not in target:
+            _keep_figures(target, offered, commit, why_not or _why_not_kept(commit, part=part))
         if code:
             return code
         passed, skipped = _counts(report) if is_pytest else (None, None)
@@ -91,9 +99,19 @@ def rows_of_commit() -> str:
     )
 
 
-def _waited_for(words: Sequence[str]) -> int:
+def _keep_figures(target: str, offered: Path, commit: str, why_not: str) -> None:
+    """Keep what a run printed, and carry it into the documents."""
+    if why_not:
+        print(f"Its figures are not kept in {last_figures.RECORD}: {why_not}.", file=sys.stderr)
+        return
+    last_figures.keep(target, offered, commit, datetime.now(UTC).date())
+    subprocess.run([sys.executable, "-B", "-m", "tools.write_figures"], check=True)
+
+
+def _waited_for(words: Sequence[str], surroundings: Mapping[str, str]) -> int:
     """Run Python and return its exit status; whoever ends this lets it end in an orderly way."""
-    with subprocess.Popen([sys.executable, *words]) as running:
+    environment = {**os.environ, **surroundings}
+    with subprocess.Popen([sys.executable, *words], env=environment) as running:
         signal.signal(signal.SIGTERM, lambda *_: running.terminate())
         # The terminal tells both.
         signal.signal(signal.SIGINT, lambda *_: None)

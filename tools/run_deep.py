@@ -97,20 +97,20 @@ def _code_of(process: subprocess.Popen[bytes]) -> int:
 
 def run_all(each: Sequence[str], dear: str) -> list[Ended]:
     """Run each of the cheap targets, and the dear one; print how every run ended."""
-    ended = []
+    all_ended = []
     for target in (*each, dear):
-        found = _shown(run(target))
-        if target == dear and not found.is_green and not found.lacking:
-            found = _shown(run(target))
-        ended.append(found)
+        ended = _shown(run(target))
+        if target == dear and not ended.is_green and not ended.lacking:
+            ended = _shown(run(target))
+        all_ended.append(ended)
+    return all_ended
+
+
+def _shown(ended: Ended) -> Ended:
+    if not ended.is_green and not ended.lacking:
+        print("\n".join(ended.output.splitlines()[-TAIL:]))
+    print(ended.described(), flush=True)
     return ended
-
-
-def _shown(found: Ended) -> Ended:
-    if not found.is_green and not found.lacking:
-        print("\n".join(found.output.splitlines()[-TAIL:]))
-    print(found.described(), flush=True)
-    return found
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -63,7 +63,8 @@ def sentence(suite: str, code: int, output: str, seconds: float) -> str:
         seconds: that it took, setting up included.
     """
     lines = [found[1] for found in map(_SUMMARY.match, output.splitlines()) if found]
-    counts = lines[-1] if lines else "no test was run"
+    # the tests of training are a run of their own, behind all others
+    counts = "; training: ".join(lines) if lines else "no test was run"
     ending = "green" if code == 0 else f"red (exit status {code})"
     minutes, rest = divmod(round(seconds), 60)
     return f"make test on a bare Debian {suite}: {ending}; {counts}; {minutes} min {rest} s"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,15 @@ from markdown_it.token import Token
 from benchmarks.__main__ import BENCHMARKS
 from benchmarks._command import read_bars
 from tests.docs.pages import ROOT, text_of, tokens_of
+from tools.last_figures import DOCUMENTS as WRITTEN
+from tools.last_figures import Printed, kept
+from tools.last_green import age_of
+from tools.write_figures import documents, with_numbers
 from training.commands.main import app
 
 PAGE = "docs/measured.md"
+OLDEST = 400
+"""Commits after which a figure that a target writes is to be measured again."""
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 NO_FIGURE = {"make test-appliance", "make test-appliance-arm", "python -m pytest"}
 """Commands whose figures have no key: they print them for people, or hold them in a test."""
@@ -142,3 +149,54 @@ def test_the_readme_is_short() -> None:
     lines = text_of("README.md").splitlines()
     assert len(lines) <= 90
     assert max(map(len, lines)) <= 120
+
+
+FIGURES = kept()
+
+
+@pytest.mark.parametrize("target", FIGURES)
+def test_figures_that_a_target_writes_are_not_old(target: str) -> None:
+    """Run the target, whose figures may be others now; it writes them itself."""
+    age = age_of(FIGURES[target].commit)
+    assert age is not None, f"make {target} wrote figures of a commit that this checkout lacks"
+    assert age <= OLDEST, f"make {target} wrote its figures {age} commits ago"
+
+
+def test_every_target_that_writes_figures_has_written_them() -> None:
+    begun = [re.findall(r"<!-- written by make ([\w-]+) -->", text_of(page)) for page in WRITTEN]
+    assert sorted(target for page in begun for target in page) == sorted(FIGURES)
+
+
+def test_the_documents_hold_the_figures_that_were_written_last() -> None:
+    """Where they do not: make write."""
+    assert {path.name: text == path.read_text(encoding="utf-8") for path, text in documents()} == {
+        Path(page).name: True for page in WRITTEN
+    }
+
+
+MADE = Printed(
+    date(2026, 1, 2),
+    "0123abcd",
+    "some processor",
+    int8_dot=True,
+    figures={"agent_cpu_percent": 2.34, "agent_to_yunet": 0.5, "store_trend_90_days_ms": 1234.0},
+)
+
+
+def test_a_row_gets_its_figures_with_their_decimals_and_misses_are_marked() -> None:
+    of_agent = "`benchmarks agent` | `agent_cpu_percent`, `agent_to_yunet` |"
+    of_store = "`benchmarks store` | `store_trend_90_days_ms` |"
+    of_soak = "| growth | 2 MB | `benchmarks soak` | `soak_memory_growth_mb` |"
+    before = f"| load (bar 3) | – | **1.0**; 9.99 | {of_agent}\n| trend, ms | 7 | {of_store}\n"
+    after = with_numbers(before + of_soak, MADE).split("\n")
+    assert after[0] == f"| load (bar 3) | – | **2.3**; 0.50 missed | {of_agent}"
+    assert after[1] == f"| trend, ms | 1,234 missed | {of_store}"
+    assert after[2] == of_soak
+    assert with_numbers("\n".join(after), MADE).split("\n") == after
+
+
+def test_a_row_with_another_number_of_figures_than_names_is_refused() -> None:
+    with pytest.raises(ValueError, match="one for each figure"):
+        with_numbers(
+            "| load | 1.0 | `benchmarks agent` | `agent_cpu_percent`, `agent_to_yunet` |", MADE
+        )

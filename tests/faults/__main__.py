@@ -9,6 +9,7 @@ About half of the trials let one fault strike during another. A bad trial is pri
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import random
 import shutil
@@ -21,6 +22,7 @@ from functools import partial
 from itertools import chain, count, islice
 from pathlib import Path
 
+from edge_agent.appliance.bench import this_processor
 from tests.faults.agents.clock import AGENT_CLOCK, ClockTrial, why_no_clock
 from tests.faults.agents.damage import AGENT_DAMAGE, Trial
 from tests.faults.agents.kinds import AGENT_FAULTS, TRIALS_A_SESSION, run_session
@@ -28,7 +30,8 @@ from tests.faults.disk import build_library, why_no_library
 from tests.faults.kinds import FAULTS, partners, run_trial
 from tests.faults.outcome import Outcome
 from tests.faults.sound import make_sound
-from tests.faults.table import BAR, print_table
+from tests.faults.table import BAR, figures_of, print_table
+from tools.last_figures import offer
 
 _PARTNERS = (*FAULTS, *AGENT_FAULTS)
 _KINDS = (*FAULTS, *AGENT_FAULTS, AGENT_DAMAGE, AGENT_CLOCK)
@@ -162,6 +165,9 @@ def main(words: list[str] | None = None) -> int:
         if not options.keep:
             shutil.rmtree(folder, ignore_errors=True)
     print_table(outcomes, time.monotonic() - begun_s, platform.machine())
+    processor = this_processor()
+    machine = f"{processor.describe()}, {os.cpu_count()} cores"
+    offer(figures_of(outcomes), machine, int8_dot=processor.int8_dot is not False)
     return int(any(not outcome.is_good for outcome in outcomes))
 
 

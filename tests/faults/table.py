@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Sequence
 
 from tests.faults.outcome import Outcome
+from tools.write_figures import slug
 
 BAR = 1_000
 """Faults in all, half of them during another."""
@@ -20,8 +21,7 @@ _HEAD = (
 
 def print_table(outcomes: Sequence[Outcome], seconds: float, machine: str) -> None:
     """Print a row for each kind, one for all, and how many faults of the bar these were."""
-    kinds = dict.fromkeys(outcome.kind for outcome in outcomes)
-    rows = [_row(kind, [one for one in outcomes if one.kind == kind]) for kind in kinds]
+    rows = [_row(kind, [one for one in outcomes if one.kind == kind]) for kind in _kinds(outcomes)]
     rows.append(_row("all", outcomes))
     print("| " + " | ".join(_HEAD) + " |")
     print("|---" * len(_HEAD) + "|")
@@ -32,6 +32,20 @@ def print_table(outcomes: Sequence[Outcome], seconds: float, machine: str) -> No
         f"{len(outcomes)} trials with {faults} faults of the {BAR:,} of the bar, in {seconds:.0f} "
         f"s on {os.cpu_count()} processor cores ({machine})"
     )
+
+
+def figures_of(outcomes: Sequence[Outcome]) -> dict[str, float]:
+    """Return the table as figures: ``faults_KIND_COLUMN``, ``all`` for all kinds together."""
+    parts = {kind: [one for one in outcomes if one.kind == kind] for kind in _kinds(outcomes)}
+    return {
+        f"faults_{slug(kind)}_{slug(column)}": float(cell.replace(",", ""))
+        for kind, some in {**parts, "all": outcomes}.items()
+        for column, cell in zip(_HEAD[1:], _row(kind, some)[1:], strict=True)
+    }
+
+
+def _kinds(outcomes: Sequence[Outcome]) -> list[str]:
+    return list(dict.fromkeys(outcome.kind for outcome in outcomes))
 
 
 def _row(name: str, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
