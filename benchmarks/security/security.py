@@ -21,9 +21,9 @@ from typing import cast
 from fastapi import FastAPI
 
 from benchmarks._command import benchmark
-from dashboard.accounts.roles import TOKEN_ROLES, Role
+from dashboard.accounts.roles import Role
 from tests.appliance.kept_apart import EXPOSURE, FIRST_BOOT_EXPOSURE
-from tests.integration.api.conformance import examine
+from tests.integration.api.conformance import examine_roles
 from tests.integration.fuzz.test_parsers import PARSERS
 from tests.support.dashboard import client_of, set_up
 from tests.support.security.routes import (
@@ -83,11 +83,7 @@ def all_routes(folder: Path) -> Figures:
 
 def shapes(folder: Path, examples: int) -> Figures:
     """How many requests each role made at least, and how many answers were not as described."""
-    outcomes = []
-    for role in TOKEN_ROLES:
-        place = folder / role
-        place.mkdir()
-        outcomes.append(examine(role, examples, place))
+    outcomes = list(examine_roles(folder, examples))
     deviations = [f"{one.role}: {what}" for one in outcomes for what in one.deviations]
     for deviation in deviations:
         print("deviates:", deviation, file=sys.stderr)
