@@ -101,9 +101,9 @@ def with_stretch(text: str, target: str, written: str) -> str:
         ValueError: the document has no such stretch.
     """
     begin, end = f"<!-- written by make {target} -->\n", "<!-- end of it -->"
-    before, found, rest = text.partition(begin)
+    before, opened, rest = text.partition(begin)
     _, closed, after = rest.partition(end)
-    if not found or not closed:
+    if not opened or not closed:
         raise ValueError(f"there is no stretch between {begin.strip()} and {end.strip()}")
     return f"{before}{begin}{written}\n{end}{after}"
 
@@ -179,8 +179,8 @@ def documents() -> Iterator[tuple[Path, str]]:
     if bench is not None and bench.int8_dot:
         path = ROOT / "docs/measured.md"
         text = with_numbers(path.read_text(encoding="utf-8"), bench)
-        said = f"The rows of `make bench` were measured {bench.described()}."
-        yield path, with_stretch(text, BENCH, said)
+        sentence = f"The rows of `make bench` were measured {bench.described()}."
+        yield path, with_stretch(text, BENCH, sentence)
         path = ROOT / "README.md"
         yield path, with_rounded(path.read_text(encoding="utf-8"), bench.figures)
 
