@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-VARIABLE = "AFFECT_EDGE_CANNOT_RUN"
+VARIABLE = "TARGET_CANNOT_RUN"
 """Names the file for the reason; ``tools.run_deep`` sets it."""
 
 

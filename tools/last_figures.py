@@ -23,7 +23,7 @@ HEAD = (
 )
 DOCUMENTS = ("README.md", "docs/measured.md", "docs/security.md", "docs/reliability.md")
 """What ``tools.write_figures`` writes them into."""
-VARIABLE = "AFFECT_EDGE_FIGURES"
+VARIABLE = "TARGET_FIGURES"
 """Names the file for what a program offers; ``tools.last_green`` sets it."""
 
 

@@ -105,7 +105,7 @@ def _with_right_types(wanted: SettingsChange) -> SettingsChange:
 JsonChangeDep = Annotated[SettingsChange, Depends(_with_right_types)]
 
 
-@router.get("/api/v1/settings", operation_id="get_settings")
+@router.get("/api/v1/settings", operation_id="get_settings", responses=may_refuse(422))
 def get_settings(present: PresentDep) -> SettingsModel:
     """Return every setting with value, source and description; no secret."""
     settings = [
