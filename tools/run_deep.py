@@ -72,6 +72,7 @@ def run(target: str) -> Ended:
         with printed.open("wb") as out:
             process = subprocess.Popen(
                 ["make", "--no-print-directory", target, "SMALL=yes"],
+                stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 env=os.environ | {VARIABLE: str(reason)},
