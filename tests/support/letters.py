@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from dashboard.accounts.letters import Addressed, Every, LetterPlan, Letters
+from dashboard.computing.processes import Computing
 from dashboard.web.letter_sending import LetterSender
 from dashboard.web.options import DashboardOptions
 from edge_agent.alerts.sending import AlertOptions
@@ -28,12 +29,16 @@ def planned(path: Path, language: str = "en", every: Every = Every.WEEK) -> Lett
 
 
 def sender_of(
-    path: Path, port: int, at: datetime = MONDAY, file: Path | None = None
+    path: Path,
+    port: int,
+    at: datetime = MONDAY,
+    file: Path | None = None,
+    computing: Computing | None = None,
 ) -> LetterSender:
     """Return a sender, as after a start, that takes it for a time of the made weeks."""
     notify = ("ntfy://a-topic", f"mailto://127.0.0.1:{port}/ward@example.org?from=edge@example.org")
     alerts = AlertOptions(AlertSettings(notify=notify, notify_file=file))
     options = DashboardOptions(data=path.parent, device="hall", alerts=alerts)
     now_ms = int(at.timestamp() * 1000)
-    computing, commands = shared_computing(), Commands(path)
-    return LetterSender(options, Letters(path), computing, commands, lambda: now_ms)
+    writes = computing or shared_computing()
+    return LetterSender(options, Letters(path), writes, Commands(path), lambda: now_ms)

@@ -1,25 +1,24 @@
 """What sends letters or alerts, in a process of its own: it can be killed, and its disk can fail.
 
-    python -m tests.support.alerts.sending_process letters DATABASE PORT [STEP]
-
 For each line that it reads it sends what is due, and says what keeps it from that. It kills itself
 at a step: 1 before a claim, 2 after it; 3 before a message is handed over, 4 after it; 5 before its
-outcome is written, 6 after it.
+outcome is written, 6 after it. A nursery loads once what such processes need, and forks them.
 """
 
 from __future__ import annotations
 
 import functools
 import itertools
+import json
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import MappingProxyType
 from typing import IO, Any
 
 from dashboard.accounts.letters import Letters
@@ -27,6 +26,7 @@ from dashboard.web.letter_sending import LetterSender
 from edge_agent.alerts.sending import AlertOptions, AlertSender, Courier
 from edge_agent.config.alerts import AlertKind, AlertSettings, RuleSettings
 from edge_agent.timeline.write.alert_log import AlertLog
+from tests.support.dashboard import ComputingHere
 from tests.support.letters import sender_of as letters_of
 
 RULE = RuleSettings(name="camera", when=AlertKind.CAMERA)
@@ -45,55 +45,80 @@ class Sending:
     """A process that sends on command.
 
     Args:
-        process: of this module.
+        commands: connected to it.
+        wait: returns its exit code, once it has ended.
     """
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
+    def __init__(self, commands: IO[str], wait: Callable[[], int]) -> None:
+        self._commands = commands
+        self._wait = wait
 
     def look(self) -> str:
         """Have it send what is due; return what keeps it from that, empty for nothing."""
-        self._file(self._process.stdin).write("\n")
-        self._file(self._process.stdin).flush()
-        line = self._file(self._process.stdout).readline()
+        self._commands.write("\n")
+        self._commands.flush()
+        line = self._commands.readline()
         if not line:
-            raise EOFError(f"ended with {self._process.wait()}")
+            raise EOFError(f"ended with {self._wait()}")
         return line.strip()
 
-    @staticmethod
-    def _file(one: IO[str] | None) -> IO[str]:
-        assert one is not None
-        return one
+
+class Nursery:
+    """A process that has loaded what sends, and starts processes that send, one after another.
+
+    Args:
+        orders: connected to it.
+    """
+
+    def __init__(self, orders: socket.socket) -> None:
+        self._orders = orders
 
     @classmethod
     @contextmanager
-    def running(
-        cls,
-        kind: str,
-        database: Path,
-        port: int,
-        log: Path,
-        step: int = 0,
-        variables: Mapping[str, str] = MappingProxyType({}),
-    ) -> Iterator[Sending]:
-        """Run one, with more variables of the environment, whose log goes to a file."""
-        words = [kind, str(database), str(port), str(step)]
+    def running(cls, variables: Mapping[str, str]) -> Iterator[Nursery]:
+        """Run one, with more variables of the environment."""
+        ours, theirs = socket.socketpair()
         with (
-            log.open("w") as errors,
+            ours,
+            theirs,
             subprocess.Popen(
-                [sys.executable, "-m", "tests.support.alerts.sending_process", *words],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
+                [
+                    sys.executable,
+                    "-m",
+                    "tests.support.alerts.sending_process",
+                    str(theirs.fileno()),
+                ],
+                pass_fds=[theirs.fileno()],
                 cwd=ROOT,
                 env={**os.environ, **variables},
             ) as process,
         ):
+            theirs.close()
             try:
-                yield cls(process)
+                yield cls(ours)
             finally:
                 process.kill()
+
+    @contextmanager
+    def sending(
+        self, kind: str, database: Path, port: int, log: Path, step: int = 0
+    ) -> Iterator[Sending]:
+        """Run one that sends, whose log goes to a file; it ends when nobody commands it."""
+        codes: list[int] = []
+
+        def wait() -> int:
+            codes[:] = codes or [int(self._orders.recv(16))]
+            return codes[0]
+
+        ours, theirs = socket.socketpair()
+        words = json.dumps([kind, str(database), port, step]).encode()
+        with log.open("w") as errors, theirs:
+            socket.send_fds(self._orders, [words], [theirs.fileno(), errors.fileno()])
+        try:
+            with ours, ours.makefile("rw") as commands:
+                yield Sending(commands, wait)
+        finally:
+            wait()
 
 
 def _die_at(step: int, *methods: tuple[type, str]) -> None:
@@ -122,17 +147,35 @@ def _sender(kind: str, database: Path, port: int, step: int) -> AlertSender | Le
         _die_at(step, (AlertLog, "note_delivery"), (Courier, "send"))
         return alerts_of(database, port)
     _die_at(step, (Letters, "claim"), (Courier, "send"), (Letters, "note_sent"))
-    return letters_of(database, port)
+    return letters_of(database, port, computing=ComputingHere())
 
 
-def main(kind: str, database: str, port: str, step: str) -> None:
-    """Send what is due for each line."""
+def _send_on_command(
+    commands: socket.socket, kind: str, database: str, port: int, step: int
+) -> None:
     logging.basicConfig(level=logging.INFO, format="%(name)s %(message)s")
-    sender = _sender(kind, Path(database), int(port), int(step))
-    for _ in sys.stdin:
-        sender.look()
-        print(sender.waits, flush=True)
+    sender = _sender(kind, Path(database), port, step)
+    with commands.makefile("rw") as lines:
+        for _ in lines:
+            sender.look()
+            print(sender.waits, file=lines, flush=True)
+
+
+def main(orders: socket.socket) -> None:
+    """Start a process for each order, and answer with its exit code when it has ended."""
+    while True:
+        words, (commands, log), _, _ = socket.recv_fds(orders, 4096, 2)
+        child = os.fork()
+        if not child:
+            os.dup2(log, sys.stderr.fileno())
+            _send_on_command(socket.socket(fileno=commands), *json.loads(words))
+            return
+        os.close(commands)
+        os.close(log)
+        _, status = os.waitpid(child, 0)
+        orders.send(str(os.waitstatus_to_exitcode(status)).encode())
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    with socket.socket(fileno=int(sys.argv[1])) as connection:
+        main(connection)
