@@ -277,7 +277,9 @@ screenshots: $(VENV)/.dev
 	@$(BIN)/python -m tools.screenshots $(ARGS)
 
 docs: $(VENV)/.dev
-	@$(DEEPLY) -m tools.documents.build_site $(ARGS)
+	@$(if $(ARGS),,./tools/system-packages $(BROWSER))
+	@$(BIN)/python -m tools.documents.build_site $(ARGS)
+	@$(if $(ARGS),,$(DEEPLY) -m pytest -p no:cacheprovider tests/docs/with_built_site.py)
 
 # HEALTHCHECK is part of docker's format alone.
 TAG ?= latest

@@ -1,10 +1,10 @@
-"""The site of the documentation: built without a warning, with nothing from elsewhere."""
+"""The site that `make docs` has built, which judges it by this: every page whole, nothing from
+elsewhere, an index, and a search that finds.
+"""
 
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,11 +13,9 @@ import pytest
 from markdown_it import MarkdownIt
 from playwright.sync_api import Page, expect
 
-from tests.docs.pages import MORE, ROOT, pages, text_of
+from tests.docs.pages import MORE, pages, text_of
 from tests.support.browser import chromium
-from tools.documents.build_site import index_entry, place_of, with_links
-
-pytest.importorskip("sphinx", reason="the extra docs is not installed (pip install '.[docs]')")
+from tools.documents.build_site import BUILT, place_of
 
 ALL = [*pages(), *MORE]
 PARTS = re.compile(r"<(li|ol|ul|tr|pre|h1|h2|h3|img|blockquote)\b")
@@ -27,19 +25,9 @@ LOADED = re.compile(
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("site")
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "tools.documents.build_site", "--out", str(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    return folder
+def site() -> Path:
+    assert BUILT.is_dir(), "make docs builds it"
+    return BUILT
 
 
 def html_of(site: Path, page: str) -> str:
@@ -70,32 +58,6 @@ def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
     loaded = {one or other for text in texts for one, other in LOADED.findall(text)}
     assert len(loaded) > 5
     assert [address for address in loaded if re.match(r"(\w+:)?//", address)] == []
-
-
-def test_a_link_to_what_is_not_in_the_site_ends_the_build() -> None:
-    with pytest.raises(Exception, match=r"tools/rooms\.py is not part of the site"):
-        with_links("[rooms](../tools/rooms.py)", "docs/architecture.md")
-
-
-def test_a_link_leads_to_the_place_of_its_target() -> None:
-    text = "[a](../SECURITY.md#contact) [b](data.md) [c](#here)\n[d]: ../config/affect-edge.toml\n"
-    assert with_links(text, "docs/mqtt.md") == (
-        "[a](security-policy.md#contact) [b](data.md) [c](#here)\n[d]: files/affect-edge.toml\n"
-    )
-    assert with_links("[i](../docs/data.md)", "training/README.md") == "[i](../data.md)"
-
-
-@pytest.mark.parametrize(
-    ("heading", "entry"),
-    [
-        ("Can two people be in view?", "two people in view"),
-        ("2. The `protocol`", "protocol"),
-        ("[What a loss](data.md) says", "loss says"),
-        ("Whatever", "Whatever"),
-    ],
-)
-def test_heading_is_listed_by_the_word_one_looks_for(heading: str, entry: str) -> None:
-    assert index_entry(heading) == entry
 
 
 @pytest.fixture(scope="module")
