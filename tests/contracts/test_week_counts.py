@@ -1,7 +1,8 @@
 """One person's weeks as every reader tells them: People, week, four weeks, letter, API, terminal.
 
-Ten weeks of made-up data with odd days, in a zone whose clocks are set back in the ninth. Each week
-is asked for at six in the evening of its last day, which is not over then.
+Ten weeks of made-up data with odd days, in a zone whose clocks are set back in the ninth. The week
+away, that one and the last are asked for, and the three before each; at six in the evening of their
+last day, which is not over then.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ WEEKS = 10
 CODE = "P-01"
 DISTRESS = (Emotion.SADNESS, Emotion.ANGER, Emotion.FEAR)
 ENDS = [LAST - timedelta(days=7 * back) for back in reversed(range(WEEKS))]
+ASKED = [ENDS[4], ENDS[8], ENDS[9]]
 MINUTE_S, HOUR_S = 60, 3600
 
 
@@ -170,7 +172,7 @@ def counted(weeks: list[Any]) -> list[tuple[Any, ...]]:
     ]
 
 
-@pytest.mark.parametrize("end", ENDS, ids=str)
+@pytest.mark.parametrize("end", ASKED, ids=str)
 def test_week_is_reported_alike_by_every_reader(
     client: TestClient, folder: Path, end: date, monkeypatch: pytest.MonkeyPatch
 ) -> None:
