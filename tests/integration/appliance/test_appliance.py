@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -75,18 +76,18 @@ def test_the_certificate_is_shown_with_its_fingerprint(tmp_path: Path) -> None:
 
 
 class Nights:
-    """Nights of maintenance of an appliance, one after another, with a clock that can be wrong."""
+    """Nights of maintenance of an appliance, one after another, with a clock that can be wrong.
+
+    Args:
+        folder: of its data, of a stick and of the configuration.
+    """
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.data = folder / "data"
-        self.path = timeline(
-            self.data,
-            expression=[row(day * 86_400) for day in range(100)],
-            vital=[reading(99 * 86_400)],
-        )
+        self.path = self.data / DATABASE_NAME
         self.wall_ms = START_MS + 99 * DAY_MS
         self.also = folder / "stick"
-        self.also.mkdir()
+        self.also.mkdir(exist_ok=True)
         (self.also / "affect-edge-copies").touch()
         self.config = folder / "settings.toml"
         self.config.write_text(f'[backup]\nalso = "{self.also}"\n')
@@ -121,11 +122,31 @@ class Nights:
         return set(alerts_of(figures, machine, AlertLimits()))
 
 
+@pytest.fixture(scope="module")
+def three_nights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
+    """The folder of an appliance after three good nights, and its time."""
+    folder = tmp_path_factory.mktemp("nights")
+    timeline(
+        folder / "data",
+        expression=[row(day * 86_400) for day in range(100)],
+        vital=[reading(99 * 86_400)],
+    )
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        made = Nights(folder, monkeypatch)
+        assert [done.exit_code for done in made.pass_by(3)] == [0, 0, 0]
+        assert len(made.copies) == 6 and made.alarms == set()
+    return folder, made.wall_ms
+
+
 @pytest.fixture
-def nights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Nights:
-    made = Nights(tmp_path, monkeypatch)
-    assert [done.exit_code for done in made.pass_by(3)] == [0, 0, 0]
-    assert len(made.copies) == 6 and made.alarms == set()
+def nights(
+    three_nights: tuple[Path, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Nights:
+    """A copy of that appliance."""
+    folder, wall_ms = three_nights
+    shutil.copytree(folder, tmp_path / "nights")
+    made = Nights(tmp_path / "nights", monkeypatch)
+    made.wall_ms = wall_ms
     return made
 
 
