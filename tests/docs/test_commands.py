@@ -201,16 +201,29 @@ def test_make_knows_the_target(command: Documented) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("command", different("installer"), ids=str)
-def test_the_installer_plans_it(command: Documented) -> None:
+def test_the_installer_plans_all_documented_options_at_once() -> None:
     if shutil.which("apt-get") is None:
         pytest.skip("the installer is for Debian-like systems")
-    line = command.text.removeprefix("sudo ") + f" --dry-run --port {free_port()}"
+    options, parts = [], []
+    for command in different("installer"):
+        words = shlex.split(command.text)[2:]
+        if "--with" in words:
+            at = words.index("--with")
+            parts += words[at + 1].split(",")
+            del words[at : at + 2]
+        options += words
+    asked = (*dict.fromkeys(options), "--with", ",".join(dict.fromkeys(parts)))
     done = subprocess.run(
-        ["bash", "-c", line], capture_output=True, text=True, check=False, cwd=ROOT, timeout=60
+        ["bash", "install.sh", *asked, "--dry-run", "--port", str(free_port())],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        timeout=60,
     )
     assert done.returncode == 0, done.stderr
     assert "install Affect Edge" in done.stdout
+    assert f"add the optional parts {', '.join(dict.fromkeys(parts))}" in done.stdout
 
 
 @pytest.mark.parametrize("command", of_kind("extra"), ids=str)
