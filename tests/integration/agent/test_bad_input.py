@@ -6,27 +6,22 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from edge_agent.timeline.database.lock import lock
 from edge_agent.timeline.database.schema import DATABASE_NAME
 from edge_agent.timeline.database.upgrade import migrate
-from tests.support.appliance import Appliance
-from tests.support.broker import free_port, wait_until
 from tests.support.commands import affect_edge
 from tests.support.timeline import query
 from tests.support.vision.portraits import SERIOUS_FILE
 
 ROOT = Path(__file__).resolve().parents[3]
 PEOPLE = "SELECT count(*) FROM participant"
-QUIET: dict[str, dict[str, Any]] = {"camera": {"source": "demo"}, "mqtt": {"enabled": False}}
 
 
 def by_process(
@@ -141,36 +136,3 @@ def test_demonstration_beside_running_agent_puts_no_example_into_database(tmp_pa
     assert done.returncode == 1
     assert "another agent records into this database" in done.stderr
     assert query(database, PEOPLE) == [(0,)]
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as caller:
-        return caller.connect_ex(("127.0.0.1", port)) == 0
-
-
-def test_demonstration_killed_takes_its_dashboard_along(tmp_path: Path) -> None:
-    port = free_port()
-    words = ("demo", "--port", str(port), "--seconds")
-    with Appliance(tmp_path, QUIET, *words, "60") as first:
-        first.wait_for("login?link=")
-        assert first.stop(signal.SIGKILL) == -signal.SIGKILL
-        wait_until(lambda: not listens(port), "the end of the dashboard")
-    with Appliance(tmp_path, QUIET, *words, "2") as second:
-        assert second.wait(60) == 0, second.said
-        assert "the demonstration has ended" in second.said
-        # the example study, and the person of the nine weeks
-        people = "SELECT count(*), min(simulated) FROM participant"
-        assert query(second.database, people) == [(13, 1)]
-
-
-def test_demonstration_that_is_ended_while_it_starts_leaves_nothing_behind(tmp_path: Path) -> None:
-    variables = {**os.environ, "TMPDIR": str(tmp_path), "AFFECT_EDGE_MQTT__ENABLED": "false"}
-    command = [sys.executable, "-m", "edge_agent", "demo", "--port", str(free_port())]
-    with subprocess.Popen(
-        command, cwd=ROOT, env=variables, stderr=subprocess.PIPE, text=True
-    ) as demo:
-        wait_until(lambda: list(tmp_path.iterdir()) != [], "the temporary data folder")
-        demo.send_signal(signal.SIGTERM)
-        _, said = demo.communicate(timeout=60)
-    assert (demo.returncode, list(tmp_path.iterdir())) == (0, []), said
-    assert "Traceback" not in said
