@@ -76,7 +76,7 @@ class Composition:
             urllib.request.HTTPSHandler(context=context), urllib.request.HTTPCookieProcessor()
         )
         sent = urllib.parse.urlencode(form).encode()
-        with browser.open(f"https://127.0.0.1:{port}/setup", sent, timeout=20) as answer:
+        with browser.open(f"https://127.0.0.1:{port}/setup", sent) as answer:
             return browser, answer.url
 
     def log(self, part: str) -> str:
@@ -86,10 +86,10 @@ class Composition:
         """Ask by the health check; without systemd, podman does not do it by itself."""
         words = ["podman", "healthcheck", "run", self.container(part)]
         environment = {**os.environ, **self._settings}
-        done = subprocess.run(words, capture_output=True, check=False, timeout=60, env=environment)
+        done = subprocess.run(words, capture_output=True, check=False, env=environment)
         return done.returncode == 0
 
     def wait_until_healthy(self, *parts: str) -> None:
         """Wait until each of some services says so."""
         for part in parts:
-            wait_until(lambda part=part: self.is_healthy(part), f"{part} healthy", 90)  # type: ignore[misc]
+            wait_until(lambda part=part: self.is_healthy(part), f"{part} healthy")  # type: ignore[misc]

@@ -113,7 +113,7 @@ def database(secrets: Path) -> Iterator[psycopg.Connection]:
 
 def wait_for_rows(device: SimulatedDevice, secrets: Path) -> None:
     """Wait until all is confirmed, and compare what is there with what is here."""
-    wait_until(lambda: device.is_confirmed, f"the rows of {device.name}", 90)
+    wait_until(lambda: device.is_confirmed, f"the rows of {device.name}")
     with database(secrets) as connection:
         assert rows_there(connection, device.name) == rows_here(device.path)
 
@@ -154,9 +154,9 @@ def test_the_rows_can_be_copied_as_documented() -> None:
 def test_the_dashboard_shows_the_appliance(secrets: Path) -> None:
     browser, _ = FLEET.first_account(PORT)
     where = f"https://127.0.0.1:{PORT}"
-    with browser.open(f"{where}/api/v1/fleet", timeout=20) as answer:
+    with browser.open(f"{where}/api/v1/fleet") as answer:
         assert "room-1" in {device["name"] for device in json.load(answer)["devices"]}
-    with browser.open(f"{where}/fleet", timeout=20) as answer:
+    with browser.open(f"{where}/fleet") as answer:
         assert "room-1" in answer.read().decode()
 
 
@@ -170,7 +170,7 @@ def test_what_is_away_makes_collectors_unhealthy_and_loses_nothing(
         assert FLEET.about(away, "State.ExitCode") == "0"
         for part in ("collector-1", "collector-2"):
             is_ill = partial(lambda one: not FLEET.is_healthy(one), part)
-            wait_until(is_ill, f"{part} to say that {away} is away", 30)
+            wait_until(is_ill, f"{part} to say that {away} is away")
         device.record(20)
         FLEET.run("podman", "start", FLEET.container(away))
         FLEET.wait_until_healthy(*PARTS)
@@ -194,6 +194,6 @@ def test_killed_collectors_come_back_and_accounts_stay(secrets: Path, tmp_path: 
         for part in ("collector-1", "collector-2"):
             with suppress(ProcessLookupError):
                 os.kill(int(FLEET.about(part, "State.Pid")), 9)
-        wait_until(lambda: FLEET.about("collector-1", "RestartCount") == "1", "it again", 60)
+        wait_until(lambda: FLEET.about("collector-1", "RestartCount") == "1", "it again")
         wait_for_rows(device, secrets)
     assert "Setup code" not in FLEET.log("dashboard")

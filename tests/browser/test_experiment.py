@@ -240,7 +240,7 @@ def test_reaction_times_of_jspsych_are_stored_with_markers(
             expect(page.locator("#instruction")).to_have_text("Done")
             page.keyboard.press("Space")
             expect(page.locator("#screen-end h1")).to_be_visible()
-            wait_until(lambda: served.study.open_session() is None, "the end on disk", 30)
+            wait_until(lambda: served.study.open_session() is None, "the end on disk")
         values = _values(served)
         markers = _rows(served, "SELECT at FROM marker WHERE label = 'experiment: circle'")
         keys = _rows(served, "SELECT at, stood_ms FROM trial WHERE question = 'rt' ORDER BY id")

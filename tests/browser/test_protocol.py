@@ -217,7 +217,7 @@ def test_a_session_is_run_from_consent_to_its_end_by_keyboard_alone(
         expect(participant.page.locator("#screen-end h1")).to_be_visible()
         expect(operator.page.get_by_role("link", name="Show the session")).to_be_focused()
         finished = "SELECT count(*) FROM marker WHERE label = 'protocol: finished'"
-        wait_until(lambda: rows(own.database, finished) == [(1,)], "the last marker on disk", 60)
+        wait_until(lambda: rows(own.database, finished) == [(1,)], "the last marker on disk")
         operator.press("Enter")
         markers = operator.page.get_by_role("region", name="Table of markers")
         expect(markers.get_by_role("row")).to_have_count(15)
@@ -254,7 +254,7 @@ def test_a_protocol_outlives_a_closed_page_and_a_killed_dashboard(
             "SELECT count(*) FROM marker, protocol_run WHERE label = 'protocol: goes on' "
             "AND state = 'running'"
         )
-        wait_until(lambda: rows(database, running) == [(1,)], "the place on disk", 30)
+        wait_until(lambda: rows(database, running) == [(1,)], "the place on disk")
         first.stop(signal.SIGKILL, 60)
         with Served(folder, config, port=first.port):
             operator.page.reload()

@@ -131,7 +131,7 @@ def test_own_questions_by_keyboard_are_kept_with_the_times_of_their_frames(
         page.get_by_role("textbox").fill("of a\nhat")
         page.get_by_role("button", name="Continue").click()
         expect(page.locator("#screen-end h1")).to_be_visible()
-        wait_until(lambda: own.study.open_session() is None, "the end on disk", 30)
+        wait_until(lambda: own.study.open_session() is None, "the end on disk")
         seen: list[tuple[str, float]] = page.evaluate("seen")
     trials = _trials(own)
     kinds = ("likert", "slider", "choice", "free_text")
@@ -171,5 +171,5 @@ def test_own_questions_are_answered_by_touch_on_a_phone(browser: Browser, own: S
         _heading(page, "What did you think?")
         page.get_by_role("button", name="I would rather not say").click()
         expect(page.locator("#screen-end h1")).to_be_visible()
-        wait_until(lambda: own.study.open_session() is None, "the end on disk", 30)
+        wait_until(lambda: own.study.open_session() is None, "the end on disk")
     assert [value for _, value, *_ in _trials(own) if value is not None] == [3, 100]

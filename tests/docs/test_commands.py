@@ -197,7 +197,7 @@ def test_the_command_and_its_options_exist(command: Documented) -> None:
 @pytest.mark.parametrize("command", different("make"), ids=str)
 def test_make_knows_the_target(command: Documented) -> None:
     words = ["bash", "-c", command.text.replace("make ", "make --dry-run ", 1)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT, timeout=30)
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
 
 

@@ -70,7 +70,7 @@ def test_the_documented_way_brings_rows_into_the_database(tmp_path: Path) -> Non
         collector.start()
         try:
             with Appliance(tmp_path / "pi", settings) as agent:
-                wait_until(lambda: rows_there(postgres.address) > 3, "rows in PostgreSQL", 90)
+                wait_until(lambda: rows_there(postgres.address) > 3, "rows in PostgreSQL")
                 assert agent.stop() == 0, agent.said
         finally:
             collector.kill()

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tests.support.broker import wait_until
+from tests.support.broker import DEADLINE_S, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -83,7 +83,7 @@ class Appliance:
             )
         return self
 
-    def wait_for(self, text: str, deadline_s: float = 60.0) -> None:
+    def wait_for(self, text: str, deadline_s: float = DEADLINE_S) -> None:
         """Return once it has printed ``text``."""
         wait_until(
             lambda: text in self.said or self.has_ended, f"{text!r} in what it prints", deadline_s
@@ -99,13 +99,13 @@ class Appliance:
         assert self._process is not None
         self._process.send_signal(number)
 
-    def stop(self, number: signal.Signals = signal.SIGTERM, within_s: float = 60.0) -> int:
+    def stop(self, number: signal.Signals = signal.SIGTERM, within_s: float = DEADLINE_S) -> int:
         """Send a signal and return the exit code."""
         assert self._process is not None
         self.send(number)
         return self._process.wait(within_s)
 
-    def wait(self, within_s: float = 60.0) -> int:
+    def wait(self, within_s: float = DEADLINE_S) -> int:
         """Wait until it ends by itself and return the exit code."""
         assert self._process is not None
         return self._process.wait(within_s)

@@ -22,7 +22,8 @@ from typing import Any, Self
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-DEADLINE_S = 60.0
+DEADLINE_S = 240.0
+"""The one deadline of whatever is waited for, below the 300 s of a test."""
 
 
 def wait_until(condition: Callable[[], bool], what: str, deadline_s: float = DEADLINE_S) -> None:

@@ -42,14 +42,13 @@ from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.database.upgrade import migrate
 from edge_agent.timeline.study.sessions import Study
 from edge_agent.timeline.write.inserts import write_expressions, write_vitals
-from tests.support.broker import free_port
+from tests.support.broker import DEADLINE_S, free_port
 from tests.support.timeline import mostly
 
 _Values = ParamSpec("_Values")
 _Result = TypeVar("_Result")
 NAME = "ada"
 PASSWORD = "correct horse battery"
-START_SECONDS = 30.0
 DASHBOARD: Sequence[str] = (sys.executable, "-m", "dashboard")
 
 
@@ -292,7 +291,7 @@ class DashboardProcess:
         return self._process.wait(within_s)
 
     def _wait_until_it_answers(self) -> None:
-        end = time.monotonic() + START_SECONDS
+        end = time.monotonic() + DEADLINE_S
         while True:
             try:
                 with urllib.request.urlopen(

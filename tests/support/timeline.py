@@ -373,7 +373,7 @@ def let_it_be_full(monkeypatch: pytest.MonkeyPatch, is_full: Callable[[Path], bo
         monkeypatch.setattr(module, "open_connection", small)
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 240.0) -> None:
     """Return as soon as a condition holds; fail when it does not within the deadline.
 
     It is asked for less and less often: what is waited for needs the processor, too.

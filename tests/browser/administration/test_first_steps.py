@@ -28,7 +28,7 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         "vitals.simulated": {"enabled": True},
     }
     with Appliance(tmp_path_factory.mktemp("new") / "agent", settings) as agent:
-        agent.wait_for("the agent runs", 90)
+        agent.wait_for("the agent runs")
         with Served(agent.data, agent.config) as dashboard:
             yield dashboard
 

@@ -85,7 +85,7 @@ def stand(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             "vitals.simulated": {"enabled": True},
         }
         with Appliance(folder / "agent", settings) as agent:
-            agent.wait_for("the agent runs", 90)
+            agent.wait_for("the agent runs")
             with DashboardProcess(agent.data, "--login-link") as dashboard:
                 yield Stand(browser, camera, agent, dashboard)
 

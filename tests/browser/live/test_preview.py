@@ -58,7 +58,7 @@ def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
             "mqtt": {"enabled": False},
         }
         with Appliance(folder / "agent", settings) as agent:
-            agent.wait_for("the agent runs", 90)
+            agent.wait_for("the agent runs")
             with Served(agent.data, agent.config) as dashboard:
                 yield Stand(agent, dashboard)
 

@@ -27,7 +27,7 @@ from tests.support.timeline import query, timeline
 def test_agent_killed_records_the_gap_at_its_next_start(tmp_path: Path) -> None:
     settings = WITHOUT_BROKER | {"record": {"batch_seconds": 0.5}}
     with Appliance(tmp_path, settings) as agent:
-        agent.wait_for("the agent runs", 90)
+        agent.wait_for("the agent runs")
         wait_until(
             lambda: query(agent.database, "SELECT count(*) >= 2 FROM expression") == [(1,)], "rows"
         )
@@ -49,9 +49,9 @@ def test_agent_killed_records_the_gap_at_its_next_start(tmp_path: Path) -> None:
 
 def test_an_agent_that_was_frozen_tells_since_when_nothing_was_recorded(tmp_path: Path) -> None:
     with Appliance(tmp_path, WITHOUT_BROKER | {"record": {"batch_seconds": 0.5}}) as agent:
-        agent.wait_for("the agent runs", 90)
+        agent.wait_for("the agent runs")
         rows = "SELECT count(*) >= 2 FROM expression"
-        wait_until(lambda: query(agent.database, rows) == [(1,)], "rows", 90)
+        wait_until(lambda: query(agent.database, rows) == [(1,)], "rows")
         agent.send(signal.SIGSTOP)
         begun_ms = time.time() * 1000
         wait_until(lambda: time.time() * 1000 > begun_ms + 5_000, "a freeze that counts")

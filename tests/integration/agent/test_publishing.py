@@ -311,15 +311,15 @@ def test_a_camera_that_stops_is_told_once_across_kill_and_its_end_as_well(
         with agent.config.open("a", encoding="utf-8") as config:
             config.write(RULE)
         with agent:
-            agent.wait_for("the agent runs", 90)
+            agent.wait_for("the agent runs")
             wait_until(lambda: retained() == [], "the topic")
             camera.freeze()
-            wait_until(lambda: retained() == ["eyes"], "the alert", 60)
+            wait_until(lambda: retained() == ["eyes"], "the alert")
         with agent:  # it was killed, and starts anew
-            agent.wait_for("the agent runs", 90)
+            agent.wait_for("the agent runs")
             assert query(agent.database, lines) == [("eyes", 1)]
             camera.thaw()
-            wait_until(lambda: retained() == [], "its end", 60)
+            wait_until(lambda: retained() == [], "its end")
             assert query(agent.database, lines) == [("eyes", 0)]
             assert "alert eyes has begun" not in agent.said
 

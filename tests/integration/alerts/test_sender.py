@@ -89,9 +89,9 @@ def test_ntfy_webhook_and_mail_are_told_that_it_began_and_that_it_is_over(
         file.write_text(f"# the ward\n{hook}\nmailto://127.0.0.1:{mail.port}?{TO_WARD}\n")
         table = AlertSettings(rule=(RULE,), notify_after=0, notify=(ntfy,), notify_file=file)
         with sending(alert_log, AlertOptions(table, "lab")):
-            wait_until(lambda: arrived(sent) == 3, "three messages", 60)
+            wait_until(lambda: arrived(sent) == 3, "three messages")
             alert_log.end("camera", "over", now())
-            wait_until(lambda: arrived(sent) == 6, "six messages", 60)
+            wait_until(lambda: arrived(sent) == 6, "six messages")
     assert sent() == [("raised", 1, 1, "")] * 3 + [("ended", 1, 1, "")] * 3
     pushed = [post for _, post in web.posts if post.get("topic") == SECRET]
     assert pushed[0]["title"] == "Affect Edge lab: Camera"
@@ -111,8 +111,8 @@ def test_a_receiver_cannot_lead_a_message_elsewhere(alert_log: AlertLog, sent: S
     with WebSink.running() as receiver, WebSink.running() as other:
         receiver.leads_to = f"http://127.0.0.1:{other.port}/hook"
         with sending(alert_log, options_of(f"json://127.0.0.1:{receiver.port}/hook")):
-            wait_until(lambda: len(receiver.posts) >= 2, "two attempts", 60)
-            wait_until(lambda: bool(failures(sent)), "the reason", 60)
+            wait_until(lambda: len(receiver.posts) >= 2, "two attempts")
+            wait_until(lambda: bool(failures(sent)), "the reason")
     assert other.posts == []
     reason = "Failed to send JSON POST notification: error=307."
     told = [(event, arrived, error) for event, _, arrived, error in sent()]
@@ -124,7 +124,7 @@ def test_no_line_break_gets_into_the_head_of_a_mail(alert_log: AlertLog, sent: S
     with MailSink.running() as mail:
         options = options_of(f"mailto://127.0.0.1:{mail.port}?{TO_WARD}", device=name)
         with sending(alert_log, options):
-            wait_until(lambda: bool(mail.mails), "a message", 60)
+            wait_until(lambda: bool(mail.mails), "a message")
     assert set(mail.recipients) <= {"ward@example.org"}
     assert all("\n" not in subject and subject != "another" for subject, _ in mail.mails)
 
@@ -136,9 +136,9 @@ def test_messages_are_in_the_language_of_the_configuration(alert_log: AlertLog, 
     with WebSink.running() as web:
         hook = f"json://127.0.0.1:{web.port}/hook"
         with sending(alert_log, options_of(hook, language=language)):
-            wait_until(lambda: arrived(sent) == 1, "a message", 60)
+            wait_until(lambda: arrived(sent) == 1, "a message")
             alert_log.end("camera", "over", now())
-            wait_until(lambda: arrived(sent) == 2, "the end", 60)
+            wait_until(lambda: arrived(sent) == 2, "the end")
     begun, ended = (post for _, post in web.posts)
     assert begun["title"] == "Affect Edge lab: Kamera"
     assert "Kein Bild von der Kamera (seit 10 s). The cable {is} loose." in begun["message"]
@@ -152,9 +152,9 @@ def test_unreachable_address_is_reported_and_tried_again(
     port = free_port()
     options = options_of(f"ntfy://ward:geheim99@127.0.0.1:{port}/{SECRET}")
     with caplog.at_level(logging.INFO), sending(alert_log, options):
-        wait_until(lambda: any(tries >= 2 for _, tries, _ in failures(sent)), "two attempts", 60)
+        wait_until(lambda: any(tries >= 2 for _, tries, _ in failures(sent)), "two attempts")
         with WebSink.running(port) as web:
-            wait_until(lambda: sent()[0][2] == 1, "the message", 60)
+            wait_until(lambda: sent()[0][2] == 1, "the message")
     assert [post["topic"] for _, post in web.posts] == [SECRET]
     said = [record.getMessage() for record in caplog.records if "alerts:" in record.getMessage()]
     assert said[0].startswith("alerts: not sent to ntfy 1 (127.0.0.1), tried again: ")
@@ -165,7 +165,7 @@ def test_unreachable_address_is_reported_and_tried_again(
 
 def test_an_address_that_nobody_knows_says_so(alert_log: AlertLog, sent: Sent) -> None:
     with sending(alert_log, options_of("nosuch://somewhere")):
-        wait_until(lambda: bool(failures(sent)), "an attempt", 60)
+        wait_until(lambda: bool(failures(sent)), "an attempt")
     assert "is no address that Apprise knows" in sent()[0][3]
 
 

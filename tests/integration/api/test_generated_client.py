@@ -43,7 +43,7 @@ def test_every_operation_is_generated_and_documented_example_sets_a_marker(
     process, secret, study = running
     description = f"{process.address}/api/v1/openapi.json"
     request = urllib.request.Request(description, headers=bearer(secret))
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request) as answer:
         document: dict[str, Any] = json.load(answer)
     described = {
         operation["operationId"]

@@ -54,7 +54,7 @@ def seen(data: Path, config: Path, archive: Path) -> dict[str, bytes]:
             urllib.request.HTTPCookieProcessor(CookieJar()),
         )
         form = urllib.parse.urlencode({"name": NAME, "password": PASSWORD}).encode()
-        browser.open(f"{dashboard.address}/login", form, timeout=30).close()
+        browser.open(f"{dashboard.address}/login", form).close()
         answers = {}
         for path in (SESSIONS, MEANS, PROTOCOLS):
             with browser.open(dashboard.address + path, timeout=60) as answer:

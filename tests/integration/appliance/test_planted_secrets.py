@@ -178,7 +178,7 @@ def test_running_agent_shows_no_secret_in_log_health_and_process_list(tmp_path: 
     with VideoServer() as server:
         settings = settings_of(server)
         with Appliance(tmp_path, settings, environment=planted) as agent:
-            agent.wait_for("the agent runs", 90)
+            agent.wait_for("the agent runs")
             words: list[str] = []
 
             def decodes() -> bool:

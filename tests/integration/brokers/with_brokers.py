@@ -112,7 +112,7 @@ def test_every_door_takes_a_message_or_says_what_to_set(
         print(f"{name} {door} {protocol}: {client.last_error}")
         return
     client = run(ports[door], protocol=protocol, **settings(door, certificates))
-    wait_until(outbox.is_empty, f"the message to be taken; {client.last_error}", 30)
+    wait_until(outbox.is_empty, f"the message to be taken; {client.last_error}")
     assert client.state is MqttState.CONNECTED
     print(f"{name} {door} {protocol}: connected; {client.last_error or 'no remark'}")
 
@@ -146,7 +146,7 @@ def test_a_wrong_setting_is_named(
     if (name, case) == ("mosquitto", "another path"):
         pytest.skip("mosquitto takes WebSockets at every path")
     client = run(ports[door], **{**settings(door, certificates), **changes})
-    wait_until(lambda: client.last_error is not None, "an error", 30)
+    wait_until(lambda: client.last_error is not None, "an error")
     print(f"{name}, {case}: {client.last_error}")
     assert client.state is not MqttState.CONNECTED
     assert named in str(client.last_error)

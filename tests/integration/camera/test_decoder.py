@@ -190,4 +190,4 @@ def test_the_decoder_ends_with_the_agent_that_is_killed() -> None:
         assert agent.stdout is not None
         worker = psutil.Process(int(agent.stdout.readline()))
         agent.kill()
-    wait_until(lambda: not worker.is_running(), "the decoder to end", 60)
+    wait_until(lambda: not worker.is_running(), "the decoder to end")

@@ -38,11 +38,11 @@ def test_every_row_of_every_device_arrives_once_whatever_goes_down(tmp_path: Pat
         collecting(tmp_path, postgres.address, broker.port, 2) as collectors,
     ):
         recorders = Recorders(devices, pause_s=0.02)
-        wait_until(lambda: all(each.sender.confirmed > 0 for each in devices), "a start", 60)
+        wait_until(lambda: all(each.sender.confirmed > 0 for each in devices), "a start")
         for number in (0, 1):  # the other one goes on meanwhile
             collectors[number].kill()
             before = sum(each.sender.confirmed for each in devices)
-            wait_until(partial(has_grown, devices, before), "the other collector to go on", 60)
+            wait_until(partial(has_grown, devices, before), "the other collector to go on")
             collectors[number].start()
         postgres.stop("immediate")
         time.sleep(3)  # how long the database is away is what is tried here

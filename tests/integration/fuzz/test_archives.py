@@ -1,6 +1,6 @@
 """Archives damaged in every way, with seals and checksums that fit: backups that are restored,
 releases that are unpacked, and studies that are imported. Each is read or refused by an error of
-ours, and none takes a second of the processor.
+ours; the slowest one is printed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.timeout(7200)
 
 
 def fuzz(name: str, take: Callable[[Change, int], object], wanted: int = WANTED) -> None:
-    """Give damages to something that may refuse them, by an error of ours and soon."""
+    """Give damages to something that may refuse them, by an error of ours."""
     costs = Costs()
 
     def run(change: Change, which: int) -> None:

@@ -52,13 +52,13 @@ def test_device_comes_with_all_its_entities_and_goes_when_it_is_turned_off(
 ) -> None:
     study = consenting(timeline(tmp_path / "data"))
     with agent(tmp_path, mosquitto.port) as running:
-        wait_until(lambda: home.ask("devices") == ["lab"], "the device", 60)
+        wait_until(lambda: home.ask("devices") == ["lab"], "the device")
         wait_until(
             lambda: state_of(home, "sensor.heart_rate") not in {None, "unavailable", "unknown"},
             "a heart rate",
             60,
         )
-        wait_until(lambda: state_of(home, "sensor.systolic_pressure") != "unknown", "a cuff", 60)
+        wait_until(lambda: state_of(home, "sensor.systolic_pressure") != "unknown", "a cuff")
         wait_until(lambda: state_of(home, "sensor.share_neutral") != "unknown", "shares", 20)
         last = dict(values(home.states("lab")))
         shares = [float(value) for name, value in last.items() if ".share_" in name]
@@ -72,10 +72,10 @@ def test_device_comes_with_all_its_entities_and_goes_when_it_is_turned_off(
         running.stop(signal.SIGKILL)
         wait_until(lambda: all_gone(home), "unavailable", AT_ONCE_S)
     with agent(tmp_path, mosquitto.port):
-        wait_until(lambda: not all_gone(home), "the agent again", 30)
+        wait_until(lambda: not all_gone(home), "the agent again")
     wait_until(lambda: all_gone(home), "unavailable after an orderly end", 10)
     with agent(tmp_path, mosquitto.port, on=False):
-        wait_until(lambda: home.ask("devices") == [], "removed", 30)
+        wait_until(lambda: home.ask("devices") == [], "removed")
         assert home.states("lab") == {}
     complaints = [line for line in home.log().splitlines() if "components.mqtt" in line]
     assert complaints == []
@@ -94,11 +94,11 @@ def test_a_home_assistant_that_starts_later_is_told(tmp_path: Path) -> None:
                 HomeAssistant(tmp_path / "home", broker.port, HOME_ASSISTANT, ASKS)
             )
             # it can know of the device only by what the agent says at its birth
-            wait_until(lambda: home.ask("devices") == [DEVICE], "the device", 60)
-            wait_until(lambda: live(home), "readings", 60)
+            wait_until(lambda: home.ask("devices") == [DEVICE], "the device")
+            wait_until(lambda: live(home), "readings")
         with agent(tmp_path, broker.port, device=OTHER_NAME):
-            wait_until(lambda: home.ask("devices") == [OTHER_NAME], "the other name alone", 60)
-            wait_until(lambda: live(home, OTHER_NAME), "readings under the other name", 60)
+            wait_until(lambda: home.ask("devices") == [OTHER_NAME], "the other name alone")
+            wait_until(lambda: live(home, OTHER_NAME), "readings under the other name")
             assert home.states(DEVICE) == {}
         complaints = [line for line in home.log().splitlines() if "components.mqtt" in line]
         assert complaints == []
@@ -122,14 +122,14 @@ def test_automations_of_the_page_bring_a_cuff_and_a_watch_into_timeline(tmp_path
         agent(tmp_path, broker.port, takes_readings=True),
         HomeAssistant(tmp_path / "home", broker.port, HOME_ASSISTANT, ASKS, automations) as home,
     ):
-        wait_until(lambda: live(home), "the agent at the broker", 60)
+        wait_until(lambda: live(home), "the agent at the broker")
         at = datetime.now(UTC).replace(microsecond=0)
         for rate in ("unknown", "70", "71", "unavailable", "72", "73"):
             home.ask("set", "sensor.watch_heart_rate", rate)
         home.ask("set", "sensor.cuff_measurement_timestamp", at.isoformat())
         for entity, value in (("systolic", "121"), ("diastolic", "79"), ("pulse", "61")):
             home.ask("set", f"sensor.cuff_{entity}", value)
-        wait_until(lambda: len(measured(path)) == 5, "the readings", 30)
+        wait_until(lambda: len(measured(path)) == 5, "the readings")
         complaints = [line for line in home.log().splitlines() if "automation" in line]
     assert complaints == []
     # what follows "unknown" may be what was restored; 61 and 72 are told by their changes
@@ -203,7 +203,7 @@ def test_states_of_ten_minutes_match_the_database_after_two_kills(
     with subscribed(mosquitto.port, USER, PASSWORD) as reader:
         for turn in range(KILLS + 1):
             with agent(tmp_path, mosquitto.port, interval_s=0) as running:
-                wait_until(lambda: live(home), "readings", 60)
+                wait_until(lambda: live(home), "readings")
                 wait_with_a_session(study, SECONDS / (KILLS + 1))
                 if turn < KILLS:
                     # Before its end, which the broker may see earlier than this process does.

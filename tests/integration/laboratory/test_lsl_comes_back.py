@@ -43,7 +43,7 @@ def record(file: Path, device: str) -> int:
     streams.event("markers", begun.shift(2), "stimulus_start/joy")
     streams.event("sessions", begun.shift(10), "session_end/3")
     with lab_recorder(file, device) as recording:
-        wait_until(lambda: is_recorded(streams, file), "the samples in the file", 60)
+        wait_until(lambda: is_recorded(streams, file), "the samples in the file")
         recording.end()
     return begun.wall_ms
 

@@ -24,6 +24,7 @@ from edge_agent.core.readings import VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.live.feed import SOCKET_NAME, LiveServer
 from edge_agent.lsl.streams import EXPRESSION_CHANNELS, StreamOptions, Streams
+from tests.support.broker import DEADLINE_S
 from tests.support.timeline import movements, observation, wait_for
 
 pylsl: Any = pytest.importorskip(
@@ -69,10 +70,10 @@ def offered(tmp_path: Path, feed: LiveServer) -> Iterator[str]:
 
 def inlet_of(device: str, name: str) -> Any:
     """A reader of one stream, once it is found."""
-    found = pylsl.resolve_byprop("source_id", f"affect-edge/{device}/{name}", timeout=30)
+    found = pylsl.resolve_byprop("source_id", f"affect-edge/{device}/{name}", timeout=DEADLINE_S)
     assert found, f"no stream {name} in 30 s"
     inlet = pylsl.StreamInlet(found[0])
-    inlet.open_stream(timeout=30)
+    inlet.open_stream(timeout=DEADLINE_S)
     return inlet
 
 
@@ -83,12 +84,12 @@ def test_expressions_and_vitals_arrive_with_their_time(offered: str, feed: LiveS
     moved = movements(smile=0.5, yaw=-12.3, look_y=0.25)
     seen = observation(Emotion.ANGER, movements=moved)
     feed.publish_recognition(Recognition(at, 1, 640, 480, (seen,)))
-    sample, stamp = inlet.pull_sample(timeout=30)
+    sample, stamp = inlet.pull_sample(timeout=DEADLINE_S)
     assert sample[:8] == pytest.approx(
         [seen.smoothed.as_dict()[e.value] for e in EMOTIONS], abs=1e-3
     )
     assert sample[-1] == 0
-    sample, _ = moving.pull_sample(timeout=30)
+    sample, _ = moving.pull_sample(timeout=DEADLINE_S)
     told = moved.as_dict()
     expected = [told.get(name, math.nan) for name in NAMES]
     assert sample == pytest.approx(expected, abs=1e-3, nan_ok=True)
@@ -97,20 +98,20 @@ def test_expressions_and_vitals_arrive_with_their_time(offered: str, feed: LiveS
     )
     away = replace(seen, smoothed_movements=replace(moved, only_pose=True))
     feed.publish_recognition(Recognition(at.shift(1), 2, 640, 480, (away,)))
-    inlet.pull_sample(timeout=30)
-    sample, _ = moving.pull_sample(timeout=30)
+    inlet.pull_sample(timeout=DEADLINE_S)
+    sample, _ = moving.pull_sample(timeout=DEADLINE_S)
     assert all(math.isnan(value) for value in sample[: len(MOVEMENTS)]), "strengths"
     assert sample[len(MOVEMENTS) :] == pytest.approx(moved.values[len(MOVEMENTS) :], abs=1e-3)
     labels = []
-    channel = inlet.info(timeout=30).desc().child("channels").child("channel")
+    channel = inlet.info(timeout=DEADLINE_S).desc().child("channels").child("channel")
     while not channel.empty():
         labels.append(channel.child_value("label"))
         channel = channel.next_sibling()
     assert labels == list(EXPRESSION_CHANNELS)
     feed.publish_recognition(Recognition(clock.now(), 3, 640, 480, ()))
-    sample, _ = inlet.pull_sample(timeout=30)
+    sample, _ = inlet.pull_sample(timeout=DEADLINE_S)
     assert all(math.isnan(value) for value in sample), "nobody was seen"
-    sample, _ = moving.pull_sample(timeout=30)
+    sample, _ = moving.pull_sample(timeout=DEADLINE_S)
     assert all(math.isnan(value) for value in sample), "nobody was seen"
     feed.publish_vital(VitalReading(clock.now(), VitalKind.HEART_RATE, 71.5, "strap"))
     heart = inlet_of(offered, "heart_rate/strap")

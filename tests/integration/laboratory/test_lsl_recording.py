@@ -92,10 +92,10 @@ def record(folder: Path, device: str, database: Path) -> None:
 
     with lab_recorder(folder / "lab.xdf", device) as recording:
         with Appliance(folder, configuration) as agent:
-            wait_until(lambda: rows("vital") > 10 and rows("expression") > 20, "rows", 60)
+            wait_until(lambda: rows("vital") > 10 and rows("expression") > 20, "rows")
             kinds = query(database, "SELECT DISTINCT kind, source FROM vital")
             # expressions, markers and sessions have one each
-            wait_until(lambda: recording.opened() >= len(kinds) + 3, "the recorder", 90)
+            wait_until(lambda: recording.opened() >= len(kinds) + 3, "the recorder")
             # somebody who opens a stream and never reads holds nobody up
             (found,) = pylsl.resolve_byprop(
                 "source_id", f"affect-edge/{device}/expression (simulated)", timeout=60

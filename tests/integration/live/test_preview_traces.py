@@ -71,7 +71,7 @@ def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
             "record": {"interval": 0.0, "batch_rows": 1},
         }
         with Appliance(folder / "agent", settings) as agent:
-            agent.wait_for("the agent runs", 90)
+            agent.wait_for("the agent runs")
             with DashboardProcess(agent.data, "--config", str(agent.config)) as dashboard:
                 made = Stand(folder, camera, agent)
                 made.address = dashboard.address

@@ -102,7 +102,7 @@ class Source:
 
 
 def wait_for_listener(bluez: BlueZ, near: NearSensor, characteristic: str) -> None:
-    wait_until(lambda: bluez.listens(near, characteristic), f"a listener to {near.name}", 90)
+    wait_until(lambda: bluez.listens(near, characteristic), f"a listener to {near.name}")
 
 
 def scanned(*words: str) -> Result:
@@ -216,8 +216,8 @@ def test_sensors_that_cannot_be_used_say_why_and_keep_no_other_waiting(
     wanted = (sensor(absent), sensor(arm, SensorKind.BLOOD_PRESSURE), sensor(belt))
     with BlueZ(bus, absent, arm, belt) as bluez, Source(tmp_path, *wanted) as source:
         wait_for_listener(bluez, belt, HEART_RATE_MEASUREMENT)
-        wait_until(lambda: source.state(0).reason == "not_found", "the first to be missed", 60)
-        wait_until(lambda: source.state(1).reason == "not_paired", "the cuff to refuse", 60)
+        wait_until(lambda: source.state(0).reason == "not_found", "the first to be missed")
+        wait_until(lambda: source.state(1).reason == "not_paired", "the cuff to refuse")
         assert f"bluetoothctl pair {arm.address}" in (source.state(1).problem or "")
         assert source.state(2).connected
 

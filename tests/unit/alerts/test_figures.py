@@ -217,7 +217,7 @@ def test_the_firmware_is_asked_once_in_a_while_and_never_waited_for(tmp_path: Pa
     assert asked.read_text(encoding="ascii") == "x\n"
     seconds.now += 1
     probe.latest()
-    wait_until(lambda: asked.read_text(encoding="ascii") == "x\nx\n", "the next question", 60)
+    wait_until(lambda: asked.read_text(encoding="ascii") == "x\nx\n", "the next question")
     probe.close()
 
 
@@ -227,7 +227,7 @@ def test_a_firmware_that_hangs_is_given_up(tmp_path: Path) -> None:
     script = f"[ -e {marker} ] && {{ echo throttled=0x0; exit; }}; touch {marker}; exec sleep 600"
     probe = ThrottlingProbe(firmware(tmp_path, script), seconds)
     assert probe.latest() is None
-    wait_until(marker.exists, "the first question", 60)
+    wait_until(marker.exists, "the first question")
     seconds.now += THROTTLING_GIVE_UP_SECONDS + 0.1
     assert probe.latest() is None
     seconds.now += THROTTLING_SECONDS

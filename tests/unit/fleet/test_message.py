@@ -79,11 +79,12 @@ def test_a_start_of_the_machine_that_is_no_answer_costs_no_row(start: dict[str, 
 
 
 def test_the_sender_says_when_by_both_clocks() -> None:
+    before = clock.now()
     message = timeline_message("lab", "5f2c9a0d1e3b4c67", Chunk(1, 1, ([1, "", "begin", {}],), 0))
-    at = clock.now()
+    after = clock.now()
     assert (message.boot, message.synchronised) == (clock.boot_id()[:8], clock.is_synchronised())
-    assert 0 <= at.boot_ms - message.boot_ms < 60_000
-    assert abs((at.wall_ms - at.boot_ms) - (message.sent - message.boot_ms)) <= 1_000
+    assert before.boot_ms <= message.boot_ms <= after.boot_ms
+    assert before.wall_ms <= message.sent <= after.wall_ms
 
 
 @pytest.mark.parametrize(

@@ -70,9 +70,9 @@ def test_it_logs_in_by_files_and_takes_password_that_was_changed_meanwhile(tmp_p
                 collector = subprocess.Popen(command, stderr=told, cwd=ROOT)
             told_us = partial(is_told, log, "password authentication failed", broker, ours)
             try:
-                wait_until(told_us, "a no", 60)
+                wait_until(told_us, "a no")
                 secret.write_text("of now\n")
-                wait_until(lambda: has_tables(server), "its tables", 60)
+                wait_until(lambda: has_tables(server), "its tables")
             finally:
                 collector.terminate()
                 assert collector.wait(60) == 0

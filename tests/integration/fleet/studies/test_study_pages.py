@@ -288,7 +288,7 @@ def test_an_erasure_on_the_device_takes_copies_and_exports_at_once(
     """The last test of this module: the device changes."""
     made = fleet.post("/api/v1/exports?device=room", json={"format": "json"}).json()
     address = f"/api/v1/exports/{made['id']}"
-    wait_until(lambda: fleet.get(address).json()["state"] == "ready", "the export", 60)
+    wait_until(lambda: fleet.get(address).json()["state"] == "ready", "the export")
     copies = copies_of(fleet)
     row = there.execute("SELECT applied FROM fleet.stream WHERE device = 'room'").fetchone()
 

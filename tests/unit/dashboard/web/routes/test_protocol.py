@@ -445,6 +445,6 @@ def test_protocol_record_that_cannot_be_stored_is_stored_later(tmp_path: Path) -
     assert "there is no database" in view.problem
     assert view.step == 1
     (tmp_path / "away.db").rename(path)
-    wait_until(lambda: (view := runner.view()) is not None and not view.problem, "the record", 60)
+    wait_until(lambda: (view := runner.view()) is not None and not view.problem, "the record")
     assert query(path, "SELECT label FROM marker ORDER BY id")[-1] == ("anger",)
     runner.answer(token, 1, 3)
