@@ -14,8 +14,7 @@ from tests.support.broker import wait_until
 def exported(client: TestClient, name: str, device: str) -> bytes:
     """Return the export of all sessions of a device, prepared and fetched."""
     sessions = [one["id"] for one in client.get(f"/api/v1/sessions?{device}").json()]
-    answer = client.get(f"/api/v1/export?{device}", params=None)
-    assert sessions and answer.status_code == 200
+    assert sessions
     return prepared(client, device, format=name, sessions=sessions)
 
 

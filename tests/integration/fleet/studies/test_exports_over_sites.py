@@ -65,6 +65,11 @@ def test_each_site_has_the_bundle_that_it_has_alone(
     assert b"2 devices as sites of one study" in bundle["README.md"]
 
 
+def test_one_request_answers_with_all_sites(fleet: TestClient) -> None:
+    files = members(fleet.get(f"/api/v1/export?{BOTH}&format=json").content)
+    assert {one.split("/")[1] for one in files if one.startswith("sites/")} == {"hall", "room"}
+
+
 def test_what_is_about_all_sites_is_what_the_page_says(
     bundle: dict[str, bytes], fleet: TestClient
 ) -> None:
