@@ -7,7 +7,7 @@ import ast
 import pytest
 
 from tools import style
-from tools.style import Source, compare_with_bars, is_participle, late_constants, lines_of_tests
+from tools.style import Source, is_participle, late_constants, lines_of_tests
 
 LATE = """
 HEAD = 1
@@ -28,13 +28,6 @@ class Kind:
     async def name(self):
         'The name.'
 """
-
-
-def test_style_products_meet_the_bars() -> None:
-    missed = [
-        (row.what, row.value, row.bar, row.places) for row in compare_with_bars() if not row.met
-    ]
-    assert missed == []
 
 
 def test_style_constant_below_a_definition_is_named_with_its_parts() -> None:
