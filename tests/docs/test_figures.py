@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -93,13 +94,19 @@ def fault_of_command(text: str) -> str:
 
 def prints(benchmark: str, key: str) -> bool:
     """Tell whether a benchmark's source has a figure of that name, also one made of parts."""
+    return any(pattern.fullmatch(key) for pattern in names_in(benchmark))
+
+
+@cache
+def names_in(benchmark: str) -> list[re.Pattern[str]]:
+    """Return what fits the names in a benchmark's source."""
     file = BENCHMARKS[benchmark].replace(".", "/") + ".py"
     source = (ROOT / file).read_text(encoding="utf-8")
-    for template in re.findall(r'f?"([a-z0-9_]*(?:\{[^}"]*\}[a-z0-9_]*)*)"', source):
-        pattern = re.sub(r"\\\{[^}]*\\\}", "[a-z0-9_]+", re.escape(template))
-        if template and not template.startswith("{") and re.fullmatch(pattern, key):
-            return True
-    return False
+    return [
+        re.compile(re.sub(r"\\\{[^}]*\\\}", "[a-z0-9_]+", re.escape(template)))
+        for template in re.findall(r'f?"([a-z0-9_]*(?:\{[^}"]*\}[a-z0-9_]*)*)"', source)
+        if template and not template.startswith("{")
+    ]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)

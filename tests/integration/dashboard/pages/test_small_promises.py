@@ -38,9 +38,9 @@ def calls_in(path: Path) -> set[str]:
 
 
 def test_no_text_is_run_as_code_or_as_a_template() -> None:
-    by_name = {path: calls_in(path) for path in SOURCES}
-    assert len(by_name) > 300
-    assert [path for path, names in by_name.items() if "from_string" in names] == []
+    assert len(SOURCES) > 300
+    named = [path for path in SOURCES if "from_string" in path.read_text(encoding="utf-8")]
+    assert [path for path in named if "from_string" in calls_in(path)] == []
     builtin = re.compile(r"(?<![\w.])(eval|exec)\(")
     assert [path for path in SOURCES if builtin.search(path.read_text(encoding="utf-8"))] == []
 
@@ -157,7 +157,8 @@ def values_in_patterns(path: Path) -> set[str]:
 
 
 def test_what_goes_into_a_regular_expression_is_escaped_or_a_constant() -> None:
-    raw = {path.name: values_in_patterns(path) for path in SOURCES}
+    named = [path for path in SOURCES if "re." in path.read_text(encoding="utf-8")]
+    raw = {path.name: values_in_patterns(path) for path in named}
     assert {name: values for name, values in raw.items() if values} == {
         "support_bundle.py": {"choice"},  # of escaped words
         "dates.py": {"form"},  # of constants
