@@ -273,6 +273,7 @@ def test_live_shows_valence_and_heart_rate_only_with_a_rest_and_a_strap(
         write_vitals(connection, [(one, None) for one in at_rest])
     with Served(tmp_path) as served, watched_page(browser, served.login()) as page:
         plane, none = page.locator("#plane"), page.locator("#plane-none")
+        page.clock.install()
         with LiveAgent(tmp_path, Emotion.HAPPINESS):
             page.goto(f"{served.address}/live")
             expect(none).to_have_text(re.compile("^No baseline yet"))
@@ -290,6 +291,7 @@ def test_live_shows_valence_and_heart_rate_only_with_a_rest_and_a_strap(
             assert "arousal" not in page.locator("main").inner_text().lower()
             page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
             assert not has_sideways_scroll(page)
+        page.clock.fast_forward("00:30")
         expect(plane).to_be_hidden()  # the strap is silent
 
 

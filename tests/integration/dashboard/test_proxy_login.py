@@ -35,9 +35,10 @@ http {{
 """
 
 
-@pytest.fixture
-def proxied(tmp_path: Path) -> Iterator[tuple[int, int]]:
+@pytest.fixture(scope="module")
+def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int]]:
     """Return the ports of nginx and of the dashboard behind it; NAME has an account in both."""
+    tmp_path = tmp_path_factory.mktemp("proxied")
     (tmp_path / "secret").write_text(f"{SECRET}\n")
     keys = (
         '[dashboard]\nproxy_header = "X-Remote-User"\nproxy_addresses = ["127.0.0.1"]\n'

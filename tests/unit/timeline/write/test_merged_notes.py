@@ -92,13 +92,13 @@ def test_lines_of_one_account_leave_those_of_others_in_full(path: Path, wall: Wa
 
 def test_trail_of_a_day_of_attacks_stays_bounded(path: Path, wall: WallClock) -> None:
     sizes = []
-    for _ in range(3):
+    for _ in range(2):
         for actor in range(310):
             note(path, f"{actor}", "login", *(f"{n} {'x' * 1_990}" for n in range(3)))
         wall.ms += HOUR_MS + 1
         sizes.append(characters(path))
     # 400,000 characters in full, and a hundred or so that count with 4,000 each
-    assert sizes[2] - sizes[1] < NOTED_IN_AN_HOUR + 102 * 4_200
+    assert sizes[1] - sizes[0] < NOTED_IN_AN_HOUR + 102 * 4_200
     actors = {row[0] for row in query(path, LINES, "login")}
     assert SEVERAL in actors, "too many to count each"
 
