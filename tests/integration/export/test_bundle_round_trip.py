@@ -139,15 +139,16 @@ def test_codes_that_are_taken_are_refused_until_a_prefix_is_given(
     bundle: Path, tmp_path: Path
 ) -> None:
     run("participant", "add", "sim-03", "--data", tmp_path)
-    refused = run("import-study", bundle, "--data", tmp_path)
+    folder = unpacked(bundle, tmp_path / "unpacked")
+    refused = run("import-study", folder, "--data", tmp_path)
     assert refused.exit_code == 1
     assert "the code SIM-03 is taken here" in refused.stdout
-    assert query(tmp_path / "affect-edge.db", "SELECT count(*) FROM vital") == [(0,)]
-    done = run("import-study", bundle, "--data", tmp_path, "--prefix", "LAB2-")
+    assert query(tmp_path / "affect-edge.db", "SELECT count(*) FROM session") == [(0,)]
+    done = run("import-study", folder, "--data", tmp_path, "--prefix", "LAB2-")
     assert done.exit_code == 0, done.output
     codes = query(tmp_path / "affect-edge.db", "SELECT code FROM participant ORDER BY id")
     assert codes == [("sim-03",), *((f"LAB2-SIM-{n:02d}",) for n in range(1, 13))]
-    again = run("import-study", bundle, "--data", tmp_path, "--prefix", "LAB3-")
+    again = run("import-study", folder, "--data", tmp_path, "--prefix", "LAB3-")
     assert "session 1 meets session 1 of this database" in again.stdout
 
 
@@ -164,7 +165,7 @@ def test_who_was_erased_does_not_come_back_from_an_older_bundle(
     for number in range(2, 13):
         words = ("participant", "erase", f"SIM-{number:02d}", "--confirm", f"SIM-{number:02d}")
         assert run(*words, "--data", tmp_path).exit_code == 0
-    again = run("import-study", bundle, "--data", tmp_path)
+    again = run("import-study", unpacked(bundle, tmp_path / "unpacked"), "--data", tmp_path)
     assert again.exit_code == 1
     assert "SIM-02 was erased here, and does not come back" in again.stdout
     assert query(database, "SELECT count(*) FROM participant") == [(0,)]
