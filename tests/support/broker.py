@@ -29,14 +29,14 @@ DEADLINE_S = 240.0
 def wait_until(condition: Callable[[], bool], what: str, deadline_s: float = DEADLINE_S) -> None:
     """Return once ``condition`` holds; fail naming ``what`` when it does not in time.
 
-    It is asked for less and less often: what is waited for needs the processor, too.
+    It is asked for less and less often, after a twentieth of what has passed: what is waited for
+    needs the processor, too.
     """
-    end = time.monotonic() + deadline_s
-    pause = 0.01
+    begun = time.monotonic()
     while not condition():
-        assert time.monotonic() < end, f"waited {deadline_s:.0f} s in vain: {what}"
-        time.sleep(pause)
-        pause = min(1.2 * pause, 0.05)
+        passed = time.monotonic() - begun
+        assert passed < deadline_s, f"waited {deadline_s:.0f} s in vain: {what}"
+        time.sleep(min(max(0.01, passed / 20), 0.25))
 
 
 _numbers = itertools.count()

@@ -376,11 +376,11 @@ def let_it_be_full(monkeypatch: pytest.MonkeyPatch, is_full: Callable[[Path], bo
 def wait_for(condition: Callable[[], bool], seconds: float = 240.0) -> None:
     """Return as soon as a condition holds; fail when it does not within the deadline.
 
-    It is asked for less and less often: what is waited for needs the processor, too.
+    It is asked for less and less often, after a twentieth of what has passed: what is waited for
+    needs the processor, too.
     """
-    deadline = time.monotonic() + seconds
-    pause = 0.005
+    begun = time.monotonic()
     while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        time.sleep(pause)
-        pause = min(1.2 * pause, 0.05)
+        passed = time.monotonic() - begun
+        assert passed < seconds, "the condition did not come true in time"
+        time.sleep(min(max(0.005, passed / 20), 0.25))
