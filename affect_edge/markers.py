@@ -293,8 +293,8 @@ def _markers_of(row: dict[str, str], how: MarkerColumns) -> list[PastMarker]:
     Raises:
         ReadingError: a cell is no value of its column.
     """
+    from edge_agent.core.csv_cells import strip_guard
     from edge_agent.core.study import MarkerKind
-    from edge_agent.timeline.export.rows import strip_guard
     from edge_agent.timeline.study.past import PastMarker
 
     number = row.get("session", "")

@@ -13,8 +13,6 @@ two clocks. Beside these folders lie the list of sites and the analysis of all o
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import logging
 import os
@@ -24,7 +22,7 @@ import shutil
 import tempfile
 import threading
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -42,6 +40,7 @@ from dashboard.computing.processes import Computing
 from dashboard.fleet.known import Sites
 from edge_agent import __version__
 from edge_agent.core import clock
+from edge_agent.core.csv_cells import table_text
 from edge_agent.core.errors import AffectEdgeError, StoreError
 from edge_agent.core.files import opened_folder
 from edge_agent.core.texts import N_, text_of
@@ -54,7 +53,7 @@ from edge_agent.timeline.database.dashboard_file import (
 from edge_agent.timeline.export.appliance import Appliance
 from edge_agent.timeline.export.files import move_into_zip, new_file
 from edge_agent.timeline.export.format import ExportFormat
-from edge_agent.timeline.export.rows import Choice, choose, guard_formula
+from edge_agent.timeline.export.rows import Choice, choose
 from edge_agent.timeline.export.sealed import SUFFIX as SEALED_SUFFIX
 from edge_agent.timeline.export.sealed import seal, sealed_name
 from edge_agent.timeline.export.source import OnProgress
@@ -260,11 +259,11 @@ def _about_all(
     names = sorted(name for name, _ in sites)
     files = {
         "README.md": _readme(taken, wanted.choice),
-        "sites.csv": _csv(
+        "sites.csv": table_text(
             ("site", "folder", "participants", "sessions"),
             (
                 (
-                    guard_formula(site.name),
+                    site.name,
                     f"sites/{site.folder}",
                     len({code for _, code in site.sessions}),
                     len(site.sessions),
@@ -272,15 +271,10 @@ def _about_all(
                 for site in taken
             ),
         ),
-        "session_number.csv": _csv(
+        "session_number.csv": table_text(
             ("session", "site", "session_of_site", "participant"),
             (
-                (
-                    pooled_number(names, site.name, number),
-                    guard_formula(site.name),
-                    number,
-                    guard_formula(f"{site.name}/{code}"),
-                )
+                (pooled_number(names, site.name, number), site.name, number, f"{site.name}/{code}")
                 for site in taken
                 for number, code in site.sessions
             ),
@@ -307,14 +301,6 @@ def _readme(taken: Sequence[_Site], choice: Choice) -> str:
         range=" ".join(ends) or "all times",
         tables=", ".join(f"`{name}.csv`" for name in COMPUTED),
     )
-
-
-def _csv(heads: Sequence[str], rows: Iterable[Sequence[str | int]]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(heads)
-    writer.writerows(rows)
-    return out.getvalue()
 
 
 class _StoppedError(Exception):

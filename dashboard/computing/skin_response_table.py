@@ -11,7 +11,6 @@ from dashboard.analysis.inference.skin import Course
 from dashboard.analysis.query import AnalysisQuery
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.vitals import VitalKind
-from edge_agent.timeline.export.rows import guard_formula
 from edge_agent.timeline.read.measured import FOREVER_MS
 from edge_agent.timeline.read.observed import SkinConductance, StateSpan
 from edge_agent.timeline.read.reader import Reader
@@ -46,6 +45,7 @@ def skin_response_csv(
         for one in chosen
     )
     file = io.StringIO()
+    # For the export of this device alone, and no spreadsheet: texts stand as they were recorded.
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(HEADS)
     writer.writerows(_rows(reader.each_skin_conductance(spans), query))
@@ -57,7 +57,7 @@ def _rows(recorded: Iterable[SkinConductance], query: AnalysisQuery) -> Iterator
         # Too slow or too short: no response of this sensor is known.
         with suppress(StatisticsError):
             responses = Course(one, query.counted, query.scr_threshold).responses
-            about = (one.session, guard_formula(one.participant), guard_formula(one.source))
+            about = (one.session, one.participant, one.source)
             for began_s, at_s, amplitude in zip(
                 responses.began_s.tolist(),
                 responses.at_s.tolist(),

@@ -12,11 +12,12 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from edge_agent.core.csv_cells import guard_formula
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.texts import N_
-from edge_agent.timeline.export.rows import guard_formula
 from edge_agent.timeline.gate.commands import Commands
 from edge_agent.timeline.intake.sent_files import PORTION_BYTES
+from edge_agent.timeline.intake.tidy import TEXTS
 from edge_agent.timeline.intake.wide import WideSource
 from edge_agent.vitals.csv_files import CsvFile
 from edge_agent.vitals.wide import read_wide, wide_columns
@@ -132,5 +133,10 @@ def _table_text(source: WideSource, name: str) -> str:
     rows = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
     rows.writeheader()
     for row in source.rows(name):
-        rows.writerow({column: guard_formula(cell) for column, cell in row.cells.items()})
+        rows.writerow(
+            {
+                column: guard_formula(cell) if (name, column) in TEXTS else cell
+                for column, cell in row.cells.items()
+            }
+        )
     return text.getvalue()

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from dashboard.analysis.query import DOUBTS, AnalysisQuery
+from dashboard.analysis.rendering.tables import groups_of
+from dashboard.analysis.results import AnalysisModel
 from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
@@ -431,3 +433,26 @@ QUESTIONS = {
     "nobody": Question(migrate),
     "one-session": Question(few, ("--session", "1")),
 }
+
+
+def shown_by(answer: AnalysisModel) -> list[tuple[str, ...]]:
+    """The rows of the page's table of tests."""
+    rows = [row for group in groups_of(answer) for row in group.rows]
+    names = (
+        "comparison", "test", "n", "left_out", "difference", "interval", "t", "df", "p",
+        "adjusted_p", "g", "g_interval", "shapiro", "rank", "adjusted_rank", "equivalence",
+        "adjusted_equivalence", "needed", "bayes_factor",
+    )  # fmt: skip
+    return [tuple(getattr(row, name) for name in names) for row in rows]
+
+
+def printed_rows(text: str) -> list[tuple[str, ...]]:
+    """The same rows as a script printed them."""
+    table = text.rpartition("The t-tests in full:\n")[2].partition("\nIntervals between beats")[0]
+    lines = [
+        tuple(cell.strip() for cell in line.split("|"))
+        for line in table.splitlines()
+        if " | " in line
+    ]
+    width = len(lines[0])
+    return [line + ("",) * (width - len(line)) for line in lines[1:]]

@@ -4,8 +4,6 @@ its rows.
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -27,6 +25,7 @@ from dashboard.analysis.results import (
 from dashboard.languages.current import pgettext
 from dashboard.languages.figures import df_text, interval_text, number, p_text, thousands
 from dashboard.languages.names import unit_of, vital_label
+from edge_agent.core.csv_cells import Cell, table_text
 from edge_agent.core.measures import Measure
 
 _OF_MEASURE = ("measure", "title", "participant", "session", "state", "value", "minutes")
@@ -126,7 +125,7 @@ def _interval(interval: IntervalModel | None, digits: int) -> str:
     return "" if interval is None else interval_text(interval.low, interval.high, digits)
 
 
-Row = Sequence[str | int | float | None]
+Row = Sequence[Cell]
 
 
 def bundle_tables(analysis: Analysis) -> dict[str, str]:
@@ -243,22 +242,12 @@ def _means(analysis: Analysis) -> str:
 def _csv(heads: Sequence[str], rows: Iterable[Row], *, always: bool = False) -> str:
     """Return the table as text; empty without rows, unless its heads are wanted all the same."""
     every = list(rows)
-    if not (every or always):
-        return ""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(heads)
-    writer.writerows(every)
-    return out.getvalue()
+    return table_text(heads, every) if every or always else ""
 
 
 def flow_csv(flow: FlowModel) -> str:
     """Return the flow as CSV, a line for each step, each loss, each missing state and each test."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(_FLOW)
-    writer.writerows(_rows(flow))
-    return out.getvalue()
+    return table_text(_FLOW, _rows(flow))
 
 
 def _rows(flow: FlowModel) -> Iterator[tuple[str | int | None, ...]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 
 from dashboard.analysis.rendering.numbers import macros_of
@@ -11,6 +9,7 @@ from dashboard.charts.chart import Chart
 from dashboard.languages.figures import number, p_equals
 from dashboard.questions.coupling.answer import LEAST_PAIRS, POSE, CouplingModel, LagModel
 from dashboard.statistics import MINIMUM
+from edge_agent.core.csv_cells import table_text
 
 UNWATCHED = (22, 51, 77)
 """Percent of simulated studies (``python -m benchmarks coupling``) of 6, 12 and 20 people in which
@@ -57,11 +56,8 @@ def coupling_csv(model: CouplingModel) -> str:
     whole = {"people": len(model.people)} | {name: getattr(model, name) for name in _OF_STUDY}
     rows += (("", name, value) for name, value in whole.items() if value is not None)
     of = (model.question.measure.value, model.question.vital.value, model.lag_s)
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(("measure", "vital", "lag_s", "participant", "name", "value"))
-    writer.writerows((*of, *row) for row in rows)
-    return file.getvalue()
+    heads = ("measure", "vital", "lag_s", "participant", "name", "value")
+    return table_text(heads, ((*of, *row) for row in rows))
 
 
 def _axis(title: str) -> dict[str, object]:

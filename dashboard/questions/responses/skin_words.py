@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +11,7 @@ from dashboard.languages.names import state_name
 from dashboard.questions.responses.answer import SkinEventModel, SkinResponsesModel
 from dashboard.questions.responses.figures import FiguresTable, figure_text
 from dashboard.questions.responses.table import SKIN_TABLE
-from edge_agent.timeline.export.rows import guard_formula
+from edge_agent.core.csv_cells import table_text
 from edge_agent.timeline.read.events import EventKind
 
 _MACROS = macros_of(Path(__file__).parent)
@@ -51,22 +49,18 @@ def skin_table(model: SkinResponsesModel) -> FiguresTable:
 
 def skin_csv(events: Sequence[tuple[EventKind, SkinEventModel]]) -> str:
     """Return each event with the skin's response to it as a table of a bundle; empty without."""
-    if not events:
-        return ""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(column.name for column in SKIN_TABLE.columns)
-    for kind, one in events:
-        writer.writerow(
-            (
-                one.session,
-                guard_formula(one.participant),
-                guard_formula(one.event),
-                one.at_s,
-                one.latency_s,
-                one.rise_s,
-                one.amplitude_us,
-                kind.value,
-            )
+    heads = [column.name for column in SKIN_TABLE.columns]
+    rows = (
+        (
+            one.session,
+            one.participant,
+            one.event,
+            one.at_s,
+            one.latency_s,
+            one.rise_s,
+            one.amplitude_us,
+            kind.value,
         )
-    return file.getvalue()
+        for kind, one in events
+    )
+    return table_text(heads, rows) if events else ""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import html
-import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +23,7 @@ from dashboard.questions.responses.answer import (
 )
 from dashboard.questions.responses.figures import FiguresTable, figure_text
 from dashboard.questions.responses.skin_words import skin_in_words, skin_table
+from edge_agent.core.csv_cells import table_text
 from edge_agent.core.expression import Emotion
 from edge_agent.core.measures import Measure
 from edge_agent.core.study import Session
@@ -250,14 +249,9 @@ def responses_csv(models: Iterable[ResponsesModel]) -> str:
     A line is a point of a mean curve (``mean``, ``low``, ``high``, ``n`` at a time), a figure of
     somebody's curve, or an exact ``p``.
     """
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
     rows = [row for model in models for row in _csv_rows(model)]
-    if not rows:
-        return ""
-    writer.writerow(("vital", "event", "participant", "name", "at_s", "value"))
-    writer.writerows(rows)
-    return file.getvalue()
+    heads = ("vital", "event", "participant", "name", "at_s", "value")
+    return table_text(heads, rows) if rows else ""
 
 
 def _csv_rows(model: ResponsesModel) -> Iterator[tuple[str | float, ...]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from dashboard.analysis.readings.sites import reader_of
 from dashboard.analysis.rendering.answer import sensors_in_words
 from dashboard.analysis.results import SensorComparison
 from dashboard.questions.sensors.answer import COMPARED, SensorsQuery
+from edge_agent.core.csv_cells import Cell, table_text
 from edge_agent.timeline.read.reader import Reader
 
 _OF_PAIR = (
@@ -46,19 +45,18 @@ def sensors_csv(compared: Sequence[SensorComparison]) -> str:
     """Return comparisons as a table of a bundle; empty where there are none."""
     if not compared:
         return ""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow((*_OF_PAIR, *(f"{name}_{end}" for name in _LIMITS for end in _ENDS)))
-    for one in compared:
-        intervals = (getattr(one, f"{name}_interval") for name in _LIMITS)
-        ends = (
-            "" if interval is None else getattr(interval, end)
-            for interval in intervals
-            for end in ("low", "high")
-        )
-        values = (getattr(one, name) for name in _OF_PAIR)
-        writer.writerow((*("" if value is None else value for value in values), *ends))
-    return file.getvalue()
+    heads = (*_OF_PAIR, *(f"{name}_{end}" for name in _LIMITS for end in _ENDS))
+    return table_text(heads, map(_csv_row, compared))
+
+
+def _csv_row(one: SensorComparison) -> list[Cell]:
+    intervals = (getattr(one, f"{name}_interval") for name in _LIMITS)
+    ends = (
+        None if interval is None else getattr(interval, end)
+        for interval in intervals
+        for end in ("low", "high")
+    )
+    return [*(getattr(one, name) for name in _OF_PAIR), *ends]
 
 
 def compare_beside(database: Path, session: int) -> list[SensorComparison]:

@@ -23,6 +23,7 @@ from dashboard.web.rendering import DEVICE, NavigationEntry, render
 from dashboard.web.schemas import Moment, PageNumber, given
 from dashboard.web.services import ServicesDep
 from edge_agent.core.clock import iso_utc
+from edge_agent.core.csv_cells import guarded
 from edge_agent.core.texts import N_
 from edge_agent.timeline.write.audit import SHOWN, Chain
 from edge_agent.timeline.write.merged_notes import Merged
@@ -35,7 +36,6 @@ NAVIGATION = NavigationEntry(
 PAGE_LINES = 100
 _PORTION = 500
 _COLUMNS = ("line", "at", "at_ms", "actor", "action", "detail", "seal")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 Word = Annotated[str, Query(max_length=100)]
 
@@ -169,18 +169,10 @@ def _csv(lines: Iterator[AuditEntry]) -> Iterator[str]:
     writer = csv.writer(text)
     writer.writerow(_COLUMNS)
     for number, line in enumerate(lines, start=1):
-        texts = (line.actor, line.action, line.detail)
         at = (line.id, iso_utc(line.at_ms), line.at_ms)
-        writer.writerow((*at, *map(_harmless, texts), line.seal))
+        writer.writerow(guarded((*at, line.actor, line.action, line.detail, line.seal)))
         if number % _PORTION == 0:
             yield text.getvalue()
             text.seek(0)
             text.truncate()
     yield text.getvalue()
-
-
-def _harmless(text: str) -> str:
-    """Escape a text that a spreadsheet would run as a formula."""
-    if text.startswith(_FORMULA):
-        return f"'{text}"
-    return text

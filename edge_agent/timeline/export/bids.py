@@ -50,7 +50,7 @@ from edge_agent.timeline.export.electrocardiograms import (
     electrocardiograms_of,
 )
 from edge_agent.timeline.export.format import Audience, Computed, TreeFormat
-from edge_agent.timeline.export.rows import Row, Value, guard_formula, whole
+from edge_agent.timeline.export.rows import Row, Value, whole
 from edge_agent.timeline.export.source import ExportSource
 from edge_agent.timeline.export.table_schemas import FILES, json_file
 
@@ -62,6 +62,11 @@ LEFT_OUT = "left_out"
 SHIFTED = "own_neutral"
 """The kind of an event from which on labels are shifted by the participant's own neutral."""
 NOT_AVAILABLE = "n/a"
+AS_RECORDED = "TextsAsRecorded"
+"""The key of the description that is true where no apostrophe stands before the sign of a text.
+
+Data sets of earlier releases lack it: there one does, as in a CSV file.
+"""
 MODELS = "Models"
 """The key under which the table of expressions tells the models that were used."""
 _AS_EVENTS = {"marker", "exclusion"}
@@ -183,7 +188,8 @@ def seconds(milliseconds: int) -> str:
 def tsv_line(values: Iterable[Value]) -> str:
     """Return values as one line with its end; what is missing or no number is ``n/a``.
 
-    Tab-separated files know no quotes: a tab or line break inside a text becomes a blank.
+    Tab-separated files know no quotes: a tab or line break inside a text becomes a blank, and a
+    text that is itself ``n/a`` stands behind one.
     """
     return "\t".join(_cell(value) for value in values) + "\n"
 
@@ -215,7 +221,8 @@ def _cell(value: Value) -> str:
     if isinstance(value, bool):
         return str(int(value))
     if isinstance(value, str):
-        return guard_formula(_BREAKS.sub(" ", value))
+        text = _BREAKS.sub(" ", value)
+        return f" {text}" if text == NOT_AVAILABLE else text
     return repr(value) if math.isfinite(value) else NOT_AVAILABLE
 
 
@@ -462,6 +469,7 @@ class _DataSet:
             **({"Authors": [one.name for one in described.authors]} if described.authors else {}),
             **({"License": described.licence} if described.licence else {}),
             "GeneratedBy": [{"Name": PROGRAM, "Version": __version__}],
+            AS_RECORDED: True,
         }
         write_json(self._root / "dataset_description.json", description)
         readme = resources.files("edge_agent.timeline.export").joinpath("scripts/BIDS.md")

@@ -22,7 +22,7 @@ from typing import IO, Any
 from edge_agent.core.study import MarkerKind
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.export.column import Column
-from edge_agent.timeline.export.rows import Row, Value, strip_guard, whole
+from edge_agent.timeline.export.rows import Row, Value, whole
 
 TIMESTAMP = "timestamp"
 """The column of the recording whose clock the events share."""
@@ -119,7 +119,7 @@ def skin_responses_of(tables: Mapping[str, str]) -> dict[int, list[PhysioEvent]]
                 int(row["at_ms"]) - began_ms,
                 SKIN_RESPONSE,
                 value=float(row["amplitude"]),
-                source=strip_guard(row["source"]),
+                source=row["source"],
             )
         )
     return {number: sorted(own, key=attrgetter("at_ms")) for number, own in responses.items()}

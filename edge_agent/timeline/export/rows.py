@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
+from edge_agent.core.csv_cells import cell, line, strip_guard
 from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.process import Later
@@ -57,15 +58,17 @@ else:
 Span = tuple[int, int]
 # Past every time, and still a number that SQLite holds.
 ALWAYS: Span = (0, 2**62)
-# What spreadsheet programs take for the start of a formula (OWASP, "CSV Injection"); the full-width
-# ones, too. The apostrophe is among them so that taking one away always gives back what was
-# recorded.
-_RISKY = frozenset("=+-@\t\r\n'＝＋－＠")
-_QUOTED = frozenset('",\r\n')
 _LONGEST_ROW_MS = 60_000  # record.interval allows no longer one
 ROWS = 4_000
 """Rows in a block at the most."""
 _LONGEST_CELL = 100_000_000
+_READ: Mapping[str, Callable[[str], Value]] = {
+    "string": strip_guard,
+    "datetime": str,
+    "integer": int,
+    "number": float,
+    "boolean": lambda text: text == "1",
+}
 _CATEGORIES = {emotion.value: place for place, emotion in enumerate(EMOTIONS)}
 # One printf is several times as fast as strftime, joined columns, or Python for every row: within a
 # piece the hour and the shared cells are constants. Real numbers have the 15 digits that SQLite
@@ -337,42 +340,6 @@ def _parts_within(
         {"start": span[0], "end": span[1], "sessions": json.dumps(list(sessions))},
     )
     return tuple((row["first"], row["last"]) for row in rows if row["first"] < row["last"])
-
-
-@lru_cache(maxsize=1024)
-def cell(text: str | None) -> str:
-    """Return a text as one cell, empty for ``None``.
-
-    An apostrophe comes before a text that a spreadsheet would take for a formula.
-    """
-    if not text:
-        return ""
-    safe = guard_formula(text)
-    if _QUOTED & set(safe):
-        return f'"{safe.replace(chr(34), chr(34) * 2)}"'
-    return safe
-
-
-def guard_formula(text: str) -> str:
-    """Prefix a text with an apostrophe if a spreadsheet would read it as a formula."""
-    if text and text[0] in _RISKY:
-        return f"'{text}"
-    return text
-
-
-def strip_guard(text: str) -> str:
-    """Return the recorded text from its CSV cell, without a protective apostrophe."""
-    if text.startswith("'"):
-        return text[1:]
-    return text
-
-
-def line(values: tuple[str | float | int | None, ...]) -> str:
-    """Return values as one line, without its end; numbers have all their digits."""
-    # Real numbers by ``repr``: the shortest text that gives back the same number.
-    return ",".join(
-        repr(value) if isinstance(value, int | float) else cell(value) for value in values
-    )
 
 
 FaceRow = tuple[int, int, str | None, int, int]
@@ -724,14 +691,6 @@ def _episodes(connection: sqlite3.Connection, span: Mapping[str, str | int]) -> 
 
 Value = str | int | float | bool | None
 Row = dict[str, Value]
-
-_READ: Mapping[str, Callable[[str], Value]] = {
-    "string": strip_guard,
-    "datetime": str,
-    "integer": int,
-    "number": float,
-    "boolean": lambda text: text == "1",
-}
 
 
 def whole(value: Value) -> int:

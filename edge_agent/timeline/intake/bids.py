@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from edge_agent.core.clock import iso_utc
+from edge_agent.core.csv_cells import strip_guard
 from edge_agent.core.errors import DataFileError, ReadingError
 from edge_agent.core.given_readings import is_no_value
 from edge_agent.core.readings import VitalFlag, time_ms
@@ -24,6 +25,7 @@ from edge_agent.core.sample_means import Sample, SampleMeans
 from edge_agent.core.study import MarkerKind, attribute_of
 from edge_agent.core.vitals import Scale, VitalKind
 from edge_agent.timeline.export.bids import (
+    AS_RECORDED,
     BEH_TABLES,
     LEFT_OUT,
     MODELS,
@@ -32,7 +34,6 @@ from edge_agent.timeline.export.bids import (
     SHIFTED,
 )
 from edge_agent.timeline.export.bids_physioevents import PROTOCOL, TIMESTAMP
-from edge_agent.timeline.export.rows import strip_guard
 from edge_agent.timeline.export.table_schemas import FILES
 from edge_agent.timeline.intake import bids_files
 from edge_agent.timeline.intake.bids_files import BidsFile, Node, Recording, number, tsv_rows
@@ -267,7 +268,9 @@ class BidsSource:
         self.name = path.name
         self._root = root
         self._files = list(bids_files.data_files(root))
-        self._is_ours = _is_ours(bids_files.read_json(root / bids_files.DESCRIPTION))
+        description = bids_files.read_json(root / bids_files.DESCRIPTION)
+        self._is_ours = _is_ours(description)
+        self._is_guarded = self._is_ours and description.get(AS_RECORDED) is not True
         self._places = place_sessions(root, self._files, first_ms, zone or UTC)
         self._codes = self._read_codes()
         self._overlapping = 0
@@ -560,8 +563,8 @@ class BidsSource:
     def _row(
         self, path: str, line: int | None, cells: dict[str, str], counted_as: str
     ) -> SourceRow:
-        """Return a row; in our own data sets, texts are restored as they were recorded."""
-        if self._is_ours:
+        """Return a row; earlier releases put an apostrophe before the sign of a text."""
+        if self._is_guarded:
             cells = {key: strip_guard(text) for key, text in cells.items()}
         return SourceRow(path, line, cells, counted_as)
 

@@ -13,18 +13,19 @@ from typing import BinaryIO, Protocol, cast
 
 from edge_agent.core.brought_tables import BroughtTable
 from edge_agent.core.clock import iso_utc
+from edge_agent.core.csv_cells import strip_guard
 from edge_agent.core.errors import DataFileError, ReadingError
 from edge_agent.core.readings import LocalTimes, is_without_zone, time_ms
 from edge_agent.timeline.database.tables import BROUGHT
-from edge_agent.timeline.export.rows import strip_guard
 from edge_agent.timeline.export.table_schemas import FILES
 from edge_agent.timeline.intake.cells import UNREADABLE, SourceRow
 
 TABLES = tuple(table.name for table in BROUGHT if table.title)
 """The tables of an export that are read, in the order in which they are needed."""
-_TEXTS = {
+TEXTS = frozenset(
     (table, column.name) for table in TABLES for column in FILES[table] if column.type == "string"
-}
+)
+"""Table and column of each text: before a sign, an apostrophe stands in its cell."""
 _TIMES = {
     (table, column.name) for table in TABLES for column in FILES[table] if column.type == "datetime"
 }
@@ -126,7 +127,7 @@ class TidySource:
         with self._readable(table):
             file = self._table(table)
             names = _names(file)
-            texts = {name for name in names if (table, name) in _TEXTS}
+            texts = {name for name in names if (table, name) in TEXTS}
             numbers = {name for name in names if (table, name) in _NUMBERS}
             # Spreadsheets that separate cells otherwise write decimals with a comma.
             has_commas = file.separator != ","

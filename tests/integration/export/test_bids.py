@@ -158,8 +158,8 @@ def test_a_stimulus_lasts_a_note_is_an_instant_and_a_gap_is_cut(dataset: Path) -
     events = table(dataset / f"{TWICE}_events.tsv")
     assert [tuple(one.values()) for one in events] == [
         ("2.000", "6.500", "anger", "stimulus_start", "anger"),
-        ("3.000", "6.500", "n/a", "left_out", "'=coughed"),
-        ("9.000", "0.000", "n/a", "note", "'+1 a note"),
+        ("3.000", "6.500", "n/a", "left_out", "=coughed"),
+        ("9.000", "0.000", "n/a", "note", "+1 a note"),
         ("10.000", "n/a", "neutral", "stimulus_start", "neutral"),
     ]
     gaps = table(dataset / f"{TWICE}_acq-gap_beh.tsv")
@@ -202,7 +202,7 @@ def test_readings_stand_as_they_were_measured_and_resampled_beside_it(dataset: P
     assert len(readings) == 12
     doubtful = [one for one in readings if one["flags"] != "n/a"]
     assert [(one["onset"], one["value"]) for one in doubtful] == [("8.250", "0.0")]
-    assert {one["source"] for one in readings} == {"strap", "cuff", "'=cmd|tab"}
+    assert {one["source"] for one in readings} == {"strap", "cuff", "=cmd|tab"}
     physio = dataset / f"{TWICE}_recording-resampled_physio"
     about = told(physio.with_suffix(".json"))
     assert about["Columns"] == ["heart_rate", "heart_rate__2", "timestamp"], "no cuff, no intervals"
@@ -247,7 +247,7 @@ def test_bids_beats_and_markers_are_events_of_the_recording(dataset: Path) -> No
     assert events == [
         ["1.1", "0.0", "beat", "n/a", "0.832", "strap", "n/a"],
         ["2.0", "6.5", "stimulus_start", "anger", "n/a", "n/a", "n/a"],
-        ["9.0", "0.0", "note", "'+1 a note", "n/a", "n/a", "n/a"],
+        ["9.0", "0.0", "note", "+1 a note", "n/a", "n/a", "n/a"],
         ["10.0", "n/a", "stimulus_start", "neutral", "n/a", "n/a", "n/a"],
     ]
     about = told(dataset / "task-affect_recording-resampled_physioevents.json")

@@ -19,17 +19,17 @@ from starlette.testclient import TestClient
 
 from dashboard.analysis.results import AnalysisModel
 from dashboard.commands.analyse_bundle import main as analyse_bundle
-from tests.integration.export.test_scripts import (
-    BOTH,
-    DEEP,
-    Run,
-    in_python,
-    in_r,
-    printed_rows,
-    shown_by,
-)
+from tests.integration.export.test_scripts import BOTH, DEEP, Run, in_python, in_r
 from tests.support.dashboard import client_of, services_of, set_up
-from tests.support.script_studies import example, few, moved, sessions, two_sensors
+from tests.support.script_studies import (
+    example,
+    few,
+    moved,
+    printed_rows,
+    sessions,
+    shown_by,
+    two_sensors,
+)
 from tests.support.studies import add_session, heart
 from tests.support.timeline import wait_for
 

@@ -37,10 +37,9 @@ from dashboard.analysis.query import (
     StateBy,
 )
 from dashboard.analysis.rendering.answer import response_of
-from dashboard.analysis.rendering.tables import bundle_tables, groups_of
+from dashboard.analysis.rendering.tables import bundle_tables
 from dashboard.analysis.rendering.words import say
 from dashboard.analysis.results import (
-    AnalysisModel,
     ComparisonModel,
     HeartTestModel,
     MeasureTestModel,
@@ -64,7 +63,9 @@ from tests.support.script_studies import (
     example,
     few,
     left_out,
+    printed_rows,
     rested,
+    shown_by,
     turns,
     unpacked,
 )
@@ -176,29 +177,6 @@ def by_name(names: Iterable[str], python: Iterable[str], r: Iterable[str]) -> li
         for run, called, asked, quick in runs
         if name in asked
     ]
-
-
-def shown_by(answer: AnalysisModel) -> list[tuple[str, ...]]:
-    """The rows of the page's table of tests."""
-    rows = [row for group in groups_of(answer) for row in group.rows]
-    names = (
-        "comparison", "test", "n", "left_out", "difference", "interval", "t", "df", "p",
-        "adjusted_p", "g", "g_interval", "shapiro", "rank", "adjusted_rank", "equivalence",
-        "adjusted_equivalence", "needed", "bayes_factor",
-    )  # fmt: skip
-    return [tuple(getattr(row, name) for name in names) for row in rows]
-
-
-def printed_rows(text: str) -> list[tuple[str, ...]]:
-    """The same rows as a script printed them."""
-    table = text.rpartition("The t-tests in full:\n")[2].partition("\nIntervals between beats")[0]
-    lines = [
-        tuple(cell.strip() for cell in line.split("|"))
-        for line in table.splitlines()
-        if " | " in line
-    ]
-    width = len(lines[0])
-    return [line + ("",) * (width - len(line)) for line in lines[1:]]
 
 
 @pytest.mark.parametrize(("run", "name"), by_name(QUESTIONS, IN_PYTHON, ("example", "movements")))

@@ -19,10 +19,10 @@ from edge_agent.timeline.export.bundle import BUNDLE
 from edge_agent.timeline.export.rows import Choice
 from edge_agent.timeline.read.reader import Reader
 from edge_agent.timeline.study.people import agree_to_attributes
+from tests.support.exports.readme import code_of
 from tests.support.studies import HEART, add_session, heart, make_study
 
 QUERY = AnalysisQuery(vital=(HEART,), group="sex", sensitivity=False)
-README = Path("edge_agent/timeline/export/scripts/README.md")
 
 
 def study(folder: Path) -> Path:
@@ -43,15 +43,13 @@ def study(folder: Path) -> Path:
     return path
 
 
-def words_for_r() -> str:
+def words_for_r(readme: Path) -> str:
     """The README's words for the tests of groups, which base R understands."""
-    code = [
-        line.strip()
-        for line in README.read_text(encoding="utf-8").splitlines()
-        if re.match(r" {4}(means|groups|own|summary\(aov)", line)
-    ]
+    blocks = [one for one in code_of(readme.read_text(encoding="utf-8")) if "recorded" in one]
+    reading, tests = (one for one in blocks if "<-" in one)
+    code = [line for line in tests.splitlines() if re.match(r"means|groups|own|summary\(aov", line)]
     assert len(code) == 6
-    return "\n".join(["options(digits = 12)", *code])
+    return "\n".join(["options(digits = 12)", reading, *code])
 
 
 def test_r_finds_the_effects_of_groups_by_the_words_of_the_readme(tmp_path: Path) -> None:
@@ -64,7 +62,7 @@ def test_r_finds_the_effects_of_groups_by_the_words_of_the_readme(tmp_path: Path
     shutil.unpack_archive(file, tmp_path)
     means = bundle_tables(analysis)["session_mean.csv"]
     (tmp_path / "session_mean.csv").write_text(means)
-    command = [program, "--vanilla", "-e", words_for_r()]
+    command = [program, "--vanilla", "-e", words_for_r(tmp_path / "README.md")]
     done = subprocess.run(
         command, capture_output=True, text=True, check=True, timeout=60, cwd=tmp_path
     )

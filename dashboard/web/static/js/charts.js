@@ -1,6 +1,7 @@
 // Charts that the server drew: their times in the reader's zone, the values where somebody points or goes by the arrow
 // keys, and their table as CSV. still.js takes them from the page as pictures.
 
+import { csvText } from "./csv.js";
 import { save, zone } from "./figure.js";
 import { _ } from "./messages.js";
 import { localTime, span } from "./page.js";
@@ -148,11 +149,9 @@ document.addEventListener("keydown", (event) => {
 });
 document.addEventListener("focusout", ({ target }) => target.matches?.("[data-readable]") && forget(target));
 
-const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-
 function saveTable(figure) {
   const rows = [...figure.querySelectorAll("tr")].map((row) => [...row.cells].map((cell) => cell.querySelector("time")?.dateTime ?? cell.textContent.trim()));
-  const address = URL.createObjectURL(new Blob([`${rows.map((row) => row.map(quoted).join(",")).join("\n")}\n`], { type: "text/csv" }));
+  const address = URL.createObjectURL(new Blob([csvText(rows)], { type: "text/csv" }));
   save(address, `${figure.id}.csv`);
   setTimeout(() => URL.revokeObjectURL(address), 10000);
 }

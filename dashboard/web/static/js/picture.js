@@ -1,5 +1,6 @@
 // The page Picture: takes pictures, shows what was read in one, and makes a table of many.
 
+import { csvText } from "./csv.js";
 import { _, figure, ngettext, said } from "./messages.js";
 import { LOOK, POSE, movementsText, poseText } from "./movements.js";
 import { drawEvidence, drawPicture, evidenceText } from "./picture_drawing.js";
@@ -152,16 +153,9 @@ function csvRows() {
   return [head, ...rows];
 }
 
-/** Quote a cell; a text that a spreadsheet would take for a formula is made text. */
-function quoted(value) {
-  const text = typeof value === "string" && /^[=+@-]/.test(value) ? `'${value}` : String(value);
-  return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-}
-
 function saveCsv() {
-  const text = csvRows().map((row) => row.map(quoted).join(",")).join("\n");
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([`${text}\n`], { type: "text/csv" }));
+  link.href = URL.createObjectURL(new Blob([csvText(csvRows())], { type: "text/csv" }));
   link.download = "pictures.csv";
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);

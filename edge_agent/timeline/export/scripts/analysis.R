@@ -309,13 +309,24 @@ CURE <- ". Unpack the whole zip again; a spreadsheet that saved the file may hav
 
 damaged <- function(path, ...) refuse(path, ": ", ..., CURE)
 
+# A text as it was recorded: one that a spreadsheet would take for a formula stands behind one more apostrophe.
+SIGNS <- c("=", "+", "-", "@", "\t", "\r", "\n", "'", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+recorded <- function(text) {
+  quoted <- which(startsWith(text, "'"))
+  guarded <- quoted[substr(text[quoted], 2, 2) %in% SIGNS]
+  text[guarded] <- substring(text[guarded], 2)
+  text
+}
+
 # Every row has all cells: a file that was cut off is no shorter file.
 read_text <- function(path, source, ...) {
   stopped <- function(condition) damaged(path, conditionMessage(condition))
-  tryCatch(
+  table <- tryCatch(
     read.csv(source, colClasses = "character", na.strings = character(), fill = FALSE, ...),
     error = stopped, warning = stopped
   )
+  table[] <- lapply(table, recorded)
+  table
 }
 
 check_heads <- function(path, name, heads) {
@@ -604,8 +615,7 @@ without_whole <- function(ids, excluded) setdiff(ids, excluded$session[excluded$
 # Says what somebody left out of the sessions that were taken: sessions and stretches with one reason together.
 excluded_lines <- function(ids, excluded) {
   own <- excluded[excluded$session %in% ids, ]
-  # A text that a spreadsheet could take for a formula stands behind one more apostrophe.
-  reasons <- sub("^'", "", own$reason)
+  reasons <- own$reason
   alike <- paste(own$start_ms == "", reasons)
   vapply(unique(alike), function(one) {
     of <- own[alike == one, ]

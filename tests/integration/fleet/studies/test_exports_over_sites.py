@@ -33,6 +33,7 @@ from tests.support.broker import wait_until
 from tests.support.commands import affect_edge
 from tests.support.dashboard import log_in_as
 from tests.support.exports.over_http import exported, members, prepared, without_times
+from tests.support.exports.readme import code_of
 from tests.support.exports.sealed import WORDS, opened
 from tests.support.fleet.dashboards import services_of
 from tests.support.fleet.devices import messages_of, packed
@@ -107,8 +108,7 @@ def test_its_readme_reads_the_tables_of_all_sites_as_one(
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
     wanted = {site: len(rows(bundle[f"sites/{site}/vital.csv"])) for site in ("hall", "room")}
-    blocks = re.findall(r"\n\n((?: {4}.*\n| *\n)+)", bundle["README.md"].decode())
-    codes = [re.sub(r"(?m)^ {4}", "", one) for one in blocks]
+    codes = code_of(bundle["README.md"].decode())
     python = next(one for one in codes if "pandas" in one)
     counted = "print(vital.groupby('site').size().to_dict())"
     done = subprocess.run(

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge_agent.core.csv_cells import cell
 from edge_agent.core.expression import Emotion
 from edge_agent.core.study import MarkerKind
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.connection import connect
-from edge_agent.timeline.export.rows import cell, strip_guard
 from edge_agent.timeline.export.table_schemas import FILES
 from edge_agent.timeline.export.text_formats import CSV
 from edge_agent.timeline.read.matching import OBSERVED, Matching
@@ -122,26 +122,3 @@ def expected_match(connection: sqlite3.Connection, one: dict[str, str]) -> str:
         .later(by.lag_ms(VitalKind(one["kind"])))
     )
     return OBSERVED[int(steps.at(np.array([int(one["at_ms"])]))[0])]
-
-
-@pytest.mark.parametrize(
-    ("text", "written"),
-    [
-        ("=1+1", "'=1+1"),
-        ("\r=x", '"\'\r=x"'),
-        ("'quoted'", "''quoted'"),
-        ("＠SUM(A1)", "'＠SUM(A1)"),
-        ('say "no", please', '"say ""no"", please"'),
-        ("plain", "plain"),
-        (None, ""),
-    ],
-)
-def test_no_text_is_a_formula(text: str | None, written: str) -> None:
-    assert cell(text) == written
-
-
-@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1))
-def test_csv_cell_leads_back_to_the_recorded_text(text: str) -> None:
-    ((read,),) = csv.reader(io.StringIO(cell(text) + "\n", newline=""))
-    assert strip_guard(read) == text
-    assert read[0] not in "=+-@\t\r\n＝＋－＠"
