@@ -99,14 +99,18 @@ def participant_add(here: Here, code: str | None, simulated: bool, as_json: bool
 
     No session of theirs can start before `participant consent`.
     """
+    from edge_agent.core.participant_codes import misread_codes
     from edge_agent.timeline.study.past import add_simulated_participant
 
     database = here.made_database()
+    others = [one.code for one in here.study.participants()]
     if simulated:
         person = add_simulated_participant(database, code, actor=ACTOR)
     else:
         person = here.study.create_participant(code, actor=ACTOR)
     answer(as_json, _row_of(person), [person.code])
+    for remark in misread_codes([person.code], others):
+        click.echo(remark, err=True)
 
 
 @participant.command("consent")

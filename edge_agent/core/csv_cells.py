@@ -61,7 +61,7 @@ def line(values: tuple[Cell, ...]) -> str:
     )
 
 
-def guarded(values: Iterable[Cell]) -> list[Cell]:
+def guard_texts(values: Iterable[Cell]) -> list[Cell]:
     """Return the values of a row with their texts protected; numbers stay what they are."""
     return [guard_formula(value) if isinstance(value, str) else value for value in values]
 
@@ -71,5 +71,5 @@ def table_text(heads: Sequence[str], rows: Iterable[Iterable[Cell]]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(heads)
-    writer.writerows(map(guarded, rows))
+    writer.writerows(map(guard_texts, rows))
     return out.getvalue()

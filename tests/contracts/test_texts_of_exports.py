@@ -266,6 +266,8 @@ def test_study_exported_and_imported_again_has_the_same_texts_and_tests(
     format_named(name).export(study, out)
     done = CliRunner().invoke(cli, ["import-study", str(out), "--data", str(tmp_path / "here")])
     assert done.exit_code == 0, done.output or done.exception
+    assert "the codes 01 and 1 as one number" in done.stdout
+    assert "More codes that programs misread: 2." in done.stdout
     here = tmp_path / "here" / "affect-edge.db"
     assert texts_in(here) == texts_in(study)
     for states in ASKED:

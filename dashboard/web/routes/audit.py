@@ -23,7 +23,7 @@ from dashboard.web.rendering import DEVICE, NavigationEntry, render
 from dashboard.web.schemas import Moment, PageNumber, given
 from dashboard.web.services import ServicesDep
 from edge_agent.core.clock import iso_utc
-from edge_agent.core.csv_cells import guarded
+from edge_agent.core.csv_cells import guard_texts
 from edge_agent.core.texts import N_
 from edge_agent.timeline.write.audit import SHOWN, Chain
 from edge_agent.timeline.write.merged_notes import Merged
@@ -170,7 +170,7 @@ def _csv(lines: Iterator[AuditEntry]) -> Iterator[str]:
     writer.writerow(_COLUMNS)
     for number, line in enumerate(lines, start=1):
         at = (line.id, iso_utc(line.at_ms), line.at_ms)
-        writer.writerow(guarded((*at, line.actor, line.action, line.detail, line.seal)))
+        writer.writerow(guard_texts((*at, line.actor, line.action, line.detail, line.seal)))
         if number % _PORTION == 0:
             yield text.getvalue()
             text.seek(0)

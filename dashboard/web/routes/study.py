@@ -13,6 +13,7 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from dashboard.accounts.roles import Permission
+from dashboard.languages.names import translate
 from dashboard.web.authentication import AccountDep
 from dashboard.web.chosen_study import APPLIANCE_ONLY, ChosenStudiesDep, ChosenStudyDep
 from dashboard.web.errors import may_refuse
@@ -25,6 +26,7 @@ from dashboard.web.services import ServicesDep, StudyDep
 from dashboard.web.session_lists import LAST_PAGE, SessionsDep, SessionsQuestion, address_of
 from edge_agent.core.errors import StudyError
 from edge_agent.core.instruments import LONGEST
+from edge_agent.core.participant_codes import misread_codes
 from edge_agent.core.study import NewSession, new_session_of
 from edge_agent.core.texts import N_
 from edge_agent.timeline.database.dashboard_file import refuse_account_name
@@ -32,6 +34,7 @@ from edge_agent.timeline.read.reader import session_counts
 from edge_agent.timeline.study.exclusions import left_out_of
 from edge_agent.timeline.study.past import PastSession, rows_taken
 from edge_agent.timeline.study.people import ConsentState, RosterOrder, RosterQuery, read_roster
+from edge_agent.timeline.study.sessions import Study
 
 router = APIRouter(tags=["study"], dependencies=[needs(Permission.RUN)])
 NAVIGATION = NavigationEntry(
@@ -146,6 +149,9 @@ class ParticipantModel(ApiModel):
 
     code: str = Field(description="Pseudonymous code")
     simulated: bool = Field(description="Whether they are made up")
+    remarks: list[str] = Field(
+        description="Sentences on what other programs may take the code for, such as a number"
+    )
 
 
 class PastConsent(ApiModel):
@@ -177,7 +183,14 @@ def create_participant(
     made = services.commands.create_participant(
         new.code, simulated=new.simulated, actor=account.name
     )
-    return ParticipantModel(code=made.code, simulated=made.simulated)
+    remarks = remarks_on(made.code, services.study)
+    return ParticipantModel(code=made.code, simulated=made.simulated, remarks=remarks)
+
+
+def remarks_on(code: str, study: Study) -> list[str]:
+    """Return what other programs may take a participant's code for, in the language in use."""
+    others = [one.code for one in study.participants() if one.code != code]
+    return [translate(remark) for remark in misread_codes([code], others)]
 
 
 @people_router.post(
@@ -233,6 +246,7 @@ def consent_page(request: Request, study: StudyDep, code: str) -> Response:
         request,
         "consent.html",
         code=code,
+        remarks=remarks_on(code, study),
         has_consent=study.has_consent(code),
         text_version=CONSENT_VERSION,
     )

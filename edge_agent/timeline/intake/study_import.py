@@ -18,6 +18,7 @@ from pathlib import Path
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import DataFileError, StoreError
+from edge_agent.core.participant_codes import misread_codes
 from edge_agent.core.study import MADE_UP
 from edge_agent.timeline.database.connection import connect, transaction
 from edge_agent.timeline.database.dashboard_file import account_names, passing_folder
@@ -43,6 +44,7 @@ from edge_agent.timeline.write.reading_imports import next_import
 
 _VITAL_ROLLUP = "kind, at, n, total, least, most, flagged, simulated"
 _EXPRESSION_ROLLUP = f"at, {', '.join(ADDED)}"
+_MOST_REMARKS = 3
 _ELSEWHERE = (
     "import into a data folder of its own (--data FOLDER), which affect-edge dashboard --data "
     "FOLDER --login-link shows"
@@ -58,6 +60,7 @@ def check(connection: sqlite3.Connection, options: ImportOptions, report: StudyI
         report: gets notes.
     """
     _check_codes(connection, options, report)
+    _note_codes(connection, report)
     move = _move_of(connection, report)
     _check_erased(connection, options, report, move)
     met = _check_sessions(connection, report, move)
@@ -164,6 +167,18 @@ def _check_codes(
             f"the code {code} is taken here, by a participant or an account. Give all codes a "
             f"beginning (--prefix NAME-), or leave this one out (--leave-out {there}).",
         )
+
+
+def _note_codes(connection: sqlite3.Connection, report: StudyImport) -> None:
+    """Note which of the new codes other programs misread; of many the first."""
+    new, there = (
+        [code for (code,) in connection.execute(f"SELECT code FROM {name}.participant ORDER BY 1")]
+        for name in ("staged", "main")
+    )
+    remarks = list(misread_codes(new, there))
+    report.notes += remarks[:_MOST_REMARKS]
+    if more := remarks[_MOST_REMARKS:]:
+        report.notes.append(f"More codes that programs misread: {len(more)}.")
 
 
 def _move_of(connection: sqlite3.Connection, report: StudyImport) -> str:

@@ -117,3 +117,18 @@ def test_only_the_configured_purposes_are_offered_and_taken(tmp_path: Path) -> N
             "/study/sessions", data={"participant": "P-01", "purpose": "research"}
         )
         assert "Allowed: medical" in refused.text
+
+
+def test_code_that_programs_misread_is_added_and_remarked(ada: TestClient) -> None:
+    def made(code: str) -> list[str]:
+        answer = ada.post("/api/v1/participants", json={"code": code})
+        assert answer.status_code == 201
+        remarks: list[str] = answer.json()["remarks"]
+        return remarks
+
+    assert made("1") == made("P01") == made("P1") == []
+    (remark,) = made("NA")
+    assert "as a missing value" in remark
+    page = ada.post("/study/participants", data={"code": "01"}).headers["location"]
+    assert "the codes 1 and 01 as one number" in ada.get(page).text
+    assert "as one number" not in ada.get("/study/participants/P01/consent").text
