@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 
+from edge_agent.core.csv_cells import strip_guard
 from edge_agent.core.given_readings import is_no_value
 from edge_agent.core.texts import N_, Message, as_message
 from edge_agent.core.vitals import VitalKind
@@ -171,7 +172,7 @@ class ColumnMap:
             flags: what the row says about its signal.
         """
         shared: dict[str, object] = {
-            name: row[self.columns[name]] for name in OPTIONAL if name in self.columns
+            name: strip_guard(row[self.columns[name]]) for name in OPTIONAL if name in self.columns
         }
         shared["at"] = at
         if flags:

@@ -274,6 +274,14 @@ def test_study_exported_and_imported_again_has_the_same_texts_and_tests(
         assert shown_by(on_the_page(here, states)) == shown_by(on_the_page(study, states))
 
 
+def test_tables_of_a_bundle_are_recognised_as_what_is_there(study: Path, bundle: Path) -> None:
+    words = ["--data", str(study.parent), "--dry-run"]
+    done = CliRunner().invoke(cli, ["import-vitals", str(bundle / "vital.csv"), *words])
+    assert done.exit_code == 0, done.output or done.exception
+    ((count,),) = query(study, "SELECT count(*) FROM vital")
+    assert f"0 readings would be imported, {count} are there already." in done.stdout
+
+
 Labels = Callable[[Path], set[str]]
 
 
