@@ -57,7 +57,7 @@ def test_a_portrait_is_shown_with_its_face_and_what_spoke_for_it(
 def test_a_folder_becomes_a_table_and_a_csv_file(
     browser: Browser, shown: Served, login: StorageState, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "faces"
+    folder = tmp_path / "+faces"
     folder.mkdir()
     (folder / "a.png").write_bytes(SMILING_FILE.read_bytes())
     (folder / "=b.jpg").write_bytes(SERIOUS_FILE.read_bytes())
@@ -71,11 +71,11 @@ def test_a_folder_becomes_a_table_and_a_csv_file(
             page.get_by_role("button", name="Download CSV").click()
         text = download.value.path().read_text(encoding="utf-8")
     rows = {row["file"]: row for row in csv.DictReader(io.StringIO(text))}
-    assert set(rows) == {"faces/a.png", "faces/=b.jpg", "faces/wall.png"}
-    assert rows["faces/a.png"]["emotion"] == "happiness"
-    assert float(rows["faces/a.png"]["happiness"]) > 0.99
-    assert rows["faces/=b.jpg"]["emotion"] == "neutral"
-    assert rows["faces/wall.png"]["problem"] == "no face"
+    assert set(rows) == {"'+faces/a.png", "'+faces/=b.jpg", "'+faces/wall.png"}
+    assert rows["'+faces/a.png"]["emotion"] == "happiness"
+    assert float(rows["'+faces/a.png"]["happiness"]) > 0.99
+    assert rows["'+faces/=b.jpg"]["emotion"] == "neutral"
+    assert rows["'+faces/wall.png"]["problem"] == "no face"
 
 
 def test_a_picture_that_is_too_large_is_scaled_down_by_the_browser(
