@@ -13,7 +13,8 @@ from tests.support.timeline import START_MS, add, query, reading, row
 
 def test_a_study_is_entered_by_a_program(ada: TestClient, tmp_path: Path) -> None:
     made = ada.post("/api/v1/participants", json={"code": "P01"})
-    assert (made.status_code, made.json()) == (201, {"code": "P01", "simulated": False})
+    person = {"code": "P01", "simulated": False, "remarks": []}
+    assert (made.status_code, made.json()) == (201, person)
     consent = {"text_version": "3", "given": START_MS - 1000}
     assert ada.post("/api/v1/participants/P01/consents", json=consent).status_code == 201
     session = {"participant": "P01", "purpose": "research", "start": START_MS}
