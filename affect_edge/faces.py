@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import repeat
@@ -70,9 +71,10 @@ def import_faces(
     choice = Choice(chosen["faces"], chosen["fps"], chosen["confidence"])
     with one_table(table) as (plain, others), common.row_bar(repeat(None), "Reading") as bar:
         faces = read_face_table(plain, choice, partial(bar.update, 1))
+        _check_people(plain, start_ms, into.get("participant"), database)
     rows = faces.timeline(start_ms, INTERVAL_S)
     about = f"{plain.name} ({faces.program})"
-    new = import_of(plain, start_ms, faces.seconds, timezone, into)
+    new = import_of(plain, start_ms, faces.seconds, timezone, into, database)
     if isinstance(new.session, PastSession):
         new = replace(new, session=replace(new.session, origin=f"import: {about}"))
     expressions = sum(isinstance(row, ExpressionRow) for row in rows)
@@ -96,6 +98,41 @@ def import_faces(
         "notes": faces.notes,
     }
     answer(as_json, told, _lines(told))
+
+
+def _check_people(path: Path, start_ms: int, code: str | None, database: Path) -> None:
+    """Refuse a table with a column that names another participant than the one that it is given to.
+
+    Raises:
+        DataFileError: it has one.
+    """
+    from edge_agent.timeline.intake.named_people import Owners, RowsOfPeople, names_people
+    from edge_agent.vision.face_tables import face_file
+
+    file, people = face_file(path), Owners(database)
+    first = next((row for row in file.rows() if not row.fault), None)
+    if first is None:
+        return
+    # A table has hundreds of columns: those of numbers name nobody, unless their name says so.
+    places = {
+        place: name
+        for place, (name, text) in enumerate(zip(file.header, first.cells, strict=True))
+        if names_people(name) or (text and not _is_number(text))
+    }
+    owners = [code] if code is not None else people.at(start_ms)
+    whose = RowsOfPeople(file.name, places.values(), (), people.codes, lambda _: owners)
+    for row in file.rows() if places else ():
+        if not row.fault:
+            cells = {name: row.cells[place] for place, name in places.items()}
+            whose.add(row.number, cells, [start_ms])
+    whose.finish()
+
+
+def _is_number(text: str) -> bool:
+    with suppress(ValueError):
+        float(text.replace(",", "."))
+        return True
+    return False
 
 
 def _lines(told: dict[str, Any]) -> list[str]:

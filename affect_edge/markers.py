@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import tzinfo
@@ -110,6 +110,7 @@ def import_markers(here: Here, file: Path, as_json: bool, **given: Any) -> None:
     """
     from affect_edge.study import named
     from edge_agent.core.study import MarkerKind
+    from edge_agent.timeline.intake.named_people import Owners
     from edge_agent.timeline.study.past import add_past_markers
 
     timezone, start, kind = given["timezone"], given["start"], given["kind"]
@@ -124,7 +125,8 @@ def import_markers(here: Here, file: Path, as_json: bool, **given: Any) -> None:
     )
     if given["unit"] and columns.start_ms is None and "duration" not in columns.columns:
         raise click.UsageError("--unit is that of times since --start, or of durations.")
-    read = read_markers(file, columns)
+    people = Owners(here.made_database(), has_ends=True)
+    read = read_markers(file, columns, people.codes, people.at)
     inserted, there = add_past_markers(here.made_database(), read.markers, actor=ACTOR)
     more = f", {there} were there already" if there else ""
     line = f"{inserted} {'marker' if inserted == 1 else 'markers'} imported{more}"
@@ -175,28 +177,41 @@ def _start_ms(text: str, timezone: str | None, order: DateOrder) -> int:
     )
 
 
-def read_markers(path: Path, how: MarkerColumns) -> MarkerFile:
+def read_markers(
+    path: Path, how: MarkerColumns, codes: Iterable[str], owners: Callable[[int], Sequence[str]]
+) -> MarkerFile:
     """Return the markers of a CSV file.
+
+    Args:
+        path: the file.
+        how: meaning of its columns.
+        codes: of all participants.
+        owners: returns in whose sessions a time (UTC milliseconds) lies.
 
     Raises:
         DataFileError: the file cannot be read, a column is missing or not known, or rows are bad:
-            the first ten are named by row, column and value; or its times lost their seconds.
+            the first ten are named by row, column and value; or its times lost their seconds; or a
+            row names another person than the one in whose session it lies.
     """
+    from edge_agent.timeline.intake.named_people import RowsOfPeople
     from edge_agent.vitals.csv_files import read_file
 
     file = read_file(path, (*_NEEDED, "label"))
     rows, columns = _rows_of(file, how)
+    whose = RowsOfPeople(file.name, file.header, columns.values(), codes, owners, _NEEDED)
     markers: list[PastMarker] = []
     problems: list[str] = []
     timeless = 0
-    for number, row in rows:
+    for number, row, cells in rows:
         try:
             if isinstance(row, ReadingError):
                 raise row
             if how.columns and row["at"].lower() in _NO_TIME:
                 timeless += 1
                 continue
-            markers += _markers_of(row, how)
+            made = _markers_of(row, how)
+            whose.add(number, cells, [one.at_ms for one in made])
+            markers += made
         except ReadingError as error:
             name = columns.get(error.field, error.field)
             column = f", column {name}: {error.shown}" if error.field else ""
@@ -206,6 +221,7 @@ def read_markers(path: Path, how: MarkerColumns) -> MarkerFile:
                 break
     if problems:
         raise DataFileError("\n".join([*problems, "Nothing was imported."]))
+    whose.finish()
     if not markers:
         raise DataFileError(f"{file.name}: has no rows with times below the names of the columns.")
     passed = "1 row without a time was" if timeless == 1 else f"{timeless} rows without a time were"
@@ -213,7 +229,8 @@ def read_markers(path: Path, how: MarkerColumns) -> MarkerFile:
     return MarkerFile(markers, notes + _on_seconds(file.name, markers))
 
 
-Rows = Iterator[tuple[int, dict[str, str] | ReadingError]]
+Rows = Iterator[tuple[int, dict[str, str] | ReadingError, Mapping[str, str]]]
+"""Number of each row, its cells by target, and all of them by the names of their columns."""
 
 
 def _rows_of(file: CsvFile, how: MarkerColumns) -> tuple[Rows, Mapping[str, str]]:
@@ -224,7 +241,7 @@ def _rows_of(file: CsvFile, how: MarkerColumns) -> tuple[Rows, Mapping[str, str]
         lines = [(1, list(file.header)), *((row.number, row.cells) for row in file.only_rows())]
         kind = "" if how.kind else "note"
         label = file.name.rpartition(".")[0] or file.name
-        return ((n, {"at": cells[0], "label": label, "kind": kind}) for n, cells in lines), {}
+        return ((n, {"at": cells[0], "label": label, "kind": kind}, {}) for n, cells in lines), {}
     if how.columns:
         columns = dict(how.columns)
         _check_columns(file, how)
@@ -232,13 +249,16 @@ def _rows_of(file: CsvFile, how: MarkerColumns) -> tuple[Rows, Mapping[str, str]
         _check_header(file, how)
         columns = {name.lower(): name for name in file.header if name.lower() in _KNOWN}
     places = {target: file.header.index(column) for target, column in columns.items()}
-    return (_cells(row, places) for row in file.only_rows()), columns
+    return (
+        (row.number, _cells(row, places), dict(zip(file.header, row.cells, strict=False)))
+        for row in file.only_rows()
+    ), columns
 
 
-def _cells(row: Row, places: Mapping[str, int]) -> tuple[int, dict[str, str] | ReadingError]:
+def _cells(row: Row, places: Mapping[str, int]) -> dict[str, str] | ReadingError:
     if row.fault:  # more often than not a comma within a label
-        return row.number, ReadingError("", "", row.fault)
-    return row.number, {target: row.cells[place] for target, place in places.items()}
+        return ReadingError("", "", row.fault)
+    return {target: row.cells[place] for target, place in places.items()}
 
 
 def _check_header(file: CsvFile, how: MarkerColumns) -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from edge_agent.config.settings import Settings
     from edge_agent.face_reading import VideoRow
     from edge_agent.timeline.intake.video import VideoImport
+    from edge_agent.timeline.study.past import PastMarker
     from edge_agent.vision.recognizer import Recognizer
 
 _GROUP_ROWS = 10_000  # held in memory until they become a row group: some 5 MB
@@ -450,7 +451,8 @@ def into_timeline(
     rights: dict[str, Any] = {"purposes": here.settings.dashboard.purposes, "actor": ACTOR}
     result = Result()
     # Before the reading, which takes long; the video's true length is known only after it.
-    check_video(database, import_of(video, known_ms, _length_of(video), timezone, into), **rights)
+    planned = import_of(video, known_ms, _length_of(video), timezone, into, database)
+    check_video(database, planned, **rights)
     intervals = Intervals(INTERVAL_S)
     rows: list[Any] = []
     for frame in _frames(video, here.settings, of, result):
@@ -458,7 +460,7 @@ def into_timeline(
     rows += intervals.finish()
     if result.pulse is not None:
         rows += result.pulse.rows()
-    new = import_of(video, known_ms, result.seconds, timezone, into)
+    new = import_of(video, known_ms, result.seconds, timezone, into, database)
     session = store_video(database, new, rows, round(INTERVAL_S * 1000), **rights)
     return result, f"session {session.id}"
 
@@ -564,10 +566,25 @@ def _length_of(video: Path) -> float:
 
 
 def import_of(
-    video: Path, start_ms: int, seconds: float, timezone: str | None, into: dict[str, Any]
+    video: Path,
+    start_ms: int,
+    seconds: float,
+    timezone: str | None,
+    into: dict[str, Any],
+    database: Path | None = None,
 ) -> VideoImport:
-    """Return the session and time of a video, from the options."""
+    """Return the session and time of a video, from the options.
+
+    Args:
+        video: the file.
+        start_ms: when it began, UTC milliseconds.
+        seconds: its length.
+        timezone: of times without one.
+        into: the options of its session.
+        database: its participants and sessions, with which a table of markers is compared.
+    """
     from edge_agent.core.study import NewSession, Purpose, SessionSetting
+    from edge_agent.timeline.intake.named_people import Owners
     from edge_agent.timeline.intake.video import VideoImport
     from edge_agent.timeline.study.past import PastSession
 
@@ -582,9 +599,11 @@ def import_of(
         if "setting" in into or "purpose" in into:
             raise click.UsageError("--purpose and --setting are those of a new session.")
         session = into["into_session"]
-    markers = (
-        tuple(read_markers(into["markers"], MarkerColumns(common.zone_of(timezone))).markers)
-        if "markers" in into
-        else ()
-    )
+    markers: tuple[PastMarker, ...] = ()
+    if "markers" in into:
+        people = Owners(database, has_ends=True)
+        new_code = into.get("participant")
+        owners = people.at if new_code is None else lambda _: [new_code]
+        how = MarkerColumns(common.zone_of(timezone))
+        markers = tuple(read_markers(into["markers"], how, people.codes, owners).markers)
     return VideoImport(start_ms, end_ms, session, markers, video.name)

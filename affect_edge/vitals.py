@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 FILES_SHOWN = 100
 _OF_ZONE = "names a time zone, which --timezone gives"
+_WHOSE = "is compared with the session in which its readings lie by their time"
 _COMPARED = "is another column of times, compared with the one that is read"
 
 
@@ -259,7 +260,7 @@ def import_vitals(here: Here, file: Path, as_json: bool, **given: Any) -> None:
     options = ImportOptions(**given)
     # The readings of years do not fit into memory: they wait in a temporary database.
     with StagedReadings(file.name, source=options.source) as staged:
-        contents = read_contents(file, options, staged)
+        contents = read_contents(file, options, staged, here.database)
         keep_apart(contents, here.database, file.name)
         if not as_json and (contents.form or options.dry_run):
             describe(file, contents)
@@ -271,12 +272,20 @@ def import_vitals(here: Here, file: Path, as_json: bool, **given: Any) -> None:
             take_in(contents, here.made_database(), as_json, file.name)
 
 
-def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) -> FileContents:
+def read_contents(
+    file: Path, options: ImportOptions, staged: StagedReadings, database: Path
+) -> FileContents:
     """Read a whole file.
 
+    Args:
+        file: which one.
+        options: of the command.
+        staged: gets its readings.
+        database: whose sessions say whose a reading is.
+
     Raises:
-        DataFileError: it cannot be read, a CSV file has a bad row, an export is broken, or it
-            contains no reading.
+        DataFileError: it cannot be read, a CSV file has a bad row, an export is broken, it contains
+            no reading, or a column names others than those in whose sessions its readings lie.
     """
     from edge_agent.core.brought_files import tables_in
     from edge_agent.core.brought_tables import opens_path
@@ -302,7 +311,7 @@ def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) ->
             readings = _of_untimed(file, options, contents)
         elif export is None:
             tables, contents.files = opened.enter_context(tables_in(file))
-            readings = _of_tables(tables, options, contents)
+            readings = _of_tables(tables, options, contents, database)
         else:
             contents.form = " and ".join(export.formats)
             contents.files = export.unknown
@@ -320,14 +329,19 @@ def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) ->
     return contents
 
 
-def _of_tables(tables: Sequence[Path], options: ImportOptions, contents: FileContents) -> Readings:
+def _of_tables(
+    tables: Sequence[Path], options: ImportOptions, contents: FileContents, database: Path
+) -> Readings:
     contents.names = [table.name for table in tables]
     for part, table in enumerate(tables):
-        yield from ((part, reading) for reading in _of_csv(table, options, contents))
+        yield from ((part, reading) for reading in _of_csv(table, options, contents, database))
 
 
-def _of_csv(file: Path, options: ImportOptions, contents: FileContents) -> Iterator[VitalReading]:
-    from edge_agent.vitals.column_map import DERIVED
+def _of_csv(
+    file: Path, options: ImportOptions, contents: FileContents, database: Path
+) -> Iterator[VitalReading]:
+    from edge_agent.timeline.intake.named_people import Owners, RowsOfPeople
+    from edge_agent.vitals.column_map import DERIVED, WHOSE
     from edge_agent.vitals.csv_files import names_zone, own_columns_of, read_file
     from edge_agent.vitals.csv_readings import rows_of
     from edge_agent.vitals.passed_over import ColumnNotTaken
@@ -337,26 +351,31 @@ def _of_csv(file: Path, options: ImportOptions, contents: FileContents) -> Itera
     if not options.columns or "guess" in options.columns:
         refuse_session_of_polar(table)
     columns = options.columns_of(table)
+    reasons: dict[str, str] = {}
     if columns is None:
         why = "is known from time and flags"
+        reasons = {name: _WHOSE for name in table.header if name.lower() in WHOSE}
         known = {name for name in table.header if name.lower() not in DERIVED}
-        columns, compared = own_columns_of(table), []
+        columns = own_columns_of(table)
     else:
         named = options.columns and "guess" not in options.columns
         why = "is not named with --map" if named else "was not recognised; name it with --map"
         known = columns.read_columns | {*table.flag_columns}
-        compared = columns.names_to_compare(table.header)
+        reasons = dict.fromkeys(columns.names_to_compare(table.header), _COMPARED)
     contents.passed_over.columns += [
         ColumnNotTaken(
-            table.name,
-            name,
-            _COMPARED if name in compared else _OF_ZONE if names_zone(name) else why,
+            table.name, name, reasons.get(name) or (_OF_ZONE if names_zone(name) else why)
         )
         for name in table.header
         if name and name not in known
     ]
     zone = options.local_times()
-    yield from contents.passed_over.readings_of(rows_of(table, columns, zone))
+    people = Owners(database)
+    read = columns.read_columns
+    whose = RowsOfPeople(table.name, table.header, read, people.codes, people.at)
+    rows = rows_of(table, columns, zone, look=whose.look)
+    yield from contents.passed_over.readings_of(rows)
+    whose.finish()
     if zone is not None and zone.twice:
         contents.passed_over.remarks.append(zone.sentence)
 

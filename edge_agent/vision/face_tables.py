@@ -257,7 +257,16 @@ def read_face_table(
         DataFileError: it cannot be read, is of no known program, has several faces of which none is
             chosen, or has bad cells: the first ten are named by row, column and value.
     """
-    return _Reader(_FaceFile(path.name, opens_path(path), _FORM), choice).read(on_row)
+    return _Reader(face_file(path), choice).read(on_row)
+
+
+def face_file(path: Path) -> BroughtTable:
+    """Return the table of a face program as it is written.
+
+    Raises:
+        DataFileError: it cannot be read, or is no such table.
+    """
+    return _FaceFile(path.name, opens_path(path), _FORM)
 
 
 def _program_of(cells: Sequence[str]) -> _Program | None:

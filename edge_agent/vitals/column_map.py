@@ -18,8 +18,9 @@ from edge_agent.vitals.zone_names import says_local, zone_in_name
 
 OURS = ("at", "kind", "value")
 OPTIONAL = ("unit", "source", "flags", "device_time", "error")
-# Written by the export, and known again from time and flags:
-DERIVED = ("at_ms", "session", "participant", "condition", "observed", "simulated")
+WHOSE = ("session", "participant")
+# Written by the export, and known again from time and flags; whose a reading is, is compared.
+DERIVED = ("at_ms", *WHOSE, "condition", "observed", "simulated")
 TARGETS = ("at", "time", "kind", "value", *OPTIONAL, *VitalKind)
 """The targets of columns.
 

@@ -7,7 +7,7 @@ A file with one bad row gives no reading at all.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -79,9 +79,15 @@ def all_readings(
 
 
 def rows_of(
-    file: CsvFile, columns: ColumnMap, zone: LocalTimes | None, now: Instant | None = None
+    file: CsvFile,
+    columns: ColumnMap,
+    zone: LocalTimes | None,
+    now: Instant | None = None,
+    look: Callable[[JudgedRow], None] = lambda _: None,
 ) -> Rows:
     """Yield the readings of a file while it is read, and why rows give none.
+
+    Each row is shown to ``look``.
 
     Nothing of it may be kept if it ends with an error: who takes the readings stages them.
 
@@ -90,7 +96,7 @@ def rows_of(
             lost their seconds.
     """
     others: list[NotAReading] = [*_remarks_on(file, columns, zone)]
-    readings = _readings_in(file, columns, others, zone, now)
+    readings = _readings_in(file, columns, others, zone, now, look)
     for reading in with_near_pressures(BeatTimes().spread_all(readings)):
         yield from others
         others.clear()
@@ -139,6 +145,7 @@ def _readings_in(
     others: list[NotAReading],
     zone: LocalTimes | None,
     now: Instant | None,
+    look: Callable[[JudgedRow], None],
 ) -> Iterator[VitalReading]:
     """Yield the readings of a file, and add what else it has to a list."""
     problems, left_out = Repeated(), Repeated()
@@ -158,6 +165,7 @@ def _readings_in(
         others += (NoValue(file.name, column) for column in row.no_value)
         count += len(row.readings)
         devices.add(row)
+        look(row)
         if "flags" not in columns.columns:  # an export of ours is taken as it was recorded
             beats.add(row.readings)
             minutes.add(row.readings)

@@ -60,6 +60,7 @@ from edge_agent.timeline.intake.devices import (
     under_one_source,
 )
 from edge_agent.timeline.intake.imports import TakenReadings, taken_readings
+from edge_agent.timeline.intake.named_people import Owners, RowsOfPeople
 from edge_agent.timeline.study.past import Nearest, Placement, outside_sentence
 from edge_agent.timeline.write.reading_imports import ImportResult, ReadingTable
 from edge_agent.vitals import csv_files
@@ -617,12 +618,15 @@ def _take(
         # Counted on the way: a second pass would read the whole file again.
         def counted() -> Iterator[VitalReading]:
             nonlocal flagged
-            for reading in passed_over.readings_of(rows_of(file, choice.columns, zone)):
+            rows = rows_of(file, choice.columns, zone, look=whose.look)
+            for reading in passed_over.readings_of(rows):
                 flagged += bool(reading.flags & DOUBTFUL)
                 yield reading
 
         placement = Placement.of_database(services.options.database)
+        whose = _people_in(services, file, choice.columns)
         table = ReadingTable.compact(placement.watch(counted()))
+        whose.finish()
         table = under_one_source(table, file.name, choice.device)
         refuse_other_device(services.options.database, file.name, series_of(table))
         done = import_file(services.commands, table, file=file.name, actor=account.name)
@@ -806,13 +810,23 @@ def _preview_of(
     preview = Preview()
     try:
         preview.rows = list(islice(file.validate_rows(columns, zone), PREVIEW_ROWS))
-        readings = preview.passed_over.readings_of(rows_of(file, columns, zone))
+        whose = _people_in(services, file, columns)
+        rows = rows_of(file, columns, zone, look=whose.look)
+        readings = preview.passed_over.readings_of(rows)
         table = ReadingTable.compact(islice(readings, PREVIEW_READINGS + 1))
         preview.is_part = len(table.rows) > PREVIEW_READINGS
         preview.kinds = kinds_of(table, Placement.of_database(services.options.database))
+        whose.finish()
     except DataFileError as error:
         preview.hint = said_of(error)
     return preview
+
+
+def _people_in(services: Services, file: csv_files.CsvFile, columns: ColumnMap) -> RowsOfPeople:
+    """Return what compares the people that a table names with the sessions of the database."""
+    people = Owners(services.options.database)
+    read = columns.read_columns
+    return RowsOfPeople(file.name, file.header, read, people.codes, people.at)
 
 
 def _csv_import_page(

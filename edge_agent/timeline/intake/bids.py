@@ -214,10 +214,16 @@ def _scans(root: Node, place: Place, zone: tzinfo) -> dict[str, int]:
     starts: dict[str, int] = {}
     if not table.is_file():
         return starts
-    for _, cells in tsv_rows(table, table.name):
+    for line, cells in tsv_rows(table, table.name):
         at_ms = _time(cells.get("acq_time", ""), zone)
         parts = cells.get("filename", "").rpartition("/")[2].partition(".")[0].split("_")
         entities = dict(part.split("-", 1) for part in parts if "-" in part)
+        if entities.get("sub", place.subject) != place.subject:
+            raise DataFileError(
+                f"{table.name}, line {line}, column filename: {cells['filename']!r} is a file of "
+                f"sub-{entities['sub']}, in a table of sub-{place.subject}. Correct one of the "
+                "two. Nothing was imported."
+            )
         name = f"{entities.get('task', '')} {entities.get('run', '')}"
         if at_ms is not None:
             # Several files of one recording have a row each; they began with the first.
@@ -318,6 +324,10 @@ class BidsSource:
             return self._read[table]()
         return self._beh(table)
 
+    def labels(self) -> Mapping[str, str]:
+        """Return the labels of the participants' folders → code."""
+        return self._codes
+
     def passed_over(self) -> tuple[str, ...]:
         """Return the files that are not read, by what they are, and how many."""
         unread = [
@@ -405,6 +415,7 @@ class BidsSource:
             # computed.
             known = dict(place.told) if "start_at" in place.told else {}
             about = {"session": session, "participant": self._codes[place.subject]}
+            about |= _people_in(place.told)
             yield self._row(place.path, place.line, cells | known | about, "sessions")
 
     def _exclusions(self) -> Iterator[SourceRow]:
@@ -448,7 +459,8 @@ class BidsSource:
             at_ms = placed.zero_ms + round(1000 * onset)
             # Lines of several files count on, so that equal times keep the order of the files.
             order = float(before + line)
-            about = {"session": session, "kind": kind, "label": label}
+            about = _in_session(file, line, cells, session)
+            about |= {"kind": kind, "label": label}
             yield at_ms, order, self._at(file, line, at_ms, about, "events")
             text = cells.get("duration", "").strip()
             if kind == MarkerKind.STIMULUS_START and text:
@@ -478,7 +490,7 @@ class BidsSource:
             # It was written as ``n/a``: no number was measured.
             if table == "vital" and not cells.get("value"):
                 continue  # it was no number
-            about = cells | {"session": session}
+            about = _in_session(file, line, cells, session)
             if table == "exclusion":
                 if cells.get("marker") != LEFT_OUT:
                     continue
@@ -496,7 +508,7 @@ class BidsSource:
                 if bids_files.table_of(placed.file) != "own_neutral":
                     continue
                 for line, cells in tsv_rows(placed.file.node, placed.file.path):
-                    about = cells | {"session": session}
+                    about = _in_session(placed.file, line, cells, session)
                     for name, column in NEUTRAL_TIMES.items():
                         if cells.get(column.name):
                             at_s = number(cells, column.name, placed.file, line)
@@ -617,6 +629,29 @@ def _mean(recording: Recording, place: int, done: Sample) -> _Kept:
         unit = kind.unit
     flags = [VitalFlag.IMPORTED, *([VitalFlag.OUT_OF_RANGE] if done.is_doubtful else ())]
     return _Kept(place, kind, unit, done.at_s, repr(done.value), " ".join(flags))
+
+
+def _in_session(file: BidsFile, line: int, cells: dict[str, str], session: str) -> dict[str, str]:
+    """Return the cells of a row with the number of the session in whose folder it lies.
+
+    Raises:
+        DataFileError: the row names another session of BIDS.
+    """
+    own = f"ses-{file.entities.get('ses', '')}"
+    for column in ("session", "session_id"):
+        named = cells.get(column, "")
+        if named.startswith("ses-") and named != own:
+            raise DataFileError(
+                f"{file.path}, line {line}, column {column}: {named!r} is not the session of its "
+                f"folder ({own}). Correct one of the two. Nothing was imported."
+            )
+    return cells | {"session": session}
+
+
+def _people_in(told: Mapping[str, str]) -> dict[str, str]:
+    """Return what the table of sessions says of whose one is, beside the folder that decides."""
+    names = (told.get(name, "") for name in ("participant", "participant_id"))
+    return {"participant_id": next(filter(None, names), "")}
 
 
 def _marker(cells: dict[str, str]) -> tuple[str, str]:

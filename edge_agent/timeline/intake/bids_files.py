@@ -96,7 +96,25 @@ def _below(folder: Node, above: tuple[Node, ...], path: str) -> Iterator[BidsFil
         if node.is_dir() and len(folders) < _DEPTH:
             yield from _below(node, folders, inside)
         elif node.is_file() and node.name.startswith("sub-"):
-            yield _named(node, inside, folders)
+            file = _named(node, inside, folders)
+            _check_folder(file)
+            yield file
+
+
+def _check_folder(file: BidsFile) -> None:
+    """Refuse a file whose name says that it is of another participant or session.
+
+    Raises:
+        DataFileError: it lies in the folder of another one than its name tells.
+    """
+    for folder in file.path.split("/")[:-1]:
+        key, sign, label = folder.partition("-")
+        named = file.entities.get(key, label)
+        if sign and key in {"sub", "ses"} and named != label:
+            raise DataFileError(
+                f"{file.path}: is named for {key}-{named} and lies in the folder of {folder}. "
+                "Rename or move it. Nothing was imported."
+            )
 
 
 def _sorted(folder: Node) -> list[Node]:

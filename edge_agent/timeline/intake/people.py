@@ -22,13 +22,16 @@ from edge_agent.core.study import (
     checked_attribute,
 )
 from edge_agent.timeline.database.connection import insert
+from edge_agent.timeline.export.table_schemas import FILES
 from edge_agent.timeline.intake import cells as read
 from edge_agent.timeline.intake.cells import CellError, ImportOptions, SourceRow, StudyImport
+from edge_agent.timeline.intake.named_people import OWN, NamedPeople
 from edge_agent.timeline.intake.tidy import StudySource
 from edge_agent.timeline.study.rows import check_purpose, check_time
 
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 _MOST_SESSIONS = 10**9
+_READ = frozenset(column.name for column in FILES["session"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +136,7 @@ class People:
         sessions: list[StagedSession] = []
         self._each("session", lambda row: sessions.append(self._session(row)))
         self._refuse_overlaps(sessions)
+        self._refuse_others(sessions)
         return Sessions(sessions)
 
     def _each(self, table: str, take: Callable[[SourceRow], None]) -> None:
@@ -328,6 +332,19 @@ class People:
             f"Session {new.number} of {new.code} began at {iso_utc(new.start_ms)}, and the consent "
             f"in the files is of {iso_utc(given_ms)}: an earlier one is not in them."
         )
+
+    def _refuse_others(self, sessions: list[StagedSession]) -> None:
+        """Refuse sessions of which another column names another participant."""
+        labels = self._source.labels()
+        codes = [*self._people, *(one.code for one in sessions)]
+        people = NamedPeople(codes, labels, is_own=not labels)
+        for one in sessions:
+            contradiction = people.find(one.row.file, one.row.cells, _READ, one.code)
+            if contradiction is not None:
+                cure = f"is not {one.code}, whose session it is by {OWN}. Correct one of the two."
+                self._report.refuse_cell(
+                    one.row, CellError(contradiction.column, contradiction.value, cure)
+                )
 
     def _refuse_overlaps(self, sessions: list[StagedSession]) -> None:
         ordered = sorted(sessions, key=lambda one: one.start_ms)

@@ -131,6 +131,10 @@ class RecordedSource:
         for cells in self._cells(table):
             yield SourceRow(self.name, None, cells, _COUNTED[table])
 
+    def labels(self) -> Mapping[str, str]:
+        """Return nothing: people have their codes alone."""
+        return {}
+
     def passed_over(self) -> tuple[str, ...]:
         """Return nothing: the notes name each stream with its use."""
         return ()

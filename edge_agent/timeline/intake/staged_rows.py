@@ -1,7 +1,8 @@
 """Markers, self-reports, expressions, readings and gaps of a study: staged row by row.
 
-Rows are joined to sessions by time, as everywhere. A row that names a session must lie in it; one
-that lies in none is counted, and not taken: it belongs to nobody of the study.
+Rows are joined to sessions by time, as everywhere. A row that names a session, or a person, must
+lie in it, or in one of theirs; one that lies in no session is counted, and not taken: it belongs to
+nobody of the study.
 
 ``StagedReadings`` keeps readings aside until a whole file was read, however many there are.
 """
@@ -39,6 +40,7 @@ from edge_agent.timeline.database.schema import (
     SMOOTHED,
     UNKNOWN_PRIOR,
 )
+from edge_agent.timeline.export.table_schemas import FILES
 from edge_agent.timeline.intake import cells as read
 from edge_agent.timeline.intake.cells import (
     CellError,
@@ -48,6 +50,7 @@ from edge_agent.timeline.intake.cells import (
     SourceRow,
     StudyImport,
 )
+from edge_agent.timeline.intake.named_people import OWN, NamedPeople
 from edge_agent.timeline.intake.people import Sessions, StagedSession
 from edge_agent.timeline.intake.tidy import StudySource
 from edge_agent.timeline.read.base import flags_of
@@ -81,6 +84,12 @@ _DEVICES = frozenset(
     {"device", "device_id", "sensor", "sensor_id", "serial", "serial_number", "side", "arm"}
     | {"hand", "wrist"}
 )
+_READ = {
+    table: frozenset(column.name for column in columns) - {OWN}
+    | {"onset", "duration", "marker", "label", "trial_type"}
+    for table, columns in FILES.items()
+}
+"""The columns of a table, with those of BIDS, that say something else than whose a row is."""
 PER_MILLE = 1000
 _SECOND_MS = 1000
 _RUN_MS = 2000
@@ -192,6 +201,8 @@ class TimelineRows:
         self._labels = None if labels is None else cache(labels)
         self._labelled = 0
         self._faces = FaceOrder()
+        self._table = ""
+        self._people = NamedPeople(())
 
     def stage(self) -> None:
         """Stage all of them."""
@@ -201,13 +212,32 @@ class TimelineRows:
             if table in readers:
                 # Row by row: memory does not grow with the files.
                 make, columns = readers[table]
-                self._faces = FaceOrder()
+                self._begin(table)
                 self._staged.executemany(_insert_into(table, columns), self._made(table, make))
-                self._note_absent(table)
+                self._end(table)
         if "vital" in self._source.tables():
+            self._begin("vital")
             self._refuse_devices()
             self._vitals()
-            self._note_absent("vital")
+            self._end("vital")
+
+    def _begin(self, table: str) -> None:
+        self._table = table
+        self._faces = FaceOrder()
+        labels = self._source.labels()
+        codes = {one.code for one in self._sessions.all}
+        if "participant" in self._source.tables():
+            people = self._source.rows("participant")
+            codes |= {read.text_of(row.cells, "participant") for row in people} - {""}
+        self._people = NamedPeople(codes, labels, is_own=not labels)
+
+    def _end(self, table: str) -> None:
+        for row, contradiction in self._people.rest():
+            assert isinstance(row, SourceRow)
+            self._report.refuse_cell(
+                row, CellError(contradiction.column, contradiction.value, contradiction.cure)
+            )
+        self._note_absent(table)
 
     def _readers(self) -> dict[str, tuple[Make, str]]:
         """Return how a row of each table is read, and its columns in the order of the values."""
@@ -254,12 +284,19 @@ class TimelineRows:
         named = read.text_of(row.cells, "session")
         if named and (session is None or str(session.number) != named):
             raise CellError("session", named, "is not the session in whose time the row lies.")
-        return self._counted(session, count)
+        return self._counted(row, session, count)
 
-    def _counted(self, session: StagedSession | None, count: FileCount) -> StagedSession | None:
+    def _counted(
+        self, row: SourceRow, session: StagedSession | None, count: FileCount
+    ) -> StagedSession | None:
         if session is None:
             count.outside_sessions += 1
             return None
+        known = _READ[self._table]
+        contradiction = self._people.find(row.file, row.cells, known, session.code)
+        if contradiction is not None:
+            raise CellError(contradiction.column, contradiction.value, contradiction.cure)
+        self._people.note(row.file, row, row.cells, session.code)
         if session.is_left_out:
             count.left_out += 1
             return None
@@ -274,7 +311,15 @@ class TimelineRows:
             session = self._sessions.by_number.get(read.bounded(row.cells, "session", 1, 10**9))
             if session is None or not session.start_ms <= at_ms <= session.end_ms:
                 raise CellError("session", named, "is not the session in whose time the row lies.")
-        return self._counted(session, count)
+        else:
+            session = self._ended_for(row, at_ms) or session
+        return self._counted(row, session, count)
+
+    def _ended_for(self, row: SourceRow, at_ms: int) -> StagedSession | None:
+        """Return the session that ends in this moment, where a row names its participant."""
+        person = read.text_of(row.cells, OWN).casefold()
+        ended = (one for one in self._sessions.all if one.end_ms == at_ms) if person else ()
+        return next((one for one in ended if one.code.casefold() == person), None)
 
     def _exclusion(self, row: SourceRow, count: FileCount) -> Values | None:
         number = read.bounded(row.cells, "session", 1, 10**9)
@@ -291,7 +336,7 @@ class TimelineRows:
             reason = checked_reason(read.needed(row.cells, "reason"))
         except StudyError as error:
             raise CellError("reason", row.cells["reason"], f"is too long. {error}") from error
-        if self._counted(session, count) is None:
+        if self._counted(row, session, count) is None:
             return None
         others = self._left_out.setdefault(number, [])
         if any(first < span[1] and span[0] < last for first, last in others):
@@ -340,7 +385,7 @@ class TimelineRows:
         has_all = None not in (start, applied, shift) and (temperature or 0.0) > 0
         if has_all != (state is OwnNeutralState.CALIBRATED):
             raise CellError("state", state, "does not fit shift, times and temperature of its row.")
-        if self._counted(session, count) is None:
+        if self._counted(row, session, count) is None:
             return None
         return (
             *(number, state.value, reason, start, end),
@@ -449,7 +494,11 @@ class TimelineRows:
         """Return a gap, cut to the session in which it begins."""
         start_ms = read.moment(row.cells, "start_")
         end_ms = read.moment(row.cells, "end_")
-        session = self._counted(self._sessions.at(start_ms), count)
+        session = self._sessions.at(start_ms)
+        named = read.text_of(row.cells, "session")
+        if named and not self._touches(named, session, start_ms, end_ms):
+            raise CellError("session", named, "is not the session in whose time the row lies.")
+        session = self._counted(row, session, count)
         if session is None:
             return None
         source = read.needed(row.cells, "source")
@@ -457,6 +506,15 @@ class TimelineRows:
         # that earlier releases dated by the readings that were lost, the end lies before the start.
         end_ms = max(start_ms, min(end_ms, session.end_ms))
         return start_ms, end_ms, source, read.needed(row.cells, "reason")
+
+    def _touches(
+        self, named: str, session: StagedSession | None, start_ms: int, end_ms: int
+    ) -> bool:
+        """Tell whether a gap may be of the session that it names; it may begin before that."""
+        if session is not None:
+            return str(session.number) == named
+        others = (one for one in self._sessions.all if str(one.number) == named)
+        return any(start_ms < one.end_ms and one.start_ms < end_ms for one in others)
 
     def _model(self, row: SourceRow, _count: FileCount) -> Values:
         names = ("kind", "name", "version", "sha256")

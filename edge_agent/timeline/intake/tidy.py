@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import tzinfo
 from pathlib import Path
@@ -52,6 +52,9 @@ class StudySource(Protocol):
     def rows(self, table: str) -> Iterator[SourceRow]:
         """Yield the rows of a table, one at a time."""
 
+    def labels(self) -> Mapping[str, str]:
+        """Return other names of people that rows may have → code; of our own tables none."""
+
     def passed_over(self) -> tuple[str, ...]:
         """Return which files and columns are not read."""
 
@@ -91,6 +94,10 @@ class TidySource:
     def tables(self) -> tuple[str, ...]:
         """Return which tables there are."""
         return tuple(self._files)
+
+    def labels(self) -> Mapping[str, str]:
+        """Return nothing: people have their codes alone."""
+        return {}
 
     def passed_over(self) -> tuple[str, ...]:
         """Return the files that are not read, and the columns of tables that no export has."""

@@ -99,6 +99,10 @@ class WideSource:
                 cells |= {"session": str(number), "participant": code}
                 yield SourceRow(self._file, line, cells, _COUNTED[table])
 
+    def labels(self) -> Mapping[str, str]:
+        """Return nothing: people have their codes alone."""
+        return {}
+
     def passed_over(self) -> tuple[str, ...]:
         """Return the columns that are not read."""
         more = len(self._not_taken) - _SHOWN

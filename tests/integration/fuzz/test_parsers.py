@@ -99,7 +99,8 @@ def read_dates(path: Path) -> None:
 
 def read_log(path: Path) -> None:
     names = {"at": "image.started", "end": "image.stopped", "label": "film"}
-    read_markers(path, MarkerColumns(UTC, names, start_ms=1_790_000_000_000))
+    how = MarkerColumns(UTC, names, start_ms=1_790_000_000_000)
+    read_markers(path, how, (), lambda _: ())
 
 
 def read_faces(path: Path) -> None:

@@ -1,0 +1,333 @@
+"""The people that the columns of a table name, compared with those in whose sessions its rows lie.
+
+Rows find their session by time. A column that says whose a row is must say the same: else the row
+would become somebody else's. A column whose name says so is judged row by row. Any other one that
+is not read is judged at the end, by its values: each of them is the code of a participant, with a
+letter in it. Codes of digits alone are judged by the column's name only: a number of a trial
+looks like them.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from edge_agent.core.errors import DataFileError, shown_value
+from edge_agent.core.readings import VitalReading
+from edge_agent.core.study import Session
+from edge_agent.core.texts import N_
+from edge_agent.timeline.database.connection import read_transaction
+from edge_agent.timeline.study.rows import select_sessions
+
+OWN = "participant"
+"""The column of our own tables."""
+_BY_NAME = re.compile(r"(participant|subject)s?([ _.-]?(id|code|label))?")
+_LABEL = "sub-"
+_SHOWN = 20
+_SESSION = "session"
+OF_READINGS = ("at", "kind", "value")
+"""The columns by which a table of readings is in our own form."""
+_SAID_BY_TIME = {"at_ms", "condition", "observed", "simulated", _SESSION}
+_ANOTHER = N_(
+    "{file}, row {row}, column {column}: {value} is not {code}, in whose session the row lies by "
+    "its time. Rows like it: {n}. Correct the times or the codes, or remove the column if it does "
+    "not say whose the rows are. Nothing was imported."
+)
+_OF_TWO = N_(
+    "{file}, row {row}, column session: rows of session {session} lie in sessions of two people, "
+    "this one in one of {code}. Rows like it: {n}. Correct the times or the sessions, or remove "
+    "the column. Nothing was imported."
+)
+_SEVERAL = N_(
+    "{file}: column participant names {n} people ({names}), whose readings lie in no session: "
+    "nothing would keep them apart. Add the sessions first (affect-edge session add), so that the "
+    "time says whose they are, or give each person a file. If all are one person's, remove the "
+    "column. Nothing was imported."
+)
+_PREFIX = re.compile(r".*[._-]")
+
+
+def names_people(column: str) -> bool:
+    """Tell whether a column names people by its own name, of our form or of BIDS."""
+    return _BY_NAME.fullmatch(column.strip().casefold()) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """A row that names another person than the one in whose session it lies.
+
+    Attributes:
+        column: the column that names the person.
+        value: what stands there.
+        code: the participant in whose session the row lies.
+    """
+
+    column: str
+    value: str
+    code: str
+
+    @property
+    def cure(self) -> str:
+        """What is wrong and what to do; it follows the value."""
+        return (
+            f"is not {self.code}, in whose session the row lies by its time. Correct the time or "
+            "the code, or remove the column if it does not say whose the row is."
+        )
+
+
+class _Columns(NamedTuple):
+    """The columns of a file that name people by their own name, and those that may by values."""
+
+    named: tuple[str, ...]
+    others: tuple[str, ...]
+
+
+class NamedPeople:
+    """Finds rows that name another person than the one in whose session they lie.
+
+    Args:
+        codes: of all participants.
+        labels: other names of some → their code, as the folders of a BIDS data set have them.
+        is_own: whether the column ``participant`` has codes of these participants alone, so that
+            any other text is another person.
+        may_have_prefix: whether the participants' codes may have got a beginning since the rows
+            were written (``--prefix`` of an import).
+    """
+
+    def __init__(
+        self,
+        codes: Iterable[str],
+        labels: Mapping[str, str] | None = None,
+        *,
+        is_own: bool = True,
+        may_have_prefix: bool = False,
+    ) -> None:
+        given = {code.casefold(): code.casefold() for code in codes}
+        labels = labels or {}
+        others = {label.casefold(): code.casefold() for label, code in labels.items()}
+        self._codes = others | given
+        self._has_labels = bool(labels)
+        self._is_own = is_own
+        self._may_have_prefix = may_have_prefix
+        self._columns: dict[object, _Columns] = {}
+        self._open: dict[tuple[object, str], list[tuple[object, Contradiction]]] = {}
+        self._closed: set[tuple[object, str]] = set()
+
+    def find(
+        self, file: object, cells: Mapping[str, str], read: Collection[str], code: str
+    ) -> Contradiction | None:
+        """Return what a row says against its session; of columns by values, ``rest`` does.
+
+        Args:
+            file: whose columns are the same in each row.
+            cells: of the row; it stands for itself in ``rest``.
+            read: the columns that mean something else.
+            code: of the participant in whose session it lies.
+        """
+        columns = self._columns.get(file)
+        if columns is None:
+            columns = self._columns[file] = _columns_of(cells, read)
+        for column in columns.named:
+            text = cells.get(column, "").strip()
+            if text and self._is_other(column, text, code):
+                return Contradiction(column, text, code)
+        return None
+
+    def note(self, file: object, row: object, cells: Mapping[str, str], code: str) -> None:
+        """Keep what the other columns of a row, which ``find`` has looked at, say against it."""
+        for column in self._columns[file].others:
+            key = file, column
+            text = cells.get(column, "").strip()
+            if not text or key in self._closed:
+                continue
+            person = self._codes.get(text.casefold())
+            if person is None or not any(map(str.isalpha, text)):
+                self._closed.add(key)
+                self._open.pop(key, None)
+            elif person != code.casefold():
+                contradiction = self._open.setdefault(key, [])
+                if len(contradiction) < _SHOWN:
+                    contradiction.append((row, Contradiction(column, text, code)))
+
+    def rest(self) -> Iterator[tuple[object, Contradiction]]:
+        """Yield the first rows, and what they say, of columns that only values tell."""
+        for contradiction in self._open.values():
+            yield from contradiction
+        self._open.clear()
+
+    def _is_other(self, column: str, text: str, code: str) -> bool:
+        name, own = text.casefold(), code.casefold()
+        if name == own:
+            return False
+        person = self._codes.get(name) or self._codes.get(name.removeprefix(_LABEL))
+        if person is not None:
+            return person != own
+        if self._has_labels and name.startswith(_LABEL):
+            return True
+        return self._is_own and column.casefold() == OWN and not self._is_prefixed(name, own)
+
+    def _is_prefixed(self, name: str, own: str) -> bool:
+        before = own.removesuffix(name)
+        return self._may_have_prefix and before != own and _PREFIX.fullmatch(before) is not None
+
+
+def _columns_of(cells: Mapping[str, str], read: Collection[str]) -> _Columns:
+    named = tuple(column for column in cells if column not in read and names_people(column))
+    # Where one column says whose a row is, another one may well name a second person.
+    others = () if named else tuple(column for column in cells if column not in read)
+    return _Columns(named, others)
+
+
+class RowOfReadings(Protocol):
+    """A row of a table with its readings; its cells by column."""
+
+    @property
+    def number(self) -> int:
+        """Its number in the file."""
+
+    @property
+    def cells(self) -> Mapping[str, str]:
+        """The texts in it."""
+
+    @property
+    def readings(self) -> Iterable[VitalReading]:
+        """What was measured."""
+
+
+class Owners:
+    """The people of a database, and in whose sessions times lie.
+
+    Args:
+        database: its path; none, or one that is not there, has nobody.
+        has_ends: whether the moment in which a session ends belongs to it, as of markers.
+    """
+
+    def __init__(self, database: Path | None, *, has_ends: bool = False) -> None:
+        self._has_ends = has_ends
+        self.codes, self._sessions = _people_of(database)
+        self._starts = [one.start_ms for one in self._sessions]
+
+    def at(self, at_ms: int) -> list[str]:
+        """Return the participants in whose sessions a time lies, two of them where one ends."""
+        place = bisect_right(self._starts, at_ms)
+        contradiction = []
+        for session in self._sessions[max(0, place - 2) : place]:
+            end_ms = session.end_ms
+            if end_ms is None or at_ms < end_ms or (self._has_ends and at_ms == end_ms):
+                contradiction.append(session.participant)
+        return contradiction
+
+
+class RowsOfPeople:
+    """Compares the rows of a table with those in whose sessions they lie.
+
+    Args:
+        file: name of the table.
+        header: the names of its columns.
+        read: those that are read.
+        codes: of all participants.
+        owners: returns the participants to whom a row of a time (UTC milliseconds) may belong.
+        ours: the columns that a table of ours has.
+    """
+
+    def __init__(
+        self,
+        file: str,
+        header: Iterable[str],
+        read: Collection[str],
+        codes: Iterable[str],
+        owners: Callable[[int], Sequence[str]],
+        ours: Collection[str] = OF_READINGS,
+    ) -> None:
+        self._file = file
+        self._is_own = {name.casefold() for name in header} >= {*ours}
+        # Other rows outside of all sessions are refused, or counted, by who takes them.
+        self._is_of_readings = ours is OF_READINGS
+        self._read = {*read, *(name for name in header if name.casefold() in _SAID_BY_TIME)}
+        self._people = NamedPeople(codes, is_own=self._is_own, may_have_prefix=True)
+        self._owners = owners
+        self._first: tuple[int, Contradiction] | None = None
+        self._count = 0
+        self._outside: dict[str, str] = {}
+        self._whose: dict[str, str] = {}
+
+    def look(self, row: RowOfReadings) -> None:
+        """Look at a row of the file, and the times of its readings."""
+        self.add(row.number, row.cells, {one.at.wall_ms for one in row.readings})
+
+    def add(self, number: int, cells: Mapping[str, str], times: Iterable[int]) -> None:
+        """Look at a row of the file, and at its times (UTC milliseconds)."""
+        for at_ms in times:
+            contradiction: Contradiction | None = None
+            owners = self._owners(at_ms)
+            for code in owners:
+                contradiction = self._people.find(self._file, cells, self._read, code)
+                contradiction = contradiction or self._other_session(cells, code)
+                if contradiction is None:
+                    self._people.note(self._file, number, cells, code)
+                    break
+            if contradiction is not None:
+                self._first = self._first or (number, contradiction)
+                self._count += 1
+                return
+            if not owners:
+                self._note_outside(cells)
+
+    def _note_outside(self, cells: Mapping[str, str]) -> None:
+        """Keep whom a row names that lies in no session: nothing says that it is theirs."""
+        text = _cell_of(cells, OWN) if self._is_own else ""
+        if text:
+            self._outside.setdefault(text.casefold(), text)
+
+    def _other_session(self, cells: Mapping[str, str], code: str) -> Contradiction | None:
+        """Return that rows of one session lie in those of two people.
+
+        Its number may be that of another database, and tells no more than that.
+        """
+        text = "" if not self._is_own or _cell_of(cells, OWN) else _cell_of(cells, _SESSION)
+        if not text or self._whose.setdefault(text, code) == code:
+            return None
+        return Contradiction(_SESSION, text, code)
+
+    def finish(self) -> None:
+        """Refuse the file if it names others than those in whose sessions its readings lie.
+
+        Raises:
+            DataFileError: it does; or readings in no session name several people.
+        """
+        rest = [
+            (row, contradiction)
+            for row, contradiction in self._people.rest()
+            if isinstance(row, int)
+        ]
+        first = self._first or next(iter(rest), None)
+        if first is not None:
+            row, contradiction = first
+            about: dict[str, Any] = {"file": self._file, "row": row, "code": contradiction.code}
+            about["n"] = max(self._count, len(rest))
+            if contradiction.column == _SESSION:
+                raise DataFileError(_OF_TWO, session=contradiction.value, **about)
+            shown = shown_value(contradiction.value)
+            raise DataFileError(_ANOTHER, column=contradiction.column, value=shown, **about)
+        names = list(self._outside.values()) if self._is_of_readings else []
+        if len(names) > 1:
+            shown = ", ".join(names[:5])
+            raise DataFileError(_SEVERAL, file=self._file, n=len(names), names=shown)
+
+
+def _cell_of(cells: Mapping[str, str], column: str) -> str:
+    return next((text.strip() for name, text in cells.items() if name.casefold() == column), "")
+
+
+def _people_of(database: Path | None) -> tuple[list[str], list[Session]]:
+    """Return the codes of all participants, and all sessions in the order of time."""
+    if database is None or not database.exists():
+        return [], []
+    with read_transaction(database) as connection:
+        codes = [row[0] for row in connection.execute("SELECT code FROM participant")]
+        sessions = sorted(select_sessions(connection), key=lambda one: one.start_ms)
+    return codes, sessions

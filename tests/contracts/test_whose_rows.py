@@ -1,0 +1,320 @@
+"""A row that says whose it is, in any table and by any way, lands with nobody else."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from edge_agent.core.clock import iso_utc
+from edge_agent.core.errors import DataFileError
+from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.intake.cells import ImportOptions, StudyImport
+from edge_agent.timeline.intake.study_import import import_study, opened_study
+from edge_agent.timeline.intake.tidy import TABLES
+from tests.support.commands import affect_edge
+from tests.support.exports.full_study import full_study
+from tests.support.timeline import START_MS, query, session_row, timeline
+
+OWN, OTHER = "P01", "P02"
+OF_NOBODY = {
+    "model": "is of the appliance",
+    "participant": "is the list of the people",
+    "participant_attribute": "is joined by its code, not by time",
+}
+"""Tables whose rows lie in no session, with the reason."""
+ROWS_OF_SESSIONS = [table for table in TABLES if table not in OF_NOBODY]
+COLUMNS = ("participant", "subject", "participant_id", "vp")
+"""Ours, those that others have, and one that its values alone tell."""
+AT_ITS_END = {"self_report", "marker"}
+
+
+def at(seconds: float) -> str:
+    return iso_utc(START_MS + round(1000 * seconds))
+
+
+@pytest.fixture(scope="module")
+def there(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return full_study(tmp_path_factory.mktemp("there")).parent
+
+
+@pytest.fixture(scope="module")
+def bundle(there: Path) -> Path:
+    done = affect_edge("export", "--out", there / "bundle", "--data", there)
+    assert done.code == 0, done.err
+    return there / "bundle"
+
+
+@pytest.fixture(scope="module")
+def dataset(there: Path) -> Path:
+    done = affect_edge("export", "--format", "bids", "--out", there / "bids", "--data", there)
+    assert done.code == 0, done.err
+    return there / "bids"
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("empty") / "affect-edge.db"
+    migrate(path)
+    return path
+
+
+def looked_at(source: Path, empty: Path) -> StudyImport:
+    """Return what an import would do; who has withdrawn is left out."""
+    options = ImportOptions(leave_out=frozenset({OTHER}))
+    return import_study(empty, opened_study(source), options, actor="ada", dry_run=True)
+
+
+def rewritten(path: Path, change: Mapping[str, str], *, separator: str = ",") -> None:
+    """Write ``change`` into each row that names no other person."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file, delimiter=separator))
+    assert rows, path
+    with path.open("w", newline="", encoding="utf-8") as file:
+        columns = [*dict.fromkeys([*rows[0], *change])]
+        writer = csv.DictWriter(file, columns, delimiter=separator)
+        writer.writeheader()
+        own = [row.get("participant", OWN) == OWN for row in rows]
+        writer.writerows(
+            {**row, **change} if is_own else row for row, is_own in zip(rows, own, strict=True)
+        )
+
+
+def of_one_person(bundle: Path, folder: Path, table: str) -> Path:
+    """Return a copy of a study in which a table has the rows of one person, and does not name them.
+
+    The sessions stay; the stretch that is left out of the other's becomes that of all of this one.
+    """
+    study = folder / "study"
+    shutil.copytree(bundle, study)
+    path = study / f"{table}.csv"
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    if table == "exclusion":
+        rows = [{**rows[0], "session": "1"} | dict.fromkeys(("start_at", "end_at"), "")]
+        rows = [{**row, "start_ms": "", "end_ms": ""} for row in rows]
+    elif table != "session" and "participant" in rows[0]:
+        rows = [row for row in rows if row["participant"] == OWN]
+    kept = [name for name in rows[0] if name != "participant" or table == "session"]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, kept, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+    return study
+
+
+@pytest.mark.parametrize("table", ROWS_OF_SESSIONS)
+def test_row_that_names_whose_session_it_lies_in_is_taken(
+    bundle: Path, empty: Path, table: str, tmp_path: Path
+) -> None:
+    study = of_one_person(bundle, tmp_path, table)
+    rewritten(study / f"{table}.csv", {"vp": OWN, "subject": OWN, "participant": OWN})
+    assert looked_at(study, empty).problems == []
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+@pytest.mark.parametrize("table", ROWS_OF_SESSIONS)
+def test_row_that_names_another_person_is_refused_with_its_value(
+    bundle: Path, empty: Path, table: str, column: str, tmp_path: Path
+) -> None:
+    if table == "session" and column in {"participant", "vp"}:
+        pytest.skip("who stands in it has the session; another column may name a partner")
+    study = of_one_person(bundle, tmp_path, table)
+    rewritten(study / f"{table}.csv", {column: OTHER})
+    problems = looked_at(study, empty).problems
+    assert {(one.file, one.column, one.value) for one in problems} == {
+        (f"{table}.csv", column, OTHER)
+    }
+    assert problems[0].line == 2
+    assert f"is not {OWN}" in problems[0].sentence
+    assert "Correct" in problems[0].sentence
+
+
+@pytest.mark.parametrize("table", [one for one in ROWS_OF_SESSIONS if one != "session"])
+def test_row_that_names_another_session_is_refused(
+    bundle: Path, empty: Path, table: str, tmp_path: Path
+) -> None:
+    study = of_one_person(bundle, tmp_path, table)
+    rewritten(study / f"{table}.csv", {"session": "7"})
+    problems = looked_at(study, empty).problems
+    assert {(one.column, one.value) for one in problems} == {("session", "7")}
+
+
+def test_column_that_names_a_partner_beside_the_participant_is_no_contradiction(
+    bundle: Path, empty: Path, tmp_path: Path
+) -> None:
+    study = of_one_person(bundle, tmp_path, "vital")
+    rewritten(study / "vital.csv", {"participant": OWN, "partner": OTHER})
+    assert looked_at(study, empty).problems == []
+
+
+def test_column_of_numbers_names_nobody_though_codes_are_numbers(
+    bundle: Path, empty: Path, tmp_path: Path
+) -> None:
+    study = of_one_person(bundle, tmp_path, "vital")
+    for table in study.glob("*.csv"):
+        table.write_text(table.read_text().replace(OWN, "1").replace(OTHER, "2"))
+    rewritten(study / "vital.csv", {"block": "2"})
+    options = ImportOptions(leave_out=frozenset({"2"}))
+    looked = import_study(empty, opened_study(study), options, actor="ada", dry_run=True)
+    assert looked.problems == []
+
+
+def tables_of(dataset: Path, label: str) -> list[Path]:
+    return [one for one in sorted(dataset.rglob(f"sub-{label}*.tsv")) if "ses-" in one.name]
+
+
+@pytest.mark.parametrize("column", ["participant_id", "subject"])
+def test_bids_row_that_names_another_participant_is_refused(
+    dataset: Path, empty: Path, column: str, tmp_path: Path
+) -> None:
+    for number, table in enumerate(tables_of(dataset, OWN)):
+        if table.name.endswith("_scans.tsv"):
+            continue
+        study = tmp_path / str(number)
+        shutil.copytree(dataset, study)
+        changed = study / table.relative_to(dataset)
+        rewritten(changed, {column: f"sub-{OTHER}"}, separator="\t")
+        problems = looked_at(study, empty).problems
+        assert {(one.column, one.value) for one in problems} == {(column, f"sub-{OTHER}")}, table
+        rewritten(changed, {column: f"sub-{OWN}"}, separator="\t")
+        assert looked_at(study, empty).problems == [], table
+
+
+def test_bids_session_that_names_another_participant_is_refused(
+    dataset: Path, empty: Path, tmp_path: Path
+) -> None:
+    study = tmp_path / "study"
+    shutil.copytree(dataset, study)
+    rewritten(study / f"sub-{OWN}/sub-{OWN}_sessions.tsv", {"participant": OTHER}, separator="\t")
+    problems = looked_at(study, empty).problems
+    assert [(one.value, f"is not {OWN}" in one.sentence) for one in problems] == [(OTHER, True)]
+
+
+@pytest.mark.parametrize(
+    ("place", "other", "words"),
+    [
+        (f"sub-{OWN}", f"sub-{OTHER}", f"is named for sub-{OWN}"),
+        ("ses-1", "ses-9", "is named for ses-1"),
+    ],
+)
+def test_bids_file_in_the_folder_of_another_one_is_refused(
+    dataset: Path, empty: Path, place: str, other: str, words: str, tmp_path: Path
+) -> None:
+    study = tmp_path / "study"
+    shutil.copytree(dataset, study)
+    first = tables_of(study, OWN)[0]
+    moved = Path(*[other if part == place else part for part in first.parent.parts]) / first.name
+    assert moved != first
+    moved.parent.mkdir(parents=True, exist_ok=True)
+    first.rename(moved)
+    with pytest.raises(DataFileError, match=words):
+        looked_at(study, empty)
+
+
+READINGS = ("at", "kind", "value", "participant")
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    """A data folder with a session of each of two people."""
+    sessions = [
+        session_row(start, start + 100, participant=code)
+        for code, start in ((OWN, 100), (OTHER, 300))
+    ]
+    return timeline(tmp_path / "here", session=sessions).parent
+
+
+def brought(folder: Path, rows: Sequence[tuple[float, str]], column: str = "participant") -> Path:
+    """Return a table of readings in our form, of these seconds and people."""
+    lines = [f"at,kind,value,{column}"]
+    lines += [f"{at(s)},heart_rate,{60 + n},{code}" for n, (s, code) in enumerate(rows)]
+    path = folder / "readings.csv"
+    path.write_text("\n".join(lines))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([(110, OWN), (120, OWN)], ""),
+        ([(110, OWN), (310, OTHER)], ""),
+        ([(110, OWN), (250, OWN), (900, OWN)], ""),
+        ([(110, OWN.lower()), (120, "")], ""),
+        ([(110, OWN), (120, OTHER)], "row 3, column participant: 'P02' is not P01"),
+        ([(110, "P99")], "row 2, column participant: 'P99' is not P01"),
+        ([(700, OWN), (701, OTHER)], "names 2 people (P01, P02), whose readings lie in no session"),
+    ],
+)
+@pytest.mark.parametrize("way", [(), ("--map", "guess"), ("--dry-run",)])
+def test_readings_of_our_form_land_with_whom_they_name(
+    here: Path, rows: Sequence[tuple[float, str]], words: str, way: Sequence[str], tmp_path: Path
+) -> None:
+    done = affect_edge("import-vitals", brought(tmp_path, rows), "--data", here, *way)
+    assert (done.code == 0, words in done.err) == (not words, True), done
+    if words:
+        assert query(here / "affect-edge.db", "SELECT count(*) FROM vital") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "is_taken"), [([(110, "5"), (310, "6")], True), ([(110, "5"), (310, "5")], False)]
+)
+def test_readings_of_one_session_do_not_land_with_two_people(
+    here: Path, rows: Sequence[tuple[float, str]], is_taken: bool, tmp_path: Path
+) -> None:
+    file = brought(tmp_path, rows, "session")
+    done = affect_edge("import-vitals", file, "--data", here)
+    assert (done.code == 0) == is_taken, done
+    assert (
+        "row 3, column session: rows of session 5 lie in sessions of two people" in done.err
+    ) != is_taken
+
+
+@pytest.mark.parametrize("column", ["subject", "vp"])
+def test_readings_of_another_table_that_name_another_code_are_refused(
+    here: Path, column: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "strap.csv"
+    path.write_text(f"time,hr,{column}\n{at(110)},61,{OTHER}\n{at(111)},62,{OTHER}\n")
+    done = affect_edge("import-vitals", path, "--map", "guess", "--data", here)
+    assert f"row 2, column {column}: 'P02' is not P01" in done.err, done
+    path.write_text(f"time,hr,{column}\n{at(110)},61,left\n{at(111)},62,{OWN}\n")
+    assert affect_edge("import-vitals", path, "--map", "guess", "--data", here).code == 0
+
+
+def test_reading_with_the_code_before_a_prefix_lands_with_its_person(tmp_path: Path) -> None:
+    here = timeline(tmp_path / "here", session=[session_row(100, 200, participant="Lab-P01")])
+    file = brought(tmp_path, [(110, OWN)])
+    assert affect_edge("import-vitals", file, "--data", here.parent).code == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "seconds", "words"),
+    [(OWN, 110, ""), (OWN, 200, ""), (OTHER, 110, "row 2, column participant: 'P02' is not P01")],
+)
+@pytest.mark.parametrize(
+    "way", [(), ("--map", "at=at", "--map", "kind=kind", "--map", "label=label")]
+)
+def test_markers_land_with_whom_they_name(
+    here: Path, code: str, seconds: int, words: str, way: Sequence[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "markers.csv"
+    path.write_text(f"at,kind,label,participant\n{at(seconds)},note,cough,{code}\n")
+    done = affect_edge("import-markers", path, "--data", here, *way)
+    assert (done.code == 0, words in done.err) == (not words, True), done
+
+
+@pytest.mark.parametrize(("code", "is_taken"), [(OWN, True), (OTHER, False)])
+def test_face_table_lands_with_whom_it_names(
+    here: Path, code: str, is_taken: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "faces.csv"
+    heads = "timestamp,confidence,success,AU12_r,participant"
+    path.write_text(f"{heads}\n0.0,0.9,1,2.0,{code}\n0.1,0.9,1,2.5,{code}\n")
+    words = ("--start", at(110), "--into-session", "1", "--data", here)
+    done = affect_edge("import-faces", path, *words)
+    assert (done.code == 0) == is_taken, done
+    assert ("row 2, column participant: 'P02' is not P01" in done.err) != is_taken
