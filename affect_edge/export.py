@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ import click
 from affect_edge.options import PATH, Here, cli, instant_ms, on_appliance, plain, table_lines
 from affect_edge.output import exact_output
 from edge_agent.config.removed import NO_MULTIVERSE, removed_option
+from edge_agent.core.command_line import warn
+from edge_agent.core.unmet import unmet_choices
 
 if TYPE_CHECKING:
     from dashboard.analysis.query import AnalysisQuery
@@ -23,6 +26,10 @@ if TYPE_CHECKING:
     from edge_agent.timeline.export.ad_hoc import Answer
     from edge_agent.timeline.export.appliance import Appliance
     from edge_agent.timeline.export.source import OnProgress
+
+
+_PLACE = re.compile(r"[:@$](\w+)")
+"""A named place of a query in SQL."""
 
 
 class FormatChoice(click.Choice[str]):
@@ -282,6 +289,7 @@ def sql(here: Here, query: str | None, values: tuple[str, ...], form: str, secon
             return
         try:
             _print(reader.ask(query, given), form)
+            warn(unmet_choices("--value", given, _PLACE.findall(query)))
         except QueryError as error:
             raise click.UsageError(str(error)) from error
 

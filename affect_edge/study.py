@@ -30,9 +30,11 @@ from affect_edge.options import (
 )
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
+from edge_agent.core.command_line import warn
 from edge_agent.core.errors import DataFileError, StoreError, StudyError
 from edge_agent.core.owners import as_owner_of
 from edge_agent.core.study import SESSION_FIELDS, STORED, NewSession
+from edge_agent.core.unmet import is_unmet, unmet_choices
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -746,6 +748,7 @@ def import_study(here: Here, source: Path, dry_run: bool, as_json: bool, **decid
         on_row = partial(bar.update, 1)
         report = take(database, study, options, actor=ACTOR, dry_run=dry_run, on_row=on_row)
     answer(as_json, report.as_json, _lines(report, importable if dry_run else ""))
+    warn(() if as_json else filter(is_unmet, report.notes))
     if report.problem_count:
         sys.exit(1)
 
@@ -852,7 +855,9 @@ def _recorded_study(
         told = [*recording.heads(), *recording.channels_not_taken(), *recording.remarks]
         sentences = [row.sentence for row in passed_over.columns]
         sentences += passed_over.reasons  # alike ones are one line with a number
-        return [f"{path.name}: {one}" for one in told] + sentences
+        kinds = [one.kind for one in staged.kinds()]
+        unmet = unmet_choices("--unit", common.pairs_of("--unit", decided["units"]), kinds)
+        return [f"{path.name}: {one}" for one in told] + sentences + recording.unmet + unmet
 
     taken = sum(one.role is not Role.NOTHING for one in recording.plans)
     importable = f"{taken} of {len(recording.plans)} streams can be imported."
@@ -948,7 +953,7 @@ def _lines(report: StudyImport, importable: str) -> list[str]:
         + (f", {count.left_out:,} left out" if count.left_out else "")
         for count in report.counts.values()
     ]
-    lines += report.notes
+    lines += [note for note in report.notes if not is_unmet(note)]
     lines += sentences(report.problems)
     more = report.problem_count - len(report.problems)
     if more > 0:

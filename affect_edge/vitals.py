@@ -22,6 +22,7 @@ from affect_edge.options import ACTOR, PATH, Here, cli, json_option, on_applianc
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
 from edge_agent.core.logs import log_to_stderr
+from edge_agent.core.unmet import unmet_choices
 
 if TYPE_CHECKING:
     from edge_agent.core.readings import LocalTimes, VitalReading
@@ -191,6 +192,7 @@ class FileContents:
         names: of the files that were read.
         former: source → the names that earlier releases gave it.
         certain: sources that are one device by its serial number.
+        vitals: that it has, also where none of their readings is kept.
     """
 
     form: str
@@ -201,6 +203,7 @@ class FileContents:
     names: Sequence[str] = ()
     former: Mapping[str, Iterable[str]] = field(default_factory=dict)
     certain: Collection[str] = ()
+    vitals: set[str] = field(default_factory=set)
 
 
 @cli.command("import-vitals")
@@ -324,6 +327,8 @@ def read_contents(
         refuse_two_devices(
             file.name, staged.of_several_streams(contents.names.__getitem__, contents.certain)
         )
+    units = common.pairs_of("--unit", options.units)
+    contents.passed_over.remarks += unmet_choices("--unit", units, contents.vitals)
     if not staged.kinds() and not contents.outside:
         raise contents.passed_over.no_reading_error(file.name)
     return contents
@@ -362,6 +367,7 @@ def _of_csv(
         why = "is not named with --map" if named else "was not recognised; name it with --map"
         known = columns.read_columns | {*table.flag_columns}
         reasons = dict.fromkeys(columns.names_to_compare(table.header), _COMPARED)
+        contents.vitals |= {*columns.kinds}
     contents.passed_over.columns += [
         ColumnNotTaken(
             table.name, name, reasons.get(name) or (_OF_ZONE if names_zone(name) else why)
@@ -438,6 +444,7 @@ def _in_period(
         for option, time in (("--from", options.start), ("--to", options.end))
     )
     for part, reading in readings:
+        contents.vitals.add(reading.kind)
         at_ms = reading.at.wall_ms
         if (start_ms is not None and at_ms < start_ms) or (end_ms is not None and at_ms >= end_ms):
             contents.outside += 1

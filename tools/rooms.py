@@ -62,7 +62,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
     ),
     "dashboard.analysis": (
         frozenset({"query"}),
-        frozenset({"windows", "choices", "conclusions"}),
+        frozenset({"windows", "choices", "conclusions", "unmet"}),
         frozenset({"planning", "preregistration"}),
         frozenset({"results"}),
         frozenset({"readings"}),

@@ -27,7 +27,7 @@ from dashboard.commands.exit_codes import CONFIG, DATA
 from dashboard.commands.questions import question_from, sample_options
 from edge_agent.config.removed import NO_MULTIVERSE, removed_option
 from edge_agent.core.columns import aligned
-from edge_agent.core.command_line import Command
+from edge_agent.core.command_line import Command, warn
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.files import why_unreadable
 from edge_agent.core.measures import TESTABLE
@@ -474,6 +474,7 @@ def analyse_command(
         click.echo(query.model_dump_json(indent=2), color=False)
         return
     # Loads SciPy, which printing the question does not need.
+    from dashboard.analysis.unmet import unmet_of_question
     from dashboard.computing.answers import files_of
     from dashboard.fleet.source import study_source
     from dashboard.questions.comparison.computing import compute, put_into_words
@@ -484,6 +485,7 @@ def analyse_command(
     with source.databases() as sites:
         inquiry = Inquiry(sites, query, dashboard.models, dashboard.prefer_sources, span)
         analysis = compute(inquiry)
+        warn(unmet_of_question(sites, query))
         if print_tables:
             files = files_of(inquiry, analysis).items()
             tables = {name: text for name, text in files if name.endswith(".csv")}

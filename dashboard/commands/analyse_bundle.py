@@ -40,9 +40,10 @@ from dashboard.languages.figures import df_text, interval_text, number, p_equals
 from edge_agent import __version__
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.columns import aligned
-from edge_agent.core.command_line import Command
+from edge_agent.core.command_line import Command, warn
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.study import Purpose
+from edge_agent.core.unmet import is_unmet
 from edge_agent.timeline.database.connection import insert, write_transaction
 from edge_agent.timeline.database.schema import DATABASE_NAME
 from edge_agent.timeline.database.upgrade import migrate
@@ -139,6 +140,7 @@ def imported(folder: Path, leave_out: Iterable[str] = ()) -> Iterator[Path]:
             report = import_study(database, source, options, actor="analysis.py")
         except DataFileError as error:
             raise DataFileError(f"{error} {_CURE}") from error
+        warn(filter(is_unmet, report.notes))
         if report.problem_count:
             sentences = [problem.sentence for problem in report.problems]
             if more := report.problem_count - len(sentences):
@@ -490,6 +492,7 @@ def analyse_bundle_command(
 
     An option that is not given is that of the bundle's question.json.
     """
+    from dashboard.analysis.unmet import unmet_of_question
     from dashboard.questions.comparison.computing import answer
     from dashboard.questions.entry import Inquiry
 
@@ -506,6 +509,7 @@ def analyse_bundle_command(
     query = question_of(options)
     with imported(folder, left_out) as database:
         response = answer(Inquiry((("", database),), query, _cards(folder)))
+        warn(unmet_of_question((("", database),), query))
         notes = [*_preregistered_lines(response), *_excluded_lines(response, database)]
     if response.main == "mixed_model":
         notes.append(_DECIDES)

@@ -14,7 +14,7 @@ from dashboard.commands.exit_codes import CONFIG, DATA
 from dashboard.commands.questions import OF_SAMPLE, SEED, question_from
 from dashboard.questions.entry import Inquiry, Option, Question, Way
 from dashboard.questions.register import QUESTIONS
-from edge_agent.core.command_line import Command
+from edge_agent.core.command_line import Command, warn
 
 
 def __getattr__(name: str) -> click.Command:
@@ -27,6 +27,7 @@ def __getattr__(name: str) -> click.Command:
 
 def _command_of(question: Question) -> click.Command:
     def ask(config_file: Path | None, data: Path | None, *, as_json: bool, **options: Any) -> None:
+        from dashboard.analysis.unmet import unmet_of_question
         from dashboard.web.options import options_of_reader
 
         query = question_from(question.query, options)
@@ -34,6 +35,7 @@ def _command_of(question: Question) -> click.Command:
         inquiry = Inquiry((("", own.database),), query, own.models, own.prefer_sources)
         model = question.answer(inquiry)
         click.echo(model.model_dump_json(indent=2) if as_json else question.report(model))
+        warn(unmet_of_question(inquiry.sites, query))
 
     ask.__doc__ = question.help
     own = (CONFIG, DATA, _json_option(question), *question.options)

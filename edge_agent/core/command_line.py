@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import click
 
@@ -27,6 +27,12 @@ class Group(Command, click.Group):
 
     command_class = Command
     group_class = type
+
+
+def warn(sentences: Iterable[str]) -> None:
+    """Print sentences to standard error, beside an answer."""
+    for sentence in sentences:
+        click.echo(sentence, err=True)
 
 
 def _refuse_repeated(command: click.Command, ctx: click.Context, args: Sequence[str]) -> None:

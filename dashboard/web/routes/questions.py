@@ -12,6 +12,7 @@ from pydantic import Field, create_model
 
 from dashboard.accounts.roles import Permission
 from dashboard.analysis.query import SampleQuery
+from dashboard.analysis.unmet import unmet_of_question
 from dashboard.questions.basis import figure_source
 from dashboard.questions.entry import Inquiry, PageOf, Question, Way
 from dashboard.questions.register import QUESTIONS
@@ -72,9 +73,17 @@ def _api_of(question: Question) -> Callable[..., Any]:
     """Return the handler that answers with the model."""
 
     def answer(
-        computing: ComputingDep, options: OptionsDep, study: ChosenStudiesDep, query: Any
+        computing: ComputingDep,
+        options: OptionsDep,
+        study: ChosenStudiesDep,
+        response: Response,
+        query: Any,
     ) -> Any:
         asked = question_in(query, question.query)
+        for sentence in unmet_of_question(study.sites, asked, on_page=True):
+            # A header has letters of ASCII only, and each sentence one of its own.
+            text = sentence.encode("ascii", "backslashreplace").decode().replace('"', "'")
+            response.headers.append("Warning", f'199 - "{text}"')
         inquiry = Inquiry(study.sites, asked, options.models, options.prefer_sources)
         return computing.call(question.answer, inquiry)
 
@@ -109,6 +118,7 @@ def _page_of(question: Question) -> Callable[..., Response]:
             problem=problem,
             query=query,
             sheet=sheet,
+            unmet=unmet_of_question(study.sites, query, on_page=True) if sheet else (),
             address_query=urlencode(asked),
             source=figure_source(reader, question.basis(reader, sheet.response)) if sheet else "",
             **question.fields(PageOf(reader, query, sheet, address)),

@@ -22,7 +22,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from dashboard.accounts.roles import Account, Permission
 from dashboard.languages.current import gettext
-from dashboard.languages.names import said_of, with_and
+from dashboard.languages.names import said_of, translate, with_and
 from dashboard.web.authentication import AccountDep
 from dashboard.web.brought_studies import (
     TABLES,
@@ -312,7 +312,7 @@ def in_words_of_page(text: str) -> str:
         labels = [gettext(_FIELDS[name]) for name in re.findall(_OPTION, options[0])]
         return with_and([gettext("the field “{label}”").format(label=label) for label in labels])
 
-    return _OPTIONS.sub(fields, text)
+    return _OPTIONS.sub(fields, translate(text))
 
 
 def _preview_page(request: Request, key: str, given: ChoicesForm, preview: _Preview) -> Response:

@@ -21,6 +21,7 @@ from edge_agent.core.study import (
     SessionField,
     checked_attribute,
 )
+from edge_agent.core.unmet import unmet_choices
 from edge_agent.timeline.database.connection import insert
 from edge_agent.timeline.export.table_schemas import FILES
 from edge_agent.timeline.intake import cells as read
@@ -122,6 +123,7 @@ class People:
         self._options = options
         self._report = report
         self._people: dict[str, Person] = {}
+        self._listed: set[str] = set()
         self._attributes_left = 0
         self._now_ms = clock.now().wall_ms
         self._left_out = {code.casefold() for code in options.leave_out}
@@ -135,6 +137,7 @@ class People:
             self._note_attributes()
         sessions: list[StagedSession] = []
         self._each("session", lambda row: sessions.append(self._session(row)))
+        self._note_unmet(sessions)
         self._refuse_overlaps(sessions)
         self._refuse_others(sessions)
         return Sessions(sessions)
@@ -144,6 +147,8 @@ class People:
         for row in self._source.rows(table):
             count = self._report.count(table, row)
             count.rows += 1
+            if table == "participant":
+                self._listed.add(read.text_of(row.cells, "participant"))
             if self._is_left_out(row.cells.get("participant", "")):
                 count.left_out += 1
                 if table != "session":
@@ -332,6 +337,12 @@ class People:
             f"Session {new.number} of {new.code} began at {iso_utc(new.start_ms)}, and the consent "
             f"in the files is of {iso_utc(given_ms)}: an earlier one is not in them."
         )
+
+    def _note_unmet(self, sessions: list[StagedSession]) -> None:
+        """Note codes that were to be left out, and that nobody has."""
+        codes = {one.code.strip() for one in sessions} | self._listed
+        given = sorted(self._options.leave_out)
+        self._report.notes += unmet_choices("--leave-out", given, codes, str.casefold)
 
     def _refuse_others(self, sessions: list[StagedSession]) -> None:
         """Refuse sessions of which another column names another participant."""

@@ -24,7 +24,8 @@ from edge_agent.core.study import (
     NewMarker,
     read_order,
 )
-from edge_agent.core.texts import N_
+from edge_agent.core.texts import N_, Message
+from edge_agent.core.unmet import unmet_choices
 from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.column_names import how_to_choose
 from edge_agent.vitals.health.files import Member, RowValidator, readable
@@ -100,6 +101,7 @@ class Recording:
         container: its chunks.
         plans: the use of each stream.
         remarks: sentences about what was read, filled while it is.
+        unmet: sentences about orders of markers that no text met.
     """
 
     name: str
@@ -112,6 +114,7 @@ class Recording:
     _shifts: dict[int, float] = field(default_factory=dict)
     _damaged: set[int] = field(default_factory=set)
     remarks: list[str] = field(default_factory=list)
+    unmet: list[Message] = field(default_factory=list)
 
     @property
     def clock(self) -> WallClock:
@@ -460,6 +463,8 @@ class _Markers:
             for one in self._recording.of(Role.MARKERS)
             for at_ms, text in _texts(self._recording, one)
         ]
+        there = {text.strip() for _, _, text in texts} - {""}
+        self._recording.unmet += unmet_choices("--marker", self._orders, there)
         markers: list[RecordedMarker] = []
         seen: dict[tuple[MarkerKind, str], tuple[int, int]] = {}
         twice = 0
