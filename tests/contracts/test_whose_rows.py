@@ -16,6 +16,7 @@ from edge_agent.timeline.intake.cells import ImportOptions, StudyImport
 from edge_agent.timeline.intake.study_import import import_study, opened_study
 from edge_agent.timeline.intake.tidy import TABLES
 from tests.support.commands import affect_edge
+from tests.support.dashboard import client_of, set_up
 from tests.support.exports.full_study import full_study
 from tests.support.timeline import START_MS, query, session_row, timeline
 
@@ -29,7 +30,6 @@ OF_NOBODY = {
 ROWS_OF_SESSIONS = [table for table in TABLES if table not in OF_NOBODY]
 COLUMNS = ("participant", "subject", "participant_id", "vp")
 """Ours, those that others have, and one that its values alone tell."""
-AT_ITS_END = {"self_report", "marker"}
 
 
 def at(seconds: float) -> str:
@@ -215,9 +215,6 @@ def test_bids_file_in_the_folder_of_another_one_is_refused(
         looked_at(study, empty)
 
 
-READINGS = ("at", "kind", "value", "participant")
-
-
 @pytest.fixture
 def here(tmp_path: Path) -> Path:
     """A data folder with a session of each of two people."""
@@ -257,6 +254,23 @@ def test_readings_of_our_form_land_with_whom_they_name(
     assert (done.code == 0, words in done.err) == (not words, True), done
     if words:
         assert query(here / "affect-edge.db", "SELECT count(*) FROM vital") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "is_taken"), [([(110, OWN), (310, OTHER)], True), ([(110, OTHER)], False)]
+)
+def test_readings_on_the_page_land_with_whom_they_name(
+    here: Path, rows: Sequence[tuple[float, str]], is_taken: bool, tmp_path: Path
+) -> None:
+    client = set_up(client_of(here), here)
+    content = brought(tmp_path, rows).read_bytes()
+    answer = client.post("/readings/import", files={"file": ("strap.csv", content, "text/csv")})
+    address = answer.headers["location"].partition("?")[0]
+    words = "strap.csv, row 2, column participant: &#39;P02&#39; is not P01"
+    assert (words in client.get(address).text) != is_taken
+    assert client.post(address).status_code == (303 if is_taken else 422)
+    counted = query(here / "affect-edge.db", "SELECT count(*) FROM vital")
+    assert counted == [(len(rows) * is_taken,)]
 
 
 @pytest.mark.parametrize(
