@@ -65,14 +65,17 @@ def _events(connection: sqlite3.Connection, query: Any) -> Iterator[str]:
     return _texts(connection, "SELECT DISTINCT label FROM marker WHERE kind = ?", query.kind)
 
 
-FIELDS: Mapping[str, ChosenByData] = {
-    "prefer_source": ChosenByData(N_("preferred source"), _sources),
-    "states": ChosenByData(N_("states"), _states, same_label),
-    "group": ChosenByData(N_("groups of people"), _attributes),
-    "event": ChosenByData(N_("events"), _events, same_label),
-    "against": ChosenByData(N_("compared with"), _events, same_label),
-}
-"""Fields of the questions; every other one has values that its form or its bounds tell."""
+def fields() -> Mapping[str, ChosenByData]:
+    """Return the fields of the questions that choose by data, by name; every other one has values
+    that its form or its bounds tell.
+    """
+    return {
+        "prefer_source": ChosenByData(N_("preferred source"), _sources),
+        "states": ChosenByData(N_("states compared"), _states, same_label),
+        "group": ChosenByData(N_("groups of people"), _attributes),
+        "event": ChosenByData(N_("events"), _events, same_label),
+        "against": ChosenByData(N_("compared with"), _events, same_label),
+    }
 
 
 def unmet_of_question(
@@ -89,8 +92,8 @@ def unmet_of_question(
         StoreError: a timeline cannot be read.
     """
     unmet: list[Message] = []
-    for name, one in FIELDS.items():
-        given = _given(query, name)
+    for name, one in fields().items():
+        given = _choices_of(query, name)
         if given:
             there = _there([path for _, path in sites], one, query)
             option = Message(one.title) if on_page else f"--{name.replace('_', '-')}"
@@ -99,7 +102,7 @@ def unmet_of_question(
     return unmet
 
 
-def _given(query: Any, name: str) -> tuple[str, ...]:
+def _choices_of(query: Any, name: str) -> tuple[str, ...]:
     described = type(query).model_fields.get(name)
     value = None if described is None else getattr(query, name)
     if described is None or not value or value == described.default:

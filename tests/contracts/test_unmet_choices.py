@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from affect_edge import cli
 from affect_edge.options import LateCommand
-from dashboard.analysis.unmet import FIELDS
+from dashboard.analysis.unmet import fields as fields_by_data
 from dashboard.questions.entry import Question, Way
 from dashboard.questions.register import QUESTIONS
 from tests.support.commands import Done, affect_edge
@@ -20,6 +20,7 @@ from tests.support.dashboard import client_of, set_up
 from tests.support.exports.full_study import full_study
 from tests.support.laboratory.xdf import laboratory
 
+FIELDS = fields_by_data()
 CONSENT = ("--consent", "1", "--consent-on", "2026-01-05T08:00:00Z", "--purpose", "research")
 XDF = "needs pyxdf"
 REFUSED = {
