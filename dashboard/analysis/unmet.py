@@ -72,7 +72,7 @@ def fields() -> Mapping[str, ChosenByData]:
     return {
         "prefer_source": ChosenByData(N_("preferred source"), _sources),
         "states": ChosenByData(N_("states compared"), _states, same_label),
-        "group": ChosenByData(N_("groups of people"), _attributes),
+        "group": ChosenByData(N_("groups of people"), _attributes, same_label),
         "event": ChosenByData(N_("events"), _events, same_label),
         "against": ChosenByData(N_("compared with"), _events, same_label),
     }

@@ -164,6 +164,20 @@ def test_leave_out_of_a_code_in_other_letters_is_met(there: Path, tmp_path: Path
     assert (done.code, "met nothing" in done.err) == (0, False), done
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("analyse", "--group", "Medication"),
+        ("analyse", "--states", "ANGER", "--states", "nosuch"),
+        ("responses", "--event", "Anger"),
+        ("analyse", "--prefer-source", "strap"),
+    ],
+)
+def test_choice_in_other_letters_is_met(there: Path, words: tuple[str, ...]) -> None:
+    done = affect_edge(*words, "--data", there)
+    assert (done.code, f"{words[2]}, given with" in done.err) == (0, False), done
+
+
 @pytest.fixture(scope="module")
 def client(there: Path) -> TestClient:
     return set_up(client_of(there), there)
