@@ -29,6 +29,9 @@ settings.register_profile(
 )
 settings.load_profile("repeatable")
 
+LOG_LEVEL = logging.getLogger().level
+"""Level of the log before any test has run a command."""
+
 # Training has an environment of its own, by which `make test-training` runs them.
 TRAINING = [Path(__file__).parent / level / "training" for level in ("unit", "integration")]
 EXTRA = ("litert_torch", "matplotlib", "sklearn", "torch")
@@ -60,11 +63,15 @@ def _no_process_stays() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _log_as_it_was() -> Iterator[None]:
     """Take back what a command run in this process did to the log, which the next test may want to
-    read.
+    read: one that this test ran, and before it one that ran for several tests.
     """
-    root = logging.getLogger()
-    level = root.level
+    _take_back_the_log()
     yield
-    root.setLevel(level)
+    _take_back_the_log()
+
+
+def _take_back_the_log() -> None:
+    root = logging.getLogger()
+    root.setLevel(LOG_LEVEL)
     for handler in [each for each in root.handlers if type(each) is logging.StreamHandler]:
         root.removeHandler(handler)
