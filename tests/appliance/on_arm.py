@@ -15,7 +15,6 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-import tarfile
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -152,8 +151,7 @@ def test_the_release_installs_from_its_hashed_wheels_without_a_network(
 ) -> None:
     archive = build_release(tree, arm.exchange, [pins.stem])
     figures["release archive"] = f"{archive.stat().st_size / 1e6:.0f} MB, {pins.stem}"
-    with tarfile.open(archive) as tar:
-        tar.extractall(arm.exchange, filter="data")
+    subprocess.run(["tar", "-xf", str(archive), "-C", str(arm.exchange)], check=True)
     unpacked = f"{EXCHANGE}/{archive.stem}"
     assert not list((arm.exchange / archive.stem / "wheels").glob("*x86_64*"))
     start = time.monotonic()
