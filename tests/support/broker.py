@@ -165,8 +165,16 @@ class Mosquitto:
     def reload(self) -> bool:
         """Make it read its files of accounts again."""
         assert self._process is not None
+        # It listens before it minds signals: until then this one would end it.
+        wait_until(self._minds_hangups, "the broker to mind signals")
         self._process.send_signal(signal.SIGHUP)
         return True
+
+    def _minds_hangups(self) -> bool:
+        assert self._process is not None
+        status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
+        caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
+        return bool(int(caught.split()[1], 16) >> (signal.SIGHUP - 1) & 1)
 
     def change_password(self, user: str, password: str) -> None:
         """Give ``user`` another password; holds for connections from now on."""
