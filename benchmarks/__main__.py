@@ -42,8 +42,10 @@ SHORT = (
 )
 
 
-def run(name: str, *, small: bool = False) -> dict[str, float]:
-    """Run one benchmark in a process of its own and return its figures."""
+def run(name: str, *, small: bool = False) -> tuple[dict[str, float], str]:
+    """Run one benchmark in a process of its own; return its figures, and what it wrote beside
+    them, such as each answer that was wrong.
+    """
     options = SMALL[name] if small else ()
     command = [sys.executable, "-m", BENCHMARKS[name], "--json", *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=HERE.parent)
@@ -53,7 +55,7 @@ def run(name: str, *, small: bool = False) -> dict[str, float]:
         if line.startswith(f"{BENCHMARKS[name]}:"):  # what could not be measured, and why
             print(line, file=sys.stderr)
     figures: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
-    return figures
+    return figures, done.stderr
 
 
 def main(arguments: list[str]) -> int:
@@ -78,12 +80,16 @@ def main(arguments: list[str]) -> int:
     if "--json" not in arguments:
         print(processor.describe())
     for name in names:
-        for figure, value in run(name, small=small).items():
-            figures[figure] = value
+        measured, beside = run(name, small=small)
+        figures |= measured
+        missed_before = missed
+        for figure, value in measured.items():
             mark = verdict(value, None if small and figure in AMOUNTS else bars.get(figure))
             missed += mark.endswith("MISSED")
             if "--json" not in arguments:
                 print(f"{name:10} {figure:44} {value:12.4g}  {mark}", flush=True)
+        if missed > missed_before:
+            print(beside, end="", file=sys.stderr)
     cores = f"{processor.describe()}, {os.cpu_count()} cores"
     last_figures.offer(figures, cores, int8_dot=processor.int8_dot is not False)
     if "--json" in arguments:

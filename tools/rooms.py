@@ -68,6 +68,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"readings"}),
         frozenset({"inference"}),
         frozenset({"decision"}),
+        frozenset({"steps"}),
         frozenset({"analyse"}),
         frozenset({"notices"}),
         frozenset({"rendering"}),

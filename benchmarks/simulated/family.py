@@ -23,13 +23,13 @@ import numpy as np
 
 from benchmarks._command import benchmark
 from benchmarks.simulated.order import FALL, PEOPLE, SD, places_of, times_in
-from dashboard.analysis.analyse import all_states_of
 from dashboard.analysis.conclusions import shows
 from dashboard.analysis.inference.checks import periods_of
 from dashboard.analysis.inference.family import adjusted_by, compare_visits
 from dashboard.analysis.query import TESTED_STATES, AnalysisQuery, Correction
 from dashboard.analysis.readings.means import Visits
 from dashboard.analysis.results import AllStatesModel, DriftModel
+from dashboard.analysis.steps.decided import all_states_of
 from dashboard.statistics.distributions import Values
 from dashboard.statistics.t_tests import Bounds, Method, equivalence
 from edge_agent.core.vitals import VitalKind

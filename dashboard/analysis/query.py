@@ -710,6 +710,11 @@ class AnalysisQuery(SampleQuery):
         """Each pair of states, in order of the tests of a vital."""
         return pairs_of(self.states)
 
+    @property
+    def tested_pairs(self) -> tuple[tuple[Measure, str, str], ...]:
+        """Each pair of states of each vital, in order of the tests."""
+        return tuple((kind, *pair) for kind in self.vital for pair in self.pairs)
+
     def state_of(self, label: str) -> str | None:
         """Return which of the states a label names, or ``None``."""
         return tested_state(label, self.states)

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Literal, Protocol, Self, TypeVar
 
 from pydantic import AliasPath, Field, SkipValidation, computed_field
 
@@ -1320,12 +1320,17 @@ class _OneVital(Protocol):
     def vital(self) -> Measure: ...
 
 
-class AnalysisModel(Model):
-    """The answer."""
+class AskedModel(Model):
+    """The question, and which sessions it was asked of."""
 
     question: AnalysisQuery = Field(description="As it was asked, with defaults filled in")
     sample: Sample = Field(description="Which sessions were looked at; auto is resolved")
     sessions: tuple[int, ...] = Field(description="Their ids")
+
+
+class CountedModel(Model):
+    """The numbers of people, readings and windows that the tests stand on."""
+
     participants: int = Field(description="Participants with a reading in one of the three states")
     readings: int = Field(description="Readings in the three states that went into the means")
     simulated_readings: int = Field(description="How many of them are simulated")
@@ -1357,37 +1362,68 @@ class AnalysisModel(Model):
     orders: dict[str, int] = Field(
         description="Participants by the order in which they met the states, such as a-b-c"
     )
+    agreements: tuple[AgreementModel, ...] = Field(
+        description="Condition, face and self-report, each with each"
+    )
+    own_neutral_sessions: tuple[int, ...] = Field(
+        (),
+        description="Sessions whose baseline calibrated the participant's own neutral: it is in no "
+        "test, and shifts the observed emotions after it",
+    )
+    mixed_windows: float | None = Field(
+        None, description="With state=observed: share of windows that hold a second emotion, 0…1"
+    )
+
+
+class DecidedModel(Model):
+    """The family of tests, and what was decided of each."""
+
     tests_computed: int = Field(description="How many tests have numbers; see families")
     comparisons: tuple[ComparisonModel, ...] = Field(
         description="The family: three pairs of states for each vital"
     )
-    not_measured: tuple[Measure, ...] = Field(
-        (),
-        description="Vitals of which the sessions have no reading at all, but none of a "
-        "preregistration or of a declared family: page and command show one sentence in the place "
-        "of their comparisons, which no correction counts",
-    )
-    not_measured_sentence: str = Field("", description="That sentence; empty where there are none")
     all_states: tuple[AllStatesModel, ...] = Field(
         description="For each vital the test over all three states at once"
     )
     states: tuple[StateModel, ...] = Field(description="Every vital in every state")
     means: tuple[MeanModel, ...] = Field(description="The values that were tested")
-    agreements: tuple[AgreementModel, ...] = Field(
-        description="Condition, face and self-report, each with each"
+    drifts: tuple[DriftModel, ...] = Field(
+        (), description="For each vital its change while a session lasts"
     )
+    periods: tuple[PeriodModel, ...] = Field(
+        (), description="For each paired test the difference at equal times in the session"
+    )
+    main: Literal["t_tests", "mixed_model"] = Field(
+        "t_tests", description="Which analysis is the main one; who was measured decides"
+    )
+    models: tuple[VitalModelModel, ...] = Field((), description="The mixed model of each vital")
+
+
+class HeartsModel(Model):
+    """The variability of the heart rate."""
+
     variability: tuple[VariabilityModel, ...] = Field(
         description="By participant and state, from intervals of beats"
     )
     heart_tests: tuple[HeartTestModel, ...] = Field(
         description="Of heart_measure between states, a family of its own"
     )
+
+
+class SkinsModel(Model):
+    """The responses of skin conductance."""
+
     skin: tuple[SkinModel, ...] = Field(
         description="By participant and state, from the responses of skin conductance"
     )
     skin_tests: tuple[SkinTestModel, ...] = Field(
         description="Of skin_measure between states, a family of its own"
     )
+
+
+class AroundModel(Model):
+    """The family under the choices around the declared one."""
+
     sensitivity: tuple[SensitivityModel, ...] = Field(
         description="With sensitivity=true and observed emotions: other windows and lags"
     )
@@ -1399,36 +1435,35 @@ class AnalysisModel(Model):
         description="With sensitivity=true: the difference under every choice of window and lag, "
         "or settling time, and source, as a description without tests",
     )
-    own_neutral_sessions: tuple[int, ...] = Field(
-        (),
-        description="Sessions whose baseline calibrated the participant's own neutral: it is in no "
-        "test, and shifts the observed emotions after it",
-    )
     without_own_neutral: tuple[PlainLabelsModel, ...] = Field(
         (),
         description="With state=observed and such sessions: each t-test without the shift; changes "
         "compares it with the t-test with the shift",
     )
-    families: tuple[FamilyModel, ...] = Field((), description="With family: each of them")
+
+
+class FollowedModel(Model):
+    """People and readings on their way to the tests, and what was not measured."""
+
+    flow: FlowModel | None = Field(None, description="People and readings from consent to tests")
     groups: tuple[VitalGroupsModel, ...] = Field((), description="With group: people by groups")
+    not_measured: tuple[Measure, ...] = Field(
+        (),
+        description="Vitals of which the sessions have no reading at all, but none of a "
+        "preregistration or of a declared family: page and command show one sentence in the place "
+        "of their comparisons, which no correction counts",
+    )
+
+
+class SaidModel(Model):
+    """The sentences, and what is made for them alone."""
+
+    not_measured_sentence: str = Field("", description="That sentence; empty where there are none")
+    families: tuple[FamilyModel, ...] = Field((), description="With family: each of them")
     preregistration: PreregisteredModel | None = Field(
         None, description="How the question stands to the newest preregistration; null without one"
     )
-    mixed_windows: float | None = Field(
-        None, description="With state=observed: share of windows that hold a second emotion, 0…1"
-    )
-    drifts: tuple[DriftModel, ...] = Field(
-        (), description="For each vital its change while a session lasts"
-    )
-    periods: tuple[PeriodModel, ...] = Field(
-        (), description="For each paired test the difference at equal times in the session"
-    )
-    main: Literal["t_tests", "mixed_model"] = Field(
-        "t_tests", description="Which analysis is the main one; who was measured decides"
-    )
     main_reason: str = Field("", description="Why, in words")
-    models: tuple[VitalModelModel, ...] = Field((), description="The mixed model of each vital")
-    flow: FlowModel | None = Field(None, description="People and readings from consent to tests")
     stimuli_check: StimuliCheckModel | None = Field(
         None,
         description="With state=condition: whether stimuli called after an emotion raised its "
@@ -1449,6 +1484,34 @@ class AnalysisModel(Model):
         description="What the tests take for granted, in sentences"
     )
     method: tuple[str, ...] = Field(description="How the numbers were computed, in sentences")
+
+
+# The fields of a model stand in the order of its bases from the last to the first.
+class ComputedModel(
+    FollowedModel, AroundModel, SkinsModel, HeartsModel, DecidedModel, CountedModel, AskedModel
+):
+    """Every number of an answer; the texts of its tests are empty."""
+
+    @classmethod
+    def of(cls, *parts: Model) -> Self:
+        """Return the answer that parts make together.
+
+        Raises:
+            TypeError: a field stands in several parts, in none, or is not one of the answer's.
+        """
+        values: dict[str, Any] = {}
+        for part in parts:
+            for name in type(part).model_fields:
+                if name in values:
+                    raise TypeError(f"{name}: stands in two parts of {cls.__name__}")
+                values[name] = getattr(part, name)
+        if wrong := sorted(values.keys() ^ cls.model_fields.keys()):
+            raise TypeError(f"{', '.join(wrong)}: not in both {cls.__name__} and its parts")
+        return cls(**values)
+
+
+class AnalysisModel(SaidModel, ComputedModel):
+    """The answer."""
 
     @property
     def has_too_few(self) -> bool:

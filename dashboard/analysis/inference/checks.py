@@ -32,6 +32,7 @@ from dashboard.statistics.period import (
     InseparableError,
     OneWayError,
     Recall,
+    TimeAdjusted,
     adjusted_for_place,
     adjusted_for_time,
     attenuation,
@@ -236,22 +237,7 @@ def effect_of(
     """
     first, second = values
     gap = sum(gaps) / len(gaps)
-    one_way = inseparable = False
-    adjusted = None
-    try:
-        if places is None:
-            adjusted = adjusted_for_time(first, second, gaps, at_zero=observed)
-        elif min(gaps) < 0 < max(gaps):
-            adjusted = adjusted_for_place(first, second, places)
-        else:
-            one_way = True
-    except OneWayError:
-        # Gaps that are all 0 raise it as well, but then time makes no difference.
-        one_way = gap != 0
-    except InseparableError:
-        inseparable = True
-    except StatisticsError:  # too few, or nothing left to judge by: the t-test stands alone
-        pass
+    adjusted, one_way, inseparable = _adjusted(first, second, gaps, places, observed=observed)
     same_way = sum(one * gap > 0 for one in gaps)
     measured = sum(first) / len(gaps) - sum(second) / len(gaps)
     kind, first_state, second_state = place
@@ -281,6 +267,36 @@ def effect_of(
         disagrees=False,
         sentence="",
     )
+
+
+def _adjusted(
+    first: Sequence[float],
+    second: Sequence[float],
+    gaps: Sequence[float],
+    places: Values | None,
+    *,
+    observed: bool,
+) -> tuple[TimeAdjusted | None, bool, bool]:
+    """Return a difference adjusted for time or place, as far as it can be; whether all met the
+    states in one order, and whether time and state cannot be told apart.
+    """
+    one_way = inseparable = False
+    adjusted = None
+    try:
+        if places is None:
+            adjusted = adjusted_for_time(first, second, gaps, at_zero=observed)
+        elif min(gaps) < 0 < max(gaps):
+            adjusted = adjusted_for_place(first, second, places)
+        else:
+            one_way = True
+    except OneWayError:
+        # Gaps that are all 0 raise it as well, but then time makes no difference.
+        one_way = sum(gaps) != 0
+    except InseparableError:
+        inseparable = True
+    except StatisticsError:  # too few, or nothing left to judge by: the t-test stands alone
+        pass
+    return adjusted, one_way, inseparable
 
 
 def _is_uneven(gaps: Sequence[float], same_way: int) -> bool:

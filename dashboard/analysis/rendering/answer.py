@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from dashboard.analysis import results
-from dashboard.analysis.analyse import Analysis, Family, StimuliCheck
+from dashboard.analysis.analyse import Analysis, Family
 from dashboard.analysis.conclusions import Conclusion
 from dashboard.analysis.notices import cautions_of, warnings_of
 from dashboard.analysis.preregistration import PreregisteredModel
 from dashboard.analysis.query import AnalysisQuery, Model
 from dashboard.analysis.rendering.words import say, sentences
-from dashboard.analysis.results import AnalysisModel
+from dashboard.analysis.results import AnalysisModel, ComputedModel, SaidModel
+from dashboard.analysis.steps.stimuli import StimuliCheck
 from dashboard.languages.names import translate
 
 _Model = TypeVar("_Model", bound=Model)
@@ -26,15 +27,39 @@ def response_of(
     analysis: Analysis, preregistered: PreregisteredModel | None = None
 ) -> AnalysisModel:
     """Return the answer of an analysis with its sentences, those of the page."""
+    computed = analysis.answer
+    decided = preregistered.vital if preregistered else ()
+    not_measured = tuple(kind for kind in computed.not_measured if kind not in decided)
+    warnings, cautions = warnings_of(analysis), cautions_of(analysis)
+    query = computed.question
+    check = analysis.stimuli_check
+    return AnalysisModel.of(
+        _in_words(analysis).model_copy(update={"not_measured": not_measured}),
+        SaidModel(
+            not_measured_sentence=say("beside", "not_measured", not_measured)
+            if not_measured
+            else "",
+            families=tuple(map(_family, analysis.families)),
+            preregistration=preregistered,
+            main_reason=say("beside", "main", analysis),
+            stimuli_check=check and _stimuli_check(check),
+            warnings=sentences("notices", "texts", warnings, analysis),
+            warning_codes=warnings,
+            cautions=sentences("notices", "texts", cautions, analysis),
+            caution_codes=cautions,
+            assumptions=sentences("method", "assumptions", query),
+            method=sentences("method", "method", analysis),
+        ),
+    )
+
+
+def _in_words(analysis: Analysis) -> ComputedModel:
+    """Return the numbers of an analysis with a sentence beside each."""
     answer = analysis.answer
     query = answer.question
     family = answer.comparisons
-    warnings = warnings_of(analysis)
-    cautions = cautions_of(analysis)
     beside = beside_of(query, answer, family)
-    check = analysis.stimuli_check
-    decided = preregistered.vital if preregistered else ()
-    not_measured = tuple(kind for kind in answer.not_measured if kind not in decided)
+    # Not strict below: there are no tables where the question did not ask for them.
     in_words: dict[str, Iterable[object]] = {
         "comparisons": [_comparison(test, on) for test, on in zip(family, beside, strict=True)],
         "all_states": [_with_sentence(one, "all_states", one, query) for one in answer.all_states],
@@ -43,14 +68,11 @@ def response_of(
         "heart_tests": [_measure(one, query) for one in answer.heart_tests],
         "skin": map(_with_reason, answer.skin),
         "skin_tests": [_measure(one, query) for one in answer.skin_tests],
-        # Not strict: there are none where no session is calibrated.
         "without_own_neutral": [
             _with_sentence(one, "without_own_neutral", one, test)
             for one, test in zip(answer.without_own_neutral, family, strict=False)
         ],
-        "families": map(_family, analysis.families),
         "groups": [_groups(one, query) for one in answer.groups],
-        # Not strict: there are no tables where the question did not ask for them.
         "sensitivity": [
             _with_sentence(one, "sensitivity", one, test.result, settling=False)
             for one, test in zip(answer.sensitivity, family, strict=False)
@@ -70,26 +92,9 @@ def response_of(
             _with_sentence(_with_own_reason(one), "model", one, analysis.sessions)
             for one in answer.models
         ],
-        "not_measured": not_measured,
-        "warnings": sentences("notices", "texts", warnings, analysis),
-        "warning_codes": warnings,
-        "cautions": sentences("notices", "texts", cautions, analysis),
-        "caution_codes": cautions,
-        "assumptions": sentences("method", "assumptions", query),
-        "method": sentences("method", "method", analysis),
     }
-    return answer.model_copy(
-        update={
-            **{name: tuple(texts) for name, texts in in_words.items()},
-            "preregistration": preregistered,
-            "not_measured_sentence": say("beside", "not_measured", not_measured)
-            if not_measured
-            else "",
-            "main_reason": say("beside", "main", analysis),
-            "flow": answer.flow and _flow(answer.flow, query),
-            "stimuli_check": check and _stimuli_check(check),
-        }
-    )
+    texts = {name: tuple(models) for name, models in in_words.items()}
+    return answer.model_copy(update={**texts, "flow": answer.flow and _flow(answer.flow, query)})
 
 
 def _with_sentence(model: _Model, macro: str, *values: object, **named: object) -> _Model:
@@ -144,7 +149,7 @@ class Beside:
 
 def beside_of(
     query: AnalysisQuery,
-    tested: AnalysisModel | StimuliCheck,
+    tested: ComputedModel | StimuliCheck,
     family: Sequence[results.ComparisonModel],
 ) -> tuple[Beside, ...]:
     """Return what stands beside each comparison of a family, in its order."""

@@ -1,0 +1,157 @@
+"""The family of tests, and what is decided of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from statistics import median
+
+from dashboard.analysis.decision import TwoStates, comparison_model
+from dashboard.analysis.inference.checks import (
+    FaceReading,
+    bounds_of,
+    doubt_of,
+    hides,
+    misreading_of,
+    tests_with_all,
+)
+from dashboard.analysis.inference.comparison import equivalence_of
+from dashboard.analysis.inference.family import adjusted_by, compare_all_states, in_family
+from dashboard.analysis.inference.loss import losses_in_states, with_losses
+from dashboard.analysis.query import AnalysisQuery
+from dashboard.analysis.readings.means import StateMean, Visits
+from dashboard.analysis.results import (
+    AllStatesModel,
+    ComparisonModel,
+    DecidedModel,
+    MeanModel,
+    PeriodModel,
+    StateModel,
+    WithAllModel,
+)
+from dashboard.analysis.steps.material import Material
+from dashboard.analysis.steps.tested import Tested
+from dashboard.statistics.t_tests import summarize
+from edge_agent.core.measures import Measure
+from edge_agent.timeline.read.matching import Mixture
+
+
+def decided_of(material: Material, tested: Tested, face: FaceReading | None) -> DecidedModel:
+    """Decide each comparison, and describe what stands beside them.
+
+    Args:
+        material: what was read.
+        tested: its tests.
+        face: how often the classifier reads each state rightly; ``None`` where that is not known.
+    """
+    query, means = material.query, tested.means
+    with_all = tests_with_all(material.readings, query, tested.compared)
+    lost = losses_in_states(material.readings.groups, query, material.lasted)
+    family = with_losses(
+        decide_family(query, tested, with_all, face, material.choices.mixture),
+        lambda one: lost.get(one.vital, {}),
+    )
+    return DecidedModel(
+        tests_computed=sum(test.adjusted_p is not None for test in family),
+        comparisons=family,
+        all_states=all_states_of(tested.visits, tested.effects, query),
+        states=tuple(
+            _summary(means, kind, state) for kind in query.vital for state in query.states
+        ),
+        means=tuple(map(MeanModel.model_validate, means)),
+        drifts=tested.drifts if material.is_timed else (),
+        periods=tested.periods,
+        main=tested.main.value,
+        models=tested.models,
+    )
+
+
+def decide_family(
+    query: AnalysisQuery,
+    tests: Tested,
+    with_all: Sequence[WithAllModel],
+    face: FaceReading | None = None,
+    mixed: Mixture | None = None,
+) -> Iterator[ComparisonModel]:
+    """Yield each comparison of the family with its results; without sentences.
+
+    No difference is called excluded that misread faces, mixed windows or time in the session may
+    hide.
+    """
+    pairs = query.tested_pairs
+    compared = tests.compared
+    model_of = {model.vital: model for model in tests.models}
+    misread = [misreading_of(query, first, second, face) for _, first, second in pairs]
+    declared = [
+        equivalence_of(comparison, query.bound(kind))
+        for (kind, _, _), comparison in zip(pairs, compared, strict=True)
+    ]
+    strict = list(map(bounds_of, compared, declared, misread))
+    of_family = in_family(zip(compared, strict, strict=True), query.correction, query.families)
+    for place, (pair, comparison) in enumerate(zip(pairs, compared, strict=True)):
+        bounds = strict[place]
+        effect = tests.effects[place]
+        doubt = doubt_of(misread[place], mixed)
+        # One doubt is enough; time is asked only where faces leave none.
+        if not doubt and bounds is not None:
+            doubt = hides(effect, bounds.bounds.high)
+        own = of_family[place]
+        of = TwoStates(
+            comparison,
+            misread[place],
+            effect,
+            model_of[pair[0]],
+            tests.by_model.get(pair),
+            declared[place],
+            own and replace(own, doubt=doubt),
+            # Nothing stands beside the tests where no reading is in doubt.
+            with_all[place] if with_all else None,
+        )
+        yield comparison_model(pair, of, query, tests.main)
+
+
+def all_states_of(
+    visits: Visits, effects: Sequence[PeriodModel | None], query: AnalysisQuery
+) -> tuple[AllStatesModel, ...]:
+    """Compare all states of each vital at once, with p adjusted over the vitals.
+
+    Args:
+        visits: of each vital and participant the means of each session, by state.
+        effects: of each vital and pair what time in the session may have to do with it.
+        query: vitals, states and correction.
+    """
+    every = [compare_all_states(visits, kind, query.states) for kind in query.vital]
+    adjusted = adjusted_by(query.correction, [one.p for one in every])
+    pairs = len(query.pairs)
+    return tuple(
+        one.model_copy(
+            update={
+                "adjusted_p": p,
+                # The test ignores time, so nothing is concluded where that may matter in any pair.
+                "uneven": any(
+                    effect is None or effect.uneven
+                    for effect in effects[place * pairs : (place + 1) * pairs]
+                ),
+            }
+        )
+        for place, (one, p) in enumerate(zip(every, adjusted, strict=True))
+    )
+
+
+def _summary(means: Sequence[StateMean], kind: Measure, state: str) -> StateModel:
+    """Describe one vital in one state over participants."""
+    own = [mean for mean in means if mean.kind is kind and mean.state == state]
+    values = [mean.mean for mean in own]
+    summary = summarize(values) if values else None
+    return StateModel(
+        vital=kind,
+        state=state,
+        n=len(own),
+        readings=sum(mean.readings for mean in own),
+        mean=summary and summary.mean,
+        sd=summary and summary.sd,
+        interval=summary and summary.interval,
+        median=median(values) if values else None,
+        minimum=min(values, default=None),
+        maximum=max(values, default=None),
+    )

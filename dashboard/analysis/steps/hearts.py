@@ -1,0 +1,39 @@
+"""The variability of the heart rate in each state, and its tests."""
+
+from __future__ import annotations
+
+from dashboard.analysis.decision import decide_measures
+from dashboard.analysis.inference.checks import FaceReading
+from dashboard.analysis.inference.heart import recordings_of, variability_by_state
+from dashboard.analysis.inference.loss import losses_of_beats, with_losses
+from dashboard.analysis.inference.measures import MeasuredValue, compare_measures, measured_values
+from dashboard.analysis.query import HeartMeasure
+from dashboard.analysis.readings.states import find_beats
+from dashboard.analysis.results import HeartsModel, HeartTestModel
+from dashboard.analysis.steps.material import Material
+from edge_agent.timeline.read.reader import Reader
+
+HeartValues = tuple[MeasuredValue[HeartMeasure], ...]
+
+
+def hearts_of(
+    reader: Reader, material: Material, face: FaceReading | None
+) -> tuple[HeartsModel, HeartValues]:
+    """Return the variability of the heart rate with its tests, and the values that were tested.
+
+    Raises:
+        StatisticsError: a reading cannot be computed with.
+        StoreError: the database cannot be read.
+    """
+    query = material.query
+    found = find_beats(reader, query, material.sessions, material.stimuli, material.shown)
+    beats = recordings_of(found, query.states)
+    values = measured_values(beats, query.heart_measure, material.starts)
+    compared = compare_measures(values, query, material.places, is_timed=material.is_timed)
+    lost = losses_of_beats(beats, query, material.lasted)
+    return HeartsModel(
+        variability=variability_by_state(beats, query.states),
+        heart_tests=with_losses(
+            decide_measures(HeartTestModel, compared, query, face), lambda _: lost
+        ),
+    ), values.values

@@ -1,0 +1,41 @@
+"""The responses of skin conductance in each state, and their tests."""
+
+from __future__ import annotations
+
+from dashboard.analysis.decision import decide_measures
+from dashboard.analysis.inference.checks import FaceReading
+from dashboard.analysis.inference.loss import losses_of_skin, with_losses
+from dashboard.analysis.inference.measures import MeasuredValue, compare_measures, measured_values
+from dashboard.analysis.inference.skin import skin_by_state, skin_times
+from dashboard.analysis.query import SkinMeasure
+from dashboard.analysis.readings.states import find_skin_conductance
+from dashboard.analysis.results import SkinsModel, SkinTestModel
+from dashboard.analysis.steps.material import Material
+from edge_agent.timeline.read.reader import Reader
+
+SkinValues = tuple[MeasuredValue[SkinMeasure], ...]
+
+
+def skins_of(
+    reader: Reader, material: Material, face: FaceReading | None
+) -> tuple[SkinsModel, SkinValues]:
+    """Return the responses of skin conductance with their tests, and the values that were tested.
+
+    Raises:
+        StatisticsError: a reading cannot be computed with.
+        StoreError: the database cannot be read.
+    """
+    query = material.query
+    found = find_skin_conductance(
+        reader, query, material.sessions, material.stimuli, material.shown
+    )
+    skin = skin_times(found, query)
+    values = measured_values(skin, query.skin_measure, material.starts)
+    compared = compare_measures(values, query, material.places, is_timed=material.is_timed)
+    lost = losses_of_skin(skin, query)
+    return SkinsModel(
+        skin=skin_by_state(skin, query.states),
+        skin_tests=with_losses(
+            decide_measures(SkinTestModel, compared, query, face), lambda _: lost
+        ),
+    ), values.values
