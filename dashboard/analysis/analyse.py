@@ -22,12 +22,12 @@ from dashboard.analysis.results import (
     SkinTestModel,
 )
 from dashboard.analysis.steps.around import around_of
-from dashboard.analysis.steps.asked import asked_of
 from dashboard.analysis.steps.counted import counted_of
 from dashboard.analysis.steps.decided import decided_of
 from dashboard.analysis.steps.followed import followed_of
 from dashboard.analysis.steps.hearts import HeartValues, hearts_of
 from dashboard.analysis.steps.material import Material, read_choices, read_material
+from dashboard.analysis.steps.question import question_of
 from dashboard.analysis.steps.skins import SkinValues, skins_of
 from dashboard.analysis.steps.stimuli import StimuliCheck, check_stimuli
 from dashboard.analysis.steps.tested import run_tests
@@ -173,7 +173,7 @@ def _answer_of(reader: Reader, material: Material, face: FaceReading | None) -> 
     followed, missing = followed_of(reader, material, tested, counted.left_out)
     return Analysis(
         answer=ComputedModel.of(
-            asked_of(material),
+            question_of(material),
             counted,
             decided_of(material, tested, face),
             hearts,

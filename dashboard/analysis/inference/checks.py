@@ -278,7 +278,7 @@ def _adjusted(
     observed: bool,
 ) -> tuple[TimeAdjusted | None, bool, bool]:
     """Return a difference adjusted for time or place, as far as it can be; whether all met the
-    states in one order, and whether time and state cannot be told apart.
+    states in one order, and whether time and state cannot be separated.
     """
     one_way = inseparable = False
     adjusted = None

@@ -26,8 +26,8 @@ def hearts_of(
         StoreError: the database cannot be read.
     """
     query = material.query
-    found = find_beats(reader, query, material.sessions, material.stimuli, material.shown)
-    beats = recordings_of(found, query.states)
+    recordings = find_beats(reader, query, material.sessions, material.stimuli, material.shown)
+    beats = recordings_of(recordings, query.states)
     values = measured_values(beats, query.heart_measure, material.starts)
     compared = compare_measures(values, query, material.places, is_timed=material.is_timed)
     lost = losses_of_beats(beats, query, material.lasted)

@@ -218,8 +218,8 @@ def read_material(
         StatisticsError: a reading cannot be computed with.
         StoreError: the database cannot be read.
     """
-    asked = {session.id: session for session in sessions}
-    looked_at = tuple(session for session in asked.values() if session.left_out != "whole")
+    by_number = {session.id: session for session in sessions}
+    looked_at = tuple(session for session in by_number.values() if session.left_out != "whole")
     numbers = [session.id for session in looked_at]
     stimuli = reader.stimuli(numbers)
     by_face = query.state is StateBy.OBSERVED
@@ -229,7 +229,7 @@ def read_material(
         query=query,
         sample=sample,
         sessions=looked_at,
-        excluded=[one for one in reader.exclusions() if one.session in asked],
+        excluded=[one for one in reader.exclusions() if one.session in by_number],
         stimuli=stimuli,
         met=reader.stimuli(numbers, with_left_out=True),
         shown=shown,

@@ -26,10 +26,10 @@ def skins_of(
         StoreError: the database cannot be read.
     """
     query = material.query
-    found = find_skin_conductance(
+    series = find_skin_conductance(
         reader, query, material.sessions, material.stimuli, material.shown
     )
-    skin = skin_times(found, query)
+    skin = skin_times(series, query)
     values = measured_values(skin, query.skin_measure, material.starts)
     compared = compare_measures(values, query, material.places, is_timed=material.is_timed)
     lost = losses_of_skin(skin, query)

@@ -17,10 +17,10 @@ from dashboard.analysis.results import (
     SaidModel,
     SkinsModel,
 )
-from dashboard.analysis.steps.asked import asked_of
 from dashboard.analysis.steps.counted import counted_of
 from dashboard.analysis.steps.decided import decided_of
 from dashboard.analysis.steps.material import Choices, Material
+from dashboard.analysis.steps.question import question_of
 from dashboard.analysis.steps.tested import run_tests
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Purpose, Session
@@ -64,7 +64,7 @@ def material(*others: ReadingGroup) -> Material:
 
 
 def test_asked_names_the_sessions_that_are_looked_at() -> None:
-    asked = asked_of(material())
+    asked = question_of(material())
 
     assert (asked.question, asked.sample, asked.sessions) == (QUERY, Sample.MEASURED, (1, 2, 3))
 

@@ -6,7 +6,7 @@ from dashboard.analysis.results import AskedModel
 from dashboard.analysis.steps.material import Material
 
 
-def asked_of(material: Material) -> AskedModel:
+def question_of(material: Material) -> AskedModel:
     """Return the question as it was asked, with its sessions."""
     return AskedModel(
         question=material.query,
