@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from tools import rooms
+from tools.page_records import missing_names
 
 ROOT = Path(__file__).resolve().parents[1]
 RULES = ROOT / "tools" / "style.toml"
@@ -217,6 +218,12 @@ def arrows_and_circles() -> Iterator[Row]:
     yield Row("circles of imports", len(circles), 0, circles)
 
 
+def names_of_templates() -> Row:
+    """Count the names that a template asks for and its page's record lacks."""
+    missing = tuple(missing_names())
+    return Row("names of templates that no record has", len(missing), 0, missing)
+
+
 def long_lines(sources: Sequence[Source]) -> Row:
     """Count lines beyond 100 columns; a comment for a tool at a line's end does not count."""
     places = tuple(
@@ -396,6 +403,7 @@ def compare_with_bars() -> Iterator[Row]:
     products = read_products()
     yield from arrows_and_circles()
     yield passing_on(products)
+    yield names_of_templates()
     yield long_lines([Source(path) for path in tracked("*.py")])
     yield from below_definitions(products, bars["constants_between_functions"])
     yield named_by_a_participle(

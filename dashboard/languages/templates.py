@@ -10,7 +10,9 @@ White space is folded. What fills a place is escaped; the text itself is not.
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from jinja2 import nodes
 from jinja2.ext import Extension
@@ -23,6 +25,26 @@ from edge_agent.core.clock import iso_utc
 
 BLOCK = "block_text"
 BLOCK_PLURAL = "block_plural"
+
+
+@dataclass(frozen=True, slots=True)
+class PageRecord:
+    """The names that a template gets, each with its type.
+
+    ``make quick`` refuses a template that asks for a name which neither its record has, nor those
+    ``beside`` it, nor the one of every page.
+
+    Attributes:
+        template: the file.
+        beside: records whose names the template gets as well.
+    """
+
+    template: ClassVar[str] = ""
+    beside: ClassVar[tuple[type[PageRecord], ...]] = ()
+
+    def names(self) -> dict[str, Any]:
+        """Return each name with its value."""
+        return {one.name: getattr(self, one.name) for one in dataclasses.fields(self)}
 
 
 def local_time(wall_ms: int | None, form: str = "datetime") -> str:

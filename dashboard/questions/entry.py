@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from dashboard.analysis.query import AnalysisQuery, Model, by_name
 from dashboard.charts.chart import Chart
 from dashboard.fleet.known import Sites
+from dashboard.languages.templates import PageRecord
 from dashboard.questions.basis import Basis
 from dashboard.questions.tables import BundleTable
 from edge_agent.timeline.read.reader import Reader
@@ -132,7 +133,7 @@ class Question:
         answer: computes the model, in words.
         sheet: computes what the page shows; its ``response`` is the model.
         basis: what the figures of an answer are made of.
-        fields: what the template takes beside question, sheet and source.
+        fields: what the template gets beside ``QuestionPage``.
         options: of the command, beside those of every question about a sample.
         help: what the command says of itself.
         listed: its line in the list of commands.
@@ -158,7 +159,7 @@ class Question:
     answer: Callable[[Inquiry], Any]
     sheet: Callable[[Inquiry], Any] = nowhere
     basis: Callable[[Reader, Any], Basis] = nowhere
-    fields: Callable[[PageOf], Mapping[str, object]] = nowhere
+    fields: Callable[[PageOf], PageRecord] = nowhere
     options: tuple[Option, ...] = ()
     help: str = ""
     listed: str = ""
@@ -221,6 +222,27 @@ class PageOf:
     def response(self) -> Any:
         """The model that was answered; ``None`` where nothing was."""
         return None if self.sheet is None else self.sheet.response
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionPage(PageRecord):
+    """The names of the page of any question.
+
+    Attributes:
+        problem: why the question cannot be answered; empty where it can.
+        query: the question.
+        sheet: what the page shows; ``None`` where nothing could be answered.
+        unmet: a sentence for each choice that met nothing.
+        address_query: the question as the query of an address.
+        source: what the figures are made of.
+    """
+
+    problem: str
+    query: Any
+    sheet: Any
+    unmet: Sequence[str]
+    address_query: str
+    source: str
 
 
 def readings_of(query: AnalysisQuery, sample: Any) -> dict[str, Any]:

@@ -35,7 +35,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from dashboard.accounts.roles import MAY, Permission
+from dashboard.accounts.roles import MAY, Account, Permission
 from dashboard.charts.drawing import draw_both
 from dashboard.charts.marks import HATCHES
 from dashboard.languages import figures
@@ -50,7 +50,7 @@ from dashboard.languages.names import (
     state_name,
     vital_label,
 )
-from dashboard.languages.templates import TextBlocks, local_time, with_times
+from dashboard.languages.templates import PageRecord, TextBlocks, local_time, with_times
 from dashboard.web.authentication import account_of, cookie_name, cookie_of, drop_cookie, set_cookie
 from dashboard.web.chosen_study import study_shown
 from dashboard.web.delivery import NamedAddresses
@@ -276,11 +276,43 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
     return Jinja2Templates(env=environment)
 
 
+@dataclass(frozen=True, slots=True)
+class EveryPage(PageRecord):
+    """The names that every template gets.
+
+    Attributes:
+        account: who asks; ``None`` without a log-in.
+        may: what they may.
+        menu: each entry with its links, as far as they may open it.
+        page_link: the link to this page; ``None`` where none leads to it.
+        device: name of the device.
+        path: of the address.
+        language: in use.
+        now_ms: UTC epoch milliseconds.
+        agent_is_away: tells whether the agent is silent.
+        alerts: those that stand.
+        chosen_study: whose study is shown.
+        refused: the form that was refused.
+        of_device: makes an address one of the chosen devices.
+    """
+
+    account: Account | None
+    may: frozenset[Permission]
+    menu: list[tuple[str, tuple[NavigationEntry, ...]]]
+    page_link: NavigationEntry | None
+    device: str
+    path: str
+    language: str
+    now_ms: int
+    agent_is_away: Callable[[], bool]
+    alerts: object
+    chosen_study: object
+    refused: object
+    of_device: Callable[[str], str]
+
+
 def render(request: Request, template: str, status_code: int = 200, **context: Any) -> HTMLResponse:
-    """Return a page; ``account``, what they ``may``, ``device``, ``path``, ``language``,
-    ``now_ms``, ``agent_is_away()``, ``alerts``, ``chosen_study``, ``of_device(address)``,
-    ``refused`` (the form that was), the ``menu`` (each entry with its links) as far as they may
-    open it, and ``page_link``, the link to this page, are there in every template.
+    """Return a page of a template, which gets the names of ``EveryPage`` beside its own.
 
     A page that shows a refused form again has the status of the refusal.
     """
@@ -302,29 +334,29 @@ def render(request: Request, template: str, status_code: int = 200, **context: A
     refused = refused_of(request)
     if status_code == 200:
         status_code = refused.status
-    shared = {
-        "account": account,
-        "may": may,
-        "menu": [(head, tuple(own)) for head, own in groupby(links, attrgetter("menu_entry"))],
+    shared = EveryPage(
+        account=account,
+        may=may,
+        menu=[(head, tuple(own)) for head, own in groupby(links, attrgetter("menu_entry"))],
         # A page may lie below another one's address: the nearest is meant.
-        "page_link": max(
+        page_link=max(
             (entry for entry in links if entry.leads_to(request.url.path)),
             key=lambda entry: len(entry.path),
             default=None,
         ),
-        "device": services(request).options.device,
-        "path": request.url.path,
-        "language": language(),
-        "now_ms": clock.now().wall_ms,
-        "agent_is_away": services(request).live.is_agent_away,
-        "alerts": services(request).alerts,
-        "chosen_study": study,
-        "refused": refused,
-        "of_device": study.address,
-    }
+        device=services(request).options.device,
+        path=request.url.path,
+        language=language(),
+        now_ms=clock.now().wall_ms,
+        agent_is_away=services(request).live.is_agent_away,
+        alerts=services(request).alerts,
+        chosen_study=study,
+        refused=refused,
+        of_device=study.address,
+    )
     headers = {"Retry-After": str(refused.wait)} if refused.wait else None
     return templates.TemplateResponse(
-        request, template, shared | context, status_code=status_code, headers=headers
+        request, template, shared.names() | context, status_code=status_code, headers=headers
     )
 
 

@@ -237,7 +237,9 @@ def effect_of(
     """
     first, second = values
     gap = sum(gaps) / len(gaps)
-    adjusted, one_way, inseparable = _adjusted(first, second, gaps, places, observed=observed)
+    adjusted, one_way, inseparable = _adjust_for_course(
+        first, second, gaps, places, observed=observed
+    )
     same_way = sum(one * gap > 0 for one in gaps)
     measured = sum(first) / len(gaps) - sum(second) / len(gaps)
     kind, first_state, second_state = place
@@ -269,7 +271,7 @@ def effect_of(
     )
 
 
-def _adjusted(
+def _adjust_for_course(
     first: Sequence[float],
     second: Sequence[float],
     gaps: Sequence[float],

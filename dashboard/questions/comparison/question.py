@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from dataclasses import fields as fields_of
 from urllib.parse import urlencode
 
 from dashboard.analysis.query import (
@@ -19,15 +18,18 @@ from dashboard.analysis.query import (
     query_of,
     same_label,
 )
+from dashboard.analysis.rendering.light import LeftOutTable
 from dashboard.analysis.rendering.numbers import bounds_text, flag_name, measure_name
-from dashboard.analysis.results import AnalysisModel
+from dashboard.analysis.results import AnalysisModel, TestGroup
+from dashboard.charts.chart import Chart
 from dashboard.languages.figures import number, p_text
 from dashboard.languages.names import unit_of, vital_label
+from dashboard.languages.templates import PageRecord
 from dashboard.questions.basis import Basis
 from dashboard.questions.comparison.computing import Sheet, answer, needs_faces, sheet
 from dashboard.questions.comparison.marked import marked_labels
 from dashboard.questions.comparison.table import TABLES
-from dashboard.questions.entry import Documented, OwnWay, PageOf, Question, Way
+from dashboard.questions.entry import Documented, OwnWay, PageOf, Question, QuestionPage, Way
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.expression import Emotion
 from edge_agent.core.measures import (
@@ -37,6 +39,8 @@ from edge_agent.core.measures import (
     RatingKind,
     offered_movements,
 )
+from edge_agent.core.readings import VitalFlag
+from edge_agent.core.study import Session
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import TESTED, VitalKind
 from edge_agent.timeline.read.reader import Reader
@@ -53,6 +57,86 @@ class OfferedMeasures:
     kinds: tuple[Measure, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ComparisonPage(PageRecord):
+    """The names of the page Analysis; those of the answer are ``None`` where there is none.
+
+    Attributes:
+        whole: whether folded parts and pictures are there.
+        whole_address: where they are.
+        sessions: that the form offers.
+        kinds: vitals that it offers.
+        offered: groups of other measures that it offers.
+        chooses: whether somebody asked for these groups.
+        vital_label: names a measure.
+        doubts: flags that may be asked to count.
+        flag_name: names a flag.
+        heart_names: each measure of heart-rate variability with its name.
+        skin_names: each measure of skin conductance with its name.
+        offered_states: states that the form offers.
+        others: other labels with readings.
+        others_address: the question about these.
+        unasked: labels of stimuli that the question does not name.
+        marked_address: the question about all labels of stimuli.
+        most_states: as many states may be asked for.
+        attributes: names of attributes of participants.
+        settled: of each measure the start of a stimulus that is left out, seconds.
+        response: the answer.
+        digest: its short name.
+        groups: the tests as text.
+        left_out: what went into no test.
+        charts: of the means.
+        spreads: of the values of people.
+        effects: of the effect sizes.
+        variability: the answer about the heart rate's variability.
+        skin: the answer about skin conductance.
+        is_simulated: whether readings are.
+        exported: the question as an export stores it.
+        bounds: in words.
+        number: writes a number.
+        p_text: writes a p.
+        unit_of: names a measure's unit.
+    """
+
+    template = "analysis.html"
+    beside = (QuestionPage,)
+
+    whole: bool
+    whole_address: str
+    sessions: Sequence[Session]
+    kinds: list[VitalKind]
+    offered: Sequence[OfferedMeasures]
+    chooses: bool
+    vital_label: Callable[[Measure], str]
+    doubts: Collection[VitalFlag]
+    flag_name: Callable[[VitalFlag], str]
+    heart_names: Mapping[HeartMeasure, str]
+    skin_names: Mapping[SkinMeasure, str]
+    offered_states: list[str]
+    others: list[str]
+    others_address: str
+    unasked: list[str]
+    marked_address: str
+    most_states: int
+    attributes: list[str]
+    settled: Mapping[Measure, float]
+    response: AnalysisModel | None
+    digest: str | None
+    groups: tuple[TestGroup, ...] | None
+    left_out: LeftOutTable | None
+    charts: tuple[Chart, ...] | None
+    spreads: tuple[Chart, ...] | None
+    effects: Chart | None
+    variability: str | None
+    skin: str | None
+    is_simulated: bool
+    exported: str
+    bounds: str
+    number: Callable[..., str]
+    p_text: Callable[..., str]
+    unit_of: Callable[[Measure], str]
+
+
 def basis(reader: Reader, response: AnalysisModel) -> Basis:
     """Return what the figures of the page are made of."""
     query = response.question
@@ -66,7 +150,7 @@ def basis(reader: Reader, response: AnalysisModel) -> Basis:
     )
 
 
-def fields(page: PageOf) -> Mapping[str, object]:
+def fields(page: PageOf) -> ComparisonPage:
     """Return what the page shows: folded parts and pictures only with ``whole=yes``.
 
     They are many times larger than the rest, which is what a phone waits for, and no browser may
@@ -79,37 +163,46 @@ def fields(page: PageOf) -> Mapping[str, object]:
     reader = page.reader
     marked = _marked_labels(query, reader)
     unasked = [label for label in marked if query.state_of(label) is None]
-    return {
-        "whole": options.get("whole") == "yes",
-        "whole_address": f"/analysis?{urlencode(question)}&whole=yes".replace("?&", "?"),
-        "sessions": reader.session_list(),
-        "kinds": _offered_kinds(query, reader.recorded_kinds()),
+    shown = page.sheet
+    return ComparisonPage(
+        whole=options.get("whole") == "yes",
+        whole_address=f"/analysis?{urlencode(question)}&whole=yes".replace("?&", "?"),
+        sessions=reader.session_list(),
+        kinds=_offered_kinds(query, reader.recorded_kinds()),
         # Their names are a tenth of the page, and few questions need them.
-        "offered": _offered_groups(query, reader.has_movements())
+        offered=_offered_groups(query, reader.has_movements())
         if _others_of(query) or "offer" in options
         else (),
-        "chooses": "offer" in options,
-        "vital_label": vital_label,
-        "doubts": DOUBTS,
-        "flag_name": flag_name,
-        "heart_names": {measure: measure_name(measure) for measure in HeartMeasure},
-        "skin_names": {measure: measure_name(measure) for measure in SkinMeasure},
-        "offered_states": _offered_states(query, page.sheet, marked),
-        "others": others,
-        "others_address": _address_of(question, others),
-        "unasked": unasked,
-        "marked_address": _address_of(_of_measured(question, query), marked),
-        "most_states": MOST_STATES,
-        "attributes": sorted({name for own in reader.attributes().values() for name in own}),
-        "settled": {kind: query.settling_s(kind) for kind in query.vital},
-        **{one.name: getattr(page.sheet, one.name, None) for one in fields_of(Sheet)},
-        "is_simulated": response is not None and response.simulated_readings > 0,
-        "exported": "" if response is None else _question_to_export(query, response.sample),
-        "bounds": bounds_text(query, "or"),
-        "number": number,
-        "p_text": p_text,
-        "unit_of": unit_of,
-    }
+        chooses="offer" in options,
+        vital_label=vital_label,
+        doubts=DOUBTS,
+        flag_name=flag_name,
+        heart_names={measure: measure_name(measure) for measure in HeartMeasure},
+        skin_names={measure: measure_name(measure) for measure in SkinMeasure},
+        offered_states=_offered_states(query, page.sheet, marked),
+        others=others,
+        others_address=_address_of(question, others),
+        unasked=unasked,
+        marked_address=_address_of(_of_measured(question, query), marked),
+        most_states=MOST_STATES,
+        attributes=sorted({name for own in reader.attributes().values() for name in own}),
+        settled={kind: query.settling_s(kind) for kind in query.vital},
+        response=response,
+        digest=shown and shown.digest,
+        groups=shown and shown.groups,
+        left_out=shown and shown.left_out,
+        charts=shown and shown.charts,
+        spreads=shown and shown.spreads,
+        effects=shown and shown.effects,
+        variability=shown and shown.variability,
+        skin=shown and shown.skin,
+        is_simulated=response is not None and response.simulated_readings > 0,
+        exported="" if response is None else _question_to_export(query, response.sample),
+        bounds=bounds_text(query, "or"),
+        number=number,
+        p_text=p_text,
+        unit_of=unit_of,
+    )
 
 
 def _question_to_export(query: AnalysisQuery, sample: Sample) -> str:

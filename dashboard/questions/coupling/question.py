@@ -4,7 +4,7 @@ others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +13,21 @@ import click
 from dashboard.analysis.readings.sites import reader_of
 from dashboard.charts.chart import Chart
 from dashboard.languages.names import vital_label
+from dashboard.languages.templates import PageRecord
 from dashboard.questions.basis import Basis, basis_in
 from dashboard.questions.coupling.answer import OF_FACE, STREAMED, CouplingModel, CouplingQuery
 from dashboard.questions.coupling.report import report
 from dashboard.questions.coupling.table import TABLE
-from dashboard.questions.entry import BundlePart, Documented, Inquiry, PageOf, Question
+from dashboard.questions.entry import (
+    BundlePart,
+    Documented,
+    Inquiry,
+    PageOf,
+    Question,
+    QuestionPage,
+)
+from edge_agent.core.measures import Measure
+from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.read.reader import Reader
 
 
@@ -91,9 +101,21 @@ def basis(reader: Reader, response: CouplingModel) -> Basis:
     )
 
 
-def fields(_: PageOf) -> Mapping[str, object]:
+@dataclass(frozen=True, slots=True)
+class CouplingPage(PageRecord):
+    """The measures and the vitals that the form offers, with what names them."""
+
+    template = "coupling.html"
+    beside = (QuestionPage,)
+
+    measures: Sequence[Measure]
+    vitals: Sequence[VitalKind]
+    vital_label: Callable[[Measure], str]
+
+
+def fields(_: PageOf) -> CouplingPage:
     """Return what the form offers."""
-    return {"measures": OF_FACE, "vitals": STREAMED, "vital_label": vital_label}
+    return CouplingPage(OF_FACE, STREAMED, vital_label)
 
 
 COUPLING = Question(

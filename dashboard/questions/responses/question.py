@@ -5,7 +5,8 @@ condition.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -15,8 +16,16 @@ from dashboard.analysis.query import DEFAULT_SCR_THRESHOLD, AnalysisQuery, same_
 from dashboard.analysis.readings.sites import reader_of
 from dashboard.analysis.windows import MOST_WINDOWS, ResponseWindow
 from dashboard.languages.names import vital_label
+from dashboard.languages.templates import PageRecord
 from dashboard.questions.basis import Basis, basis_in, figure_source
-from dashboard.questions.entry import BundlePart, Documented, Inquiry, PageOf, Question
+from dashboard.questions.entry import (
+    BundlePart,
+    Documented,
+    Inquiry,
+    PageOf,
+    Question,
+    QuestionPage,
+)
 from dashboard.questions.responses.answer import (
     ALWAYS_DRAWN,
     DRAWN,
@@ -156,22 +165,54 @@ def basis(reader: Reader, response: ResponsesModel) -> Basis:
     )
 
 
-def fields(page: PageOf) -> Mapping[str, object]:
+@dataclass(frozen=True, slots=True)
+class ResponsesPage(PageRecord):
+    """The names of the page Responses.
+
+    Attributes:
+        response: the answer; ``None`` where there is none.
+        kinds: kinds of events.
+        offered: measures that the form offers.
+        most_vitals: as many of them may be chosen.
+        labels: of events that the form offers.
+        chosen: those of the question, as they are compared.
+        vital_label: names a measure.
+        lines: a line for each curve that is compared, as the plan of a study has windows.
+        scales: of the curves.
+        simulated: how much is simulated.
+    """
+
+    template = "responses.html"
+    beside = (QuestionPage,)
+
+    response: ResponsesModel | None
+    kinds: Mapping[EventKind, str]
+    offered: list[Measure]
+    most_vitals: int
+    labels: list[str]
+    chosen: set[str]
+    vital_label: Callable[[Measure], str]
+    lines: str
+    scales: Mapping[SkinScale, str]
+    simulated: str
+
+
+def fields(page: PageOf) -> ResponsesPage:
     """Return what the form offers, and what is said of the curves."""
     query, response = page.query, page.response
     of = basis(page.reader, response) if response else None
-    return {
-        "response": response,
-        "kinds": EVENT_KINDS,
-        "offered": _measures_to_offer(page.reader, query),
-        "most_vitals": MOST_VITALS,
-        "labels": _labels(query, response),
-        "chosen": {same_label(one) for one in query.event},
-        "vital_label": vital_label,
-        "lines": _lines(response),
-        "scales": SCALES,
-        "simulated": simulated_curves(of.sessions) if of and of.simulated else "",
-    }
+    return ResponsesPage(
+        response=response,
+        kinds=EVENT_KINDS,
+        offered=_measures_to_offer(page.reader, query),
+        most_vitals=MOST_VITALS,
+        labels=_labels(query, response),
+        chosen={same_label(one) for one in query.event},
+        vital_label=vital_label,
+        lines=_lines(response),
+        scales=SCALES,
+        simulated=simulated_curves(of.sessions) if of and of.simulated else "",
+    )
 
 
 def _measures_to_offer(reader: Reader, query: ResponsesQuery) -> list[Measure]:

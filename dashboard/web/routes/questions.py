@@ -14,7 +14,7 @@ from dashboard.accounts.roles import Permission
 from dashboard.analysis.query import SampleQuery
 from dashboard.analysis.unmet import unmet_of_question
 from dashboard.questions.basis import figure_source
-from dashboard.questions.entry import Inquiry, PageOf, Question, Way
+from dashboard.questions.entry import Inquiry, PageOf, Question, QuestionPage, Way
 from dashboard.questions.register import QUESTIONS
 from dashboard.web.chosen_study import ChosenStudiesDep, OfDevice, answer_page, question_in
 from dashboard.web.delivery import keep_page
@@ -111,18 +111,17 @@ def _page_of(question: Question) -> Callable[..., Response]:
         )
         address = tuple(request.query_params.multi_items())
         asked = [field for field in address if field[0] not in question.of_page]
-        return render(
-            request,
-            f"{question.name}.html",
-            status_code=422 if problem else 200,
+        own = question.fields(PageOf(reader, query, sheet, address))
+        shown = QuestionPage(
             problem=problem,
             query=query,
             sheet=sheet,
             unmet=unmet_of_question(study.sites, query, on_page=True) if sheet else (),
             address_query=urlencode(asked),
             source=figure_source(reader, question.basis(reader, sheet.response)) if sheet else "",
-            **question.fields(PageOf(reader, query, sheet, address)),
         )
+        names = shown.names() | own.names()
+        return render(request, own.template, 422 if problem else 200, **names)
 
     return page
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
@@ -19,6 +19,7 @@ from dashboard.analysis.readings.minutes import has_pairs
 from dashboard.analysis.results import SensorComparison
 from dashboard.charts.session import (
     Recording,
+    Row,
     Timeline,
     description,
     named_markers,
@@ -38,6 +39,7 @@ from dashboard.languages.names import (
     session_name,
     with_and,
 )
+from dashboard.languages.templates import PageRecord
 from dashboard.questions.basis import faces_read_by, read_by_text, simulated_text
 from dashboard.questions.entry import Inquiry
 from dashboard.questions.responses.answer import ResponsesQuery
@@ -74,7 +76,7 @@ from edge_agent.timeline.read.reader import Reader
 from edge_agent.timeline.read.session_reader import SessionRecord, read_record
 from edge_agent.timeline.read.sessions import SessionSummary
 from edge_agent.timeline.study import declarations
-from edge_agent.timeline.study.exclusions import check_order, exclusions
+from edge_agent.timeline.study.exclusions import Exclusion, check_order, exclusions
 from edge_agent.timeline.study.marker_changes import REASON_LENGTH, check_inside, marker_changes
 from edge_agent.timeline.study.past import PastMarker
 
@@ -184,6 +186,71 @@ def compare(
     return RedirectResponse(f"/study/sessions/{first}?with={over}{of_device}", 303)
 
 
+@dataclass(frozen=True, slots=True)
+class SessionPage(PageRecord):
+    """The names of the page of a session.
+
+    Attributes:
+        exclusions: what was ever left out of it.
+        reason_length: most letters of a reason for leaving out.
+        exact_since_start: writes a time since the start with its milliseconds.
+        declared: what of it was declared afterwards.
+        declaration_length: most letters of a reason for declaring.
+        not_known: the longest stretches in which it is not known whose face it was.
+        report: the session.
+        second: the one that is laid over it; ``None`` where none is.
+        pictures: the timeline for a screen, and for a phone.
+        has_left_out: whether either has a stretch that is left out.
+        has_not_known: whether either has a stretch in which nobody knows whose face it was.
+        offered: sessions that can be laid over this one.
+        since_start: writes a time since the start.
+        shared: conditions that both have.
+        align: the condition from whose start they lie over each other; empty: their own start.
+        rows: of two sessions, one by condition.
+        described: the same in words.
+        moved: the movements that the timeline shows.
+        movements: those that it offers.
+        kept: fields of the address that forms repeat.
+        source: which models read the faces.
+        simulated_text: how much is simulated.
+        lines_length: over how long the points of the lines are means.
+        shares_caption: what the bars are.
+        curves: around events; ``None`` until they are asked for.
+        whole: whether they are.
+        whole_address: where they are.
+    """
+
+    template = "session.html"
+
+    exclusions: list[Exclusion]
+    reason_length: int
+    exact_since_start: Callable[[int], str]
+    declared: list[declarations.Declaration]
+    declaration_length: int
+    not_known: list[UnknownStretch]
+    report: SessionReport
+    second: SessionReport | None
+    pictures: dict[str, Timeline]
+    has_left_out: bool
+    has_not_known: bool
+    offered: list[Session]
+    since_start: Callable[[int], str]
+    shared: list[str]
+    align: str
+    rows: list[Row]
+    described: list[str]
+    moved: tuple[MovementKind, ...]
+    movements: tuple[MovementKind, ...]
+    kept: list[tuple[str, str]]
+    source: str
+    simulated_text: str
+    lines_length: str
+    shares_caption: str
+    curves: SessionCurves | None
+    whole: bool
+    whole_address: str
+
+
 def _render_report(
     request: Request,
     study: ChosenStudy,
@@ -209,9 +276,7 @@ def _render_report(
         measured = (*report.kinds, *second.kinds)
         kinds = tuple(kind for kind in VitalKind if kind in measured)
         rows = side_by_side(report.summary, second.summary, kinds)
-    return render(
-        request,
-        "session.html",
+    page = SessionPage(
         exclusions=exclusions(study.database, report.session.id),
         reason_length=REASON_LENGTH,
         exact_since_start=exact_since_start,
@@ -242,6 +307,7 @@ def _render_report(
         whole=curves is not None,
         whole_address=_whole_address(request),
     )
+    return render(request, page.template, **page.names())
 
 
 def _longest(stretches: Sequence[UnknownStretch]) -> list[UnknownStretch]:
