@@ -202,6 +202,18 @@ def test_field_that_meets_nothing_is_named_on_page_and_by_api(
             assert "Warning" not in client.get(f"/api/v1/{question.name}").headers
 
 
+@pytest.mark.parametrize("value", ["a\rb", "a\nSet-Cookie: b", 'a"b\\', "ä\x7f", "a\x00b"])
+def test_choice_in_any_letters_leaves_the_headers_of_an_answer_whole(
+    client: TestClient, value: str
+) -> None:
+    headers = client.get("/api/v1/analysis", params={"prefer_source": [value, "other"]}).headers
+
+    warnings = [text for name, text in headers.multi_items() if name == "warning"]
+    assert warnings or "\x00" in value  # which is refused before
+    assert all(text.isascii() and text.isprintable() for text in warnings)
+    assert "set-cookie" not in headers
+
+
 def test_code_to_leave_out_that_nobody_has_is_named_on_the_page(client: TestClient) -> None:
     table = "id,hr_neutral,hr_anger\nP1,60,70\n"
     sent = client.post(

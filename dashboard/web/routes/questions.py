@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -81,9 +82,9 @@ def _api_of(question: Question) -> Callable[..., Any]:
     ) -> Any:
         asked = question_in(query, question.query)
         for sentence in unmet_of_question(study.sites, asked, on_page=True):
-            # A header has letters of ASCII only, and each sentence one of its own.
-            text = sentence.encode("ascii", "backslashreplace").decode().replace('"', "'")
-            response.headers.append("Warning", f'199 - "{text}"')
+            # A header has printed letters of ASCII only, and each sentence one of its own.
+            quoted = json.dumps(sentence).replace("\x7f", "\\u007f")
+            response.headers.append("Warning", f"199 - {quoted}")
         inquiry = Inquiry(study.sites, asked, options.models, options.prefer_sources)
         return computing.call(question.answer, inquiry)
 
