@@ -35,7 +35,7 @@ class Record:
 
 def records_in(tree: ast.Module) -> dict[str, Record]:
     """Return the records of a module by their names."""
-    found = {}
+    records = {}
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and any(
             isinstance(base, ast.Name) and base.id == "PageRecord" for base in node.bases
@@ -49,7 +49,7 @@ def records_in(tree: ast.Module) -> dict[str, Record]:
             }
             template = constants.get("template")
             beside = constants.get("beside")
-            found[node.name] = Record(
+            records[node.name] = Record(
                 str(template.value) if isinstance(template, ast.Constant) else "",
                 frozenset(
                     one.target.id
@@ -60,7 +60,7 @@ def records_in(tree: ast.Module) -> dict[str, Record]:
                 if beside
                 else (),
             )
-    return found
+    return records
 
 
 def globals_in(tree: ast.Module) -> set[str]:
@@ -112,14 +112,14 @@ def asked_for(template: str, sources: Mapping[str, str]) -> set[str]:
         sources: text of each template by name.
     """
     environment = _environment()
-    asked: set[str] = set()
+    names: set[str] = set()
     set_there: set[str] = set()
     for tree in _family(template, sources).values():
         for node in tree.find_all(nodes.Filter):  # which of them there are is not asked here
             environment.filters.setdefault(node.name, str.strip)
-        asked |= find_undeclared_variables(tree)
+        names |= find_undeclared_variables(tree)
         set_there.update(_set_in(tree))
-    return asked - set_there
+    return names - set_there
 
 
 def missing_names(root: Path = ROOT) -> Iterator[str]:
@@ -138,5 +138,5 @@ def missing_names(root: Path = ROOT) -> Iterator[str]:
     for name, record in sorted(known.items()):
         if record.template:
             given = record.names.union(shared, *(known[one].names for one in record.beside))
-            for asked in sorted(asked_for(record.template, sources) - given):
-                yield f"{record.template}: {asked} (no field of {name})"
+            for lacking in sorted(asked_for(record.template, sources) - given):
+                yield f"{record.template}: {lacking} (no field of {name})"
