@@ -13,9 +13,9 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 SIGNS = frozenset("=+-@\t\r\n'＝＋－＠")
-"""What spreadsheet programs take for the start of a formula (OWASP, "CSV Injection"); the
-full-width ones, too. The apostrophe is among them so that taking one away always gives back what
-was recorded.
+"""Characters that begin a formula in spreadsheet programs (OWASP, "CSV Injection"); the
+full-width ones, too. The apostrophe is among them so that removing one always gives back what was
+recorded.
 """
 _QUOTED = frozenset('",\r\n')
 Cell = str | float | int | None

@@ -14,7 +14,7 @@ from edge_agent.core.texts import N_, Message
 # Beginnings of numbers that a code can have: it begins with a letter or digit.
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]*)?(?:[eE]-?[0-9]+)?", re.ASCII)
 _MISSING = frozenset({"NA", "NULL", "NaN", "None", "nan", "null"})
-"""What R or pandas takes for a missing value, as far as it is a code."""
+"""Codes that R or pandas reads as a missing value."""
 
 
 def misread_codes(codes: Iterable[str], others: Iterable[str] = ()) -> Iterator[Message]:

@@ -1,5 +1,5 @@
-"""What is said of a choice that met nothing: a translation, an exception or a preference of a
-person, whose value no data have.
+"""Sentences about choices that met nothing: translations, exceptions or preferences of a person,
+whose value no data have.
 
 One sentence for all commands, imports and pages: it names the value, the option or field, and what
 there is.

@@ -58,7 +58,7 @@ DATA = re.compile(
     r"|teacher-m"  # the name of a network
     r"|research, medical, safety, personal, demonstration"  # a value of the configuration
 )
-"""What people or the study called something stays as it is; a condition is named like the emotion
+"""Names that people or the study gave stay as they are; a condition is named like the emotion
 that it is about."""
 PLAIN_TEXT = ("/welcome", "/.well-known")
 DOWNLOAD = "/export/download"
@@ -104,7 +104,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
 
 @pytest.fixture(scope="module")
 def pages_in(client: TestClient) -> Callable[[str], Pages]:
-    """What returns all pages in a language, each asked for once."""
+    """Function that returns all pages in a language, each asked for once."""
     asked = [*page_addresses(client), *(f"/{question.name}" for question in QUESTIONS)]
 
     @cache

@@ -180,7 +180,7 @@ def test_a_target_has_written_its_stretch_or_the_stretch_denies_it() -> None:
 
 
 def test_the_documents_hold_the_figures_that_were_written_last() -> None:
-    """Where they do not: make write."""
+    """Each document is as `make write` writes it; run that where one differs."""
     for path, text in documents():
         assert path.read_text(encoding="utf-8") == text, f"{path.name}: make write"
 

@@ -72,7 +72,7 @@ class Contradiction:
 
     @property
     def cure(self) -> str:
-        """What is wrong and what to do; it follows the value."""
+        """Problem and remedy, as they follow the value in a sentence."""
         return (
             f"is not {self.code}, in whose session the row lies by its time. Correct the time or "
             "the code, or remove the column if it does not say whose the row is."
@@ -195,7 +195,7 @@ class RowOfReadings(Protocol):
 
     @property
     def readings(self) -> Iterable[VitalReading]:
-        """What was measured."""
+        """Readings in the row."""
 
 
 class Owners:
