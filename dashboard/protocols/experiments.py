@@ -8,7 +8,9 @@ administrator brings it. It is served from the ZIP file; nothing is unpacked.
 from __future__ import annotations
 
 import hashlib
+import html
 import lzma
+import posixpath
 import re
 import stat
 import zipfile
@@ -18,10 +20,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 from edge_agent.core.brought_files import UNBOUNDED
 from edge_agent.core.errors import AffectEdgeError
-from edge_agent.core.texts import N_
+from edge_agent.core.texts import N_, Message
 
 PAGE = "index.html"
 CONNECTOR = "affect-edge.js"
@@ -29,7 +32,32 @@ CONNECTOR = "affect-edge.js"
 MOST_BYTES = 200 * 1024**2
 """Of all files together, unpacked."""
 MOST_FILES = 500
+FORBIDDEN = {
+    "dashboard": N_("the dashboard's pages, files and API, and the page around the frame"),
+    "storage": N_("cookies, localStorage, sessionStorage, IndexedDB and caches"),
+    "network": N_("files and services of other addresses, WebSockets and beacons"),
+    "workers": N_("workers and service workers"),
+    "frames": N_("frames of its own, and other pages in its place"),
+    "windows": N_("new windows, alert, confirm and prompt, downloads, full screen, pointer lock"),
+    "forms": N_("sending a form (the script beside it gets what was typed)"),
+    "code": N_("code made of text: eval, new Function, WebAssembly"),
+    "devices": N_("camera, microphone, place and other devices"),
+}
+"""What the frame of an experiment forbids it, by a name for each."""
 _CHUNK = 256 * 1024
+_LOOKED_AT = 256 * 1024
+"""Bytes of a page in which addresses are looked for."""
+_MOST_NOTICES = 5
+_COMMENT = re.compile(r"(?s)<!--.*?(?:-->|\Z)")
+_SCRIPT = re.compile(r"(?is)(<script\b[^<>]{0,1000}>).*?(?:</script|\Z)")
+_LOADED = re.compile(
+    r"""(?i)<(?:(?:script|img|audio|video|source|iframe)\b[^<>]{0,1000}?\ssrc"""
+    r"""|link\b(?=[^<>]{0,1000}?\bstylesheet\b)[^<>]{0,1000}?\shref)\s?=\s?"""
+    r"""("[^"<>]{0,500}"|'[^'<>]{0,500}'|[^\s"'<>]{1,500})"""
+)
+"""What a page loads beside itself: an address, perhaps in quotes."""
+_ELSEWHERE = re.compile(r"(?i)(?:https?:)?/")
+_OF_ITS_OWN = re.compile(r"(?i)(?:data|blob|about|javascript):|#|\Z")
 FILE_NAME = re.compile(r"[^\x00-\x1f\x7f/\\]{1,120}")
 """A name of a file or folder that no system takes for a path."""
 _ENCRYPTED = 0x1
@@ -112,6 +140,36 @@ def check_contents(place: Path) -> None:
                     size=size,
                     said=entry.file_size,
                 )
+
+
+def notices_of(place: Path) -> list[Message]:
+    """Return a sentence for each file that the page of an experiment names and that does not load.
+
+    Only what stands in its HTML counts: what its programs load shows in the preview.
+
+    Raises:
+        ExperimentError: the ZIP file cannot be used.
+    """
+    with _open_archive(place) as archive:
+        root, names = _root(archive), set(archive.namelist())
+        with archive.open(root + PAGE) as file:
+            page = file.read(_LOOKED_AT).decode("utf-8", "replace")
+    plain = _SCRIPT.sub(r"\1", _COMMENT.sub("", page))
+    notices = []
+    for mention in dict.fromkeys(_LOADED.findall(plain)):
+        address = html.unescape(mention.strip("\"'")).strip()
+        name = posixpath.normpath(unquote(re.split(r"[?#]", address)[0]))
+        if _ELSEWHERE.match(address):
+            text = N_(
+                "{page} loads {address}: nothing is loaded from other addresses. Put the file into "
+                "the ZIP file, and name it from there."
+            )
+        elif _OF_ITS_OWN.match(address) or name == CONNECTOR or root + name in names:
+            continue
+        else:
+            text = N_("{page} loads {address}, which is not in the ZIP file. Put it there.")
+        notices.append(Message(text, page=PAGE, address=address[:80]))
+    return notices[:_MOST_NOTICES]
 
 
 def key_of(token: str) -> str:

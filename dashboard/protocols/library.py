@@ -27,11 +27,12 @@ from dashboard.protocols.experiments import (
     check_files,
     check_names,
     name_twice,
+    notices_of,
 )
 from dashboard.protocols.file import ENDING, EXAMPLES, ProtocolError, StudyProtocol, load_protocol
 from dashboard.protocols.media import MediaKind, check_media, endings, kind_of
 from dashboard.protocols.steps import Stimulus
-from edge_agent.core.texts import N_, text_of
+from edge_agent.core.texts import N_, Message, text_of
 
 _ARCHIVE_BYTES = 1024**3
 """Of all files in an archive."""
@@ -138,6 +139,17 @@ class Library:
         folder = self.place_of(name)[1].parent
         experiments = self.media_of(name, MediaKind.EXPERIMENT)
         return {one: twice for one in experiments if (twice := name_twice(folder / one))}
+
+    def notices(self, name: str) -> dict[str, list[Message]]:
+        """Return the experiments of a protocol, each with what its page names and cannot load."""
+        folder = self.place_of(name)[1].parent
+        notices: dict[str, list[Message]] = {}
+        for one in self.media_of(name, MediaKind.EXPERIMENT):
+            try:
+                notices[one] = notices_of(folder / one)
+            except ExperimentError:  # it cannot be shown, as its protocol says
+                continue
+        return notices
 
     def incoming(self) -> Path:
         """Return a new place for a file that is being sent; the caller deletes it."""

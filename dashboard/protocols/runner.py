@@ -67,6 +67,7 @@ class ProtocolView:
         step_seq: counts the screens that were shown; one that is shown again has a new number.
         start_ms: how long the present screen had run before it was shown this time.
         texts: what the participant's page says by itself.
+        reports: what of an experiment was not stored, or was refused, each once.
     """
 
     session: Session
@@ -86,6 +87,7 @@ class ProtocolView:
     step_seq: int
     start_ms: int
     texts: Texts
+    reports: tuple[str, ...] = ()
 
     @property
     def screen(self) -> Screen | None:
@@ -137,6 +139,7 @@ class RunningProtocol:
             step_seq=state.step_seq,
             start_ms=round(state.position.spent * 1000),
             texts=self.texts,
+            reports=tuple(state.reports),
         )
 
     def progress(self, at: Instant) -> tuple[Progress, bool]:
@@ -404,7 +407,11 @@ class ProtocolRunner:
             running = self._running
             if running is None:
                 raise StudyError(N_("No protocol is running. Start a session with one."))
-            act(running.state, clock.now())
+            try:
+                act(running.state, clock.now())
+            except StudyError:
+                self._note_change(running)  # it may have reported why
+                raise
             version = self._note_change(running)
             self._changed.wait_for(
                 lambda: (

@@ -7,7 +7,7 @@ another process too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dashboard.protocols.media import MediaKind
@@ -34,6 +34,8 @@ PAGE_CLOSED = N_("the participant's page was closed")
 BY_HAND = N_("paused by hand")
 MOST_FROM_EXPERIMENT = 50_000
 """Markers and answers of experiments that one run stores at the most."""
+MOST_REPORTS = 20
+"""Reports of what was not stored or was refused, each once; more say nothing new."""
 _LONG = 500
 """Characters after each of which a value counts for one more: all fit into memory and on a page."""
 DECLARED_S = 1.0
@@ -184,6 +186,8 @@ class FromExperiment:
         trial: number and kind of the trial, such as ``4 html-keyboard-response``.
         lasted_ms: how long the trial lasted.
         data: its values by name, as texts; ``None``: no answer. Empty: it is a marker alone.
+        lost: names of values that are not in ``data``, or not whole.
+        trouble: what the frame refused the experiment, or where it failed; empty: nothing.
     """
 
     step: int
@@ -192,6 +196,8 @@ class FromExperiment:
     trial: str = ""
     lasted_ms: int = 0
     data: Mapping[str, str | None] = field(default_factory=dict)
+    lost: Sequence[str] = ()
+    trouble: str = ""
 
 
 @dataclass(slots=True)
@@ -260,6 +266,7 @@ class ProtocolState:
         self.ready = False
         self.begun = begun or step > 0 or spent_s > 0
         self.problem = ""
+        self.reports: list[Message] = []
         self.ended: str | None = None
         self.pending = Pending()
         self.answers = 0
@@ -469,7 +476,7 @@ class ProtocolState:
             )
 
     def note_experiment(self, told: FromExperiment, now: Instant) -> None:
-        """Add a marker or a trial of the experiment that is shown.
+        """Add a marker or a trial of the experiment that is shown, and report what is not stored.
 
         What comes for another step than the present one comes too late, and is passed over.
 
@@ -482,18 +489,27 @@ class ProtocolState:
             return
         if screen.media is not MediaKind.EXPERIMENT or since is None:
             return
+        for name in told.lost:
+            self._report(Message(N_("Not stored, or not whole: {name}"), name=name), now)
+        if told.trouble:
+            self._report(Message(N_("Refused or failed: {what}"), what=told.trouble), now)
+        if not told.data and not told.marker:
+            return
         lengths = (len(value or "") for value in told.data.values())
         self._from_experiment += 1 + sum(1 + length // _LONG for length in lengths)
         if self._from_experiment > MOST_FROM_EXPERIMENT:
-            raise StudyError(
-                N_("The experiment has sent more than {most:,} markers and values. Shorten it."),
-                most=MOST_FROM_EXPERIMENT,
-            )
+            most = MOST_FROM_EXPERIMENT
+            why = N_("The experiment has sent more than {most:,} markers and values. Shorten it.")
+            self._report(Message(why, most=most), now)
+            raise StudyError(why, most=most)
         # Never outside of the time in which the experiment was shown.
         at_ms = now.boot_ms if told.at_ms is None else told.at_ms
         at = now.shift((min(max(at_ms, since.boot_ms), now.boot_ms) - now.boot_ms) / 1000)
         if label := _as_label(told.marker):
-            self._add_marker(at, MarkerKind.NOTE, f"{EXPERIMENT}: {label}"[:LABEL_LENGTH])
+            label = f"{EXPERIMENT}: {label}"
+            if len(label) > LABEL_LENGTH:
+                self._report(Message(N_("Not stored, or not whole: {name}"), name="marker"), now)
+            self._add_marker(at, MarkerKind.NOTE, label[:LABEL_LENGTH])
         if not told.data:
             return
         self.answers += 1
@@ -513,6 +529,14 @@ class ProtocolState:
             )
             for name, value in told.data.items()
         ]
+
+    def _report(self, text: Message, now: Instant) -> None:
+        """Tell the operator once what of an experiment was not stored or was refused, and note it
+        in the session.
+        """
+        if text not in self.reports and len(self.reports) < MOST_REPORTS:
+            self.reports.append(text)
+            self._add_note(now, _as_label(text))
 
     def media_failed(self, step: int, now: Instant) -> None:
         """Stand still, and say that the participant's browser cannot show the file of a step."""

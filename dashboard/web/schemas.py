@@ -244,6 +244,10 @@ class UploadedFileModel(ApiModel):
     """A file that was kept."""
 
     name: str = Field(description="Its name here, of a protocol without its ending")
+    notices: list[str] = Field(
+        description="Of experiments: what their frame forbids, and what their page names that does "
+        "not load there"
+    )
 
 
 class ScreenModel(ApiModel):
@@ -276,6 +280,9 @@ class ProtocolStateModel(ApiModel):
     answers: int
     problem: str = Field(
         description="Why nothing can be written down at the moment; empty when all is well"
+    )
+    reports: list[str] = Field(
+        description="What of an experiment was not stored, or was refused, each once"
     )
 
 
@@ -326,6 +333,12 @@ class ExperimentMessage(ApiModel):
         Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,59}$")],
         Annotated[str, Field(max_length=2000)] | None,
     ] = Field({}, max_length=100, description="Values by name; null: no answer")
+    lost: list[Annotated[str, Field(max_length=60)]] = Field(
+        [], max_length=100, description="Names of values that are not in `data`, or not whole"
+    )
+    trouble: str = Field(
+        "", max_length=200, description="What its frame refused, or where it failed; empty: nothing"
+    )
 
 
 class ClockModel(ApiModel):

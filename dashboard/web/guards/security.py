@@ -43,10 +43,11 @@ HEADERS = {
 }
 IN_A_FRAME = {
     # A program of the laboratory: it may load its own files and nothing of ours, belongs to no
-    # origin (sandbox), and stands in no page but ours.
+    # origin (sandbox), and stands in no page but ours. Its forms tell its script what was typed
+    # (allow-forms), and are sent nowhere (form-action).
     "Content-Security-Policy": "; ".join(
         (
-            "sandbox allow-scripts",
+            "sandbox allow-scripts allow-forms",
             "default-src 'none'",
             "script-src 'self' 'unsafe-inline'",
             "style-src 'self' 'unsafe-inline'",

@@ -195,6 +195,7 @@ def protocol_state_model(view: ProtocolView) -> schemas.ProtocolStateModel:
         participant_path=f"/participate/{view.token}",
         answers=view.answers,
         problem=translate(view.problem),
+        reports=[translate(one) for one in view.reports],
     )
 
 
@@ -392,6 +393,11 @@ def experiment_file(
     place = _file_of(view, options.library, step)
     if view.screens[step].media is not MediaKind.EXPERIMENT:
         raise HTTPException(404)
+    return framed_file(place, name)
+
+
+def framed_file(place: Path, name: str) -> Response:
+    """Return a file of an experiment as an answer to its frame; answer 404 where there is none."""
     if name == CONNECTOR:
         return FileResponse(_CONNECTOR, media_type=file_type(name), headers=IN_A_FRAME)
     try:

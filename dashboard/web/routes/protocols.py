@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from secrets import compare_digest, token_urlsafe
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
@@ -22,8 +23,10 @@ from starlette.concurrency import run_in_threadpool
 
 from dashboard.accounts.roles import MAY, Permission
 from dashboard.languages.current import gettext
-from dashboard.languages.names import said_of
+from dashboard.languages.names import said_of, translate
 from dashboard.protocols import controls, editing
+from dashboard.protocols.experiments import FORBIDDEN, key_of
+from dashboard.protocols.experiments import PAGE as PAGE_OF_EXPERIMENT
 from dashboard.protocols.file import MOST_STEPS, Order, ProtocolError, StudyProtocol, load_protocol
 from dashboard.protocols.library import Origin, media_named, sha256_of
 from dashboard.protocols.manikins import figures
@@ -39,7 +42,7 @@ from dashboard.web.forms import form_of
 from dashboard.web.guards.permissions import needs
 from dashboard.web.guards.security import LARGER
 from dashboard.web.rendering import render
-from dashboard.web.routes.protocol import ORIGINS, UPLOAD, list_page, shown_screen
+from dashboard.web.routes.protocol import ORIGINS, UPLOAD, framed_file, list_page, shown_screen
 from dashboard.web.services import OptionsDep, Services, ServicesDep
 from edge_agent.core.texts import N_
 
@@ -47,6 +50,11 @@ PAGE = "/protocols"
 OF_ONE = f"{PAGE}/{{name}}"
 router = APIRouter(tags=["protocol"], dependencies=[needs(Permission.RUN), APPLIANCE_ONLY])
 changing = APIRouter(tags=["protocol"], dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY])
+framed = APIRouter(
+    prefix="/participate/preview", include_in_schema=False, dependencies=[needs(Permission.OPEN)]
+)
+_PREVIEWS = token_urlsafe(32)
+"""A secret of this process, from which the keys of previews follow."""
 ORDERS = {
     Order.GIVEN: N_("as listed"),
     Order.COUNTERBALANCED: N_("counterbalanced over the participants"),
@@ -234,7 +242,11 @@ async def upload(
     finally:
         sent.unlink(missing_ok=True)
     await run_in_threadpool(services.notes.note, account.name, "protocol_change", to or added)
-    return schemas.UploadedFileModel(name=added)
+    notices = await run_in_threadpool(library.notices, to or added)
+    if to:
+        notices = {name: texts for name, texts in notices.items() if name == added}
+    said = [f"{name}: {translate(one)}" for name, texts in notices.items() for one in texts]
+    return schemas.UploadedFileModel(name=added, notices=[_limits(), *said] if notices else [])
 
 
 @router.get(OF_ONE, include_in_schema=False)
@@ -261,6 +273,11 @@ def protocol_file_page(
         kinds=STEP_KINDS,
         media=options.library.media_of(name),
         names_twice=options.library.names_twice(name),
+        notices={
+            file: [translate(one) for one in texts]
+            for file, texts in options.library.notices(name).items()
+        },
+        limits=_limits(),
         named=media_named(protocol) if protocol else options.library.media_of(name),
         text=text,
         was=sha256_of(path),
@@ -470,6 +487,10 @@ def preview(request: Request, name: str, place: PlaceDep, screen: StepPlace) -> 
     if screen >= len(screens):
         raise HTTPException(404)
     one = screens[screen]
+    page = None
+    if one.media is MediaKind.EXPERIMENT:
+        key = _preview_key(name, screen)
+        page = f"{framed.prefix}/{key}/{name}/{screen}/{PAGE_OF_EXPERIMENT}"
     return render(
         request,
         "participate.html",
@@ -477,7 +498,8 @@ def preview(request: Request, name: str, place: PlaceDep, screen: StepPlace) -> 
         texts=protocol.texts,
         figures=figures(),
         preview={
-            "shown": shown_screen(one, one.text) | {"step": screen, "turn": 0, "start_ms": 0},
+            "shown": shown_screen(one, one.text)
+            | {"step": screen, "turn": 0, "start_ms": 0, "page": page},
             "address": f"{PAGE}/{name}/preview",
             "back": f"{PAGE}/{name}#step-{one.step}",
             "file": one.file,
@@ -490,12 +512,43 @@ def preview(request: Request, name: str, place: PlaceDep, screen: StepPlace) -> 
 @router.get(f"{OF_ONE}/preview/media/{{screen}}", include_in_schema=False)
 def preview_media(place: PlaceDep, screen: StepPlace) -> Response:
     """Send the file of a screen."""
-    path = place[1]
+    _, file = _media_at(place[1], screen)
+    return FileResponse(file, media_type=media_type(file.name))
+
+
+@framed.get("/{key}/{name}/{screen}/{file:path}")
+def preview_experiment(
+    options: OptionsDep, key: str, name: str, screen: StepPlace, file: str
+) -> Response:
+    """Send a file of an experiment to the frame of a preview, as to that of a session."""
+    # As bytes: ``compare_digest`` refuses text beyond ASCII.
+    if not compare_digest(_preview_key(name, screen).encode(), key.encode()):
+        raise HTTPException(404)
+    kind, archive = _media_at(_protocol_place(options, name)[1], screen)
+    if kind is not MediaKind.EXPERIMENT:
+        raise HTTPException(404)
+    return framed_file(archive, file)
+
+
+def _preview_key(name: str, screen: int) -> str:
+    """Return the key in the addresses of a preview: its frame has no login."""
+    return key_of(f"{_PREVIEWS} {name} {screen}")
+
+
+def _media_at(path: Path, screen: int) -> tuple[MediaKind | None, Path]:
+    """Return kind and place of the file of a screen; answer 404 where there is none."""
     screens = screens_of(_as_listed(load_protocol(path)))
     if screen >= len(screens) or not screens[screen].file:
         raise HTTPException(404)
-    file = screens[screen].file
-    return FileResponse(find_media(path.parent, file), media_type=media_type(file))
+    return screens[screen].media, find_media(path.parent, screens[screen].file)
+
+
+def _limits() -> str:
+    """Return a sentence about what the frame of an experiment forbids."""
+    return gettext(
+        "An experiment runs in a frame that forbids: {list}. The preview runs it in the same frame "
+        "and says what was refused."
+    ).format(list="; ".join(gettext(one) for one in FORBIDDEN.values()))
 
 
 def _check_rest(services: Services, name: str, refusal: str) -> None:

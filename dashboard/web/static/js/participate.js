@@ -13,6 +13,8 @@ const FRAMES_MEASURED = 12;
 let present = null;
 let sent = Promise.resolve(); // reports of frames arrive one after the other
 let told = Promise.resolve(); // so does what an experiment says
+const unsent = new Set(); // names of its values that the appliance did not store
+const noted = { lost: new Set(), trouble: new Set() }; // the same, and what its frame refused, in a preview
 let clock = { offset: 0, within: Infinity, at: 0 }; // the appliance's clock, less performance.now()
 let frameMs = null; // a promise, once frames are measured
 
@@ -97,22 +99,18 @@ const NAMED_ELSEWHERE = new Set(["trial_type", "trial_index", "plugin_version", 
 /** Replace halves of characters, such as a cut leaves behind: the appliance takes none. */
 const whole = (text) => text.replace(/\p{Surrogate}/gu, "\ufffd");
 
-/** Return a value of an experiment as a text; null: no answer. */
-function asText(value) {
-  if (value === null || value === undefined) return null;
-  const text = ["string", "number", "bigint"].includes(typeof value) ? String(value) : JSON.stringify(value);
-  return whole(text.length > LONGEST_VALUE ? `${text.slice(0, LONGEST_VALUE - 1)}…` : text);
-}
-
-/** Return the values of a trial by names that a column may have, each by its own. */
-function valuesOf(data) {
-  const named = Object.entries(data).filter(([name]) => !NAMED_ELSEWHERE.has(name));
+/** Return the values of a trial by names that a column may have, each by its own; add those that are not whole to `lost`. */
+function valuesOf(data, lost) {
   const kept = new Map();
-  for (const [name, value] of named.slice(0, MOST_VALUES)) {
+  for (const [name, value] of Object.entries(data)) {
+    if (NAMED_ELSEWHERE.has(name)) continue;
+    const isText = typeof value === "string" || value === null;
+    if (!isText || kept.size === MOST_VALUES || (value ?? "").length > LONGEST_VALUE) lost.add(name);
+    if (!isText || kept.size === MOST_VALUES) continue;
     const column = name.replace(/\W/g, "_").replace(/^(?=\d)/, "_").slice(0, 60) || "_";
     let free = column;
     for (let n = 2; kept.has(free); n += 1) free = `${column.slice(0, 56)}_${n}`;
-    kept.set(free, asText(value));
+    kept.set(free, value && whole(value.length > LONGEST_VALUE ? `${value.slice(0, LONGEST_VALUE - 1)}…` : value));
   }
   return Object.fromEntries(kept);
 }
@@ -120,17 +118,46 @@ function valuesOf(data) {
 /** Show an experiment in a frame that shares nothing with this page; one that stands there goes on. */
 function runExperiment(shown) {
   reveal("experiment");
-  if (preview !== undefined || byId("experiment")?.dataset.turn === String(shown.turn)) return;
+  if (byId("experiment")?.dataset.turn === String(shown.turn)) return;
+  byId("experiment")?.remove();
   const frame = document.createElement("iframe");
   frame.id = "experiment";
   frame.dataset.turn = shown.turn;
-  frame.setAttribute("sandbox", "allow-scripts");
+  frame.setAttribute("sandbox", "allow-scripts allow-forms"); // a form is for the script beside it: its policy sends none
   frame.allow = "autoplay";
   frame.referrerPolicy = "no-referrer"; // the address of this page is its key
   frame.title = document.title;
   frame.addEventListener("load", () => frame.focus());
   frame.src = shown.page;
-  byId("screen-experiment").replaceChildren(frame);
+  byId("screen-experiment").prepend(frame);
+}
+
+/** Send a message of an experiment; what the appliance does not store is named with the next one. */
+async function deliver(body) {
+  const lost = [...new Set([...body.lost, ...unsent])].slice(0, MOST_VALUES);
+  const answer = await post("experiment", { ...body, lost }).catch(() => null);
+  if (answer?.ok) {
+    unsent.clear();
+    return;
+  }
+  for (const name of [...lost, ...Object.keys(body.data ?? {})]) unsent.add(name);
+  if (body.marker) unsent.add("marker");
+  console.error(answer === null ? "not sent" : await answer.text());
+}
+
+/** Show in a preview, where nothing is stored, what a session would report, and that the experiment has ended. */
+function previewExperiment(body, finished) {
+  for (const text of body.lost) noted.lost.add(text);
+  if (body.trouble) noted.trouble.add(body.trouble);
+  for (const [name, texts] of Object.entries(noted)) {
+    const place = byId(`preview-${name}`);
+    place.hidden = texts.size === 0;
+    place.lastElementChild.textContent = [...texts].join(", ");
+  }
+  if (!finished) return;
+  byId("experiment").remove();
+  byId("preview-ended").hidden = false;
+  byId("preview-next")?.focus();
 }
 
 /** Send what an experiment says, one after the other. */
@@ -141,16 +168,23 @@ function hearExperiment(event) {
   const { step } = present;
   const at = Number(said.at) - performance.timeOrigin + clock.offset;
   const body = { step, at_ms: clock.within === Infinity || !(at >= 0) ? null : at };
-  if (typeof said.marker === "string") body.marker = whole(said.marker.slice(0, 80));
+  const lost = new Set(Array.isArray(said.lost) ? said.lost : []);
+  if (typeof said.marker === "string") {
+    body.marker = whole(said.marker.slice(0, 80));
+    if (body.marker.trim() === "" || body.marker !== whole(said.marker)) lost.add("marker");
+  }
   if (typeof said.data === "object" && said.data !== null) {
-    body.data = valuesOf(said.data);
+    body.data = valuesOf(said.data, lost);
     body.trial = whole(`${said.data.trial_index ?? ""} ${said.data.trial_type ?? ""}`.trim().slice(0, 80));
     body.lasted_ms = Math.min(Math.max(0, Math.round(Number(said.lasted) || 0)), 86_400_000);
   }
-  if (body.marker || Object.keys(body.data ?? {}).length > 0) {
-    told = told.then(() => post("experiment", body)).then(async (answer) => answer.ok || console.error(await answer.text())).catch(console.error);
+  body.lost = [...lost].slice(0, MOST_VALUES).map((name) => whole(String(name).slice(0, 60)));
+  if (typeof said.trouble === "string") body.trouble = whole(said.trouble.slice(0, 200));
+  if (preview !== undefined) previewExperiment(body, said.finished === true);
+  else {
+    if (body.marker || body.trouble || body.lost.length > 0 || Object.keys(body.data ?? {}).length > 0) told = told.then(() => deliver(body)).catch(console.error);
+    if (said.finished === true) told = told.then(() => post("ended", { step })).catch(console.error);
   }
-  if (said.finished === true) told = told.then(() => post("ended", { step })).catch(console.error);
 }
 
 function silence() {

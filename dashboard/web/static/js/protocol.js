@@ -66,6 +66,8 @@ function show() {
   byId("after").hidden = !isOver();
   byId("problem").hidden = state.problem === "";
   setText("problem", state.problem && _("The protocol cannot be saved: {problem}", { problem: state.problem }));
+  byId("reports").hidden = state.reports.length === 0;
+  setText("reports", state.reports.join("\n"));
   for (const [number, line] of [...byId("steps").children].entries()) {
     line.classList.toggle("is-done", number < state.step);
     if (number === state.step && !isOver()) line.setAttribute("aria-current", "step");

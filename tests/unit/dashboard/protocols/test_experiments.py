@@ -12,11 +12,13 @@ import pytest
 
 from dashboard.protocols import experiments
 from dashboard.protocols.experiments import (
+    FORBIDDEN,
     ExperimentError,
     check_contents,
     check_experiment,
     file_type,
     key_of,
+    notices_of,
     read_file,
 )
 from dashboard.protocols.file import ProtocolError, load_protocol
@@ -205,6 +207,43 @@ def test_file_is_read_from_beside_the_page_and_from_nowhere_else(tmp_path: Path)
     assert file_type("a.exe") == "application/octet-stream"
 
 
+LOADS = """<!doctype html>
+<script src="js/jspsych.js?v=8"></script><script src=affect-edge.js></script>
+<link rel='stylesheet' href="https://cdn.example/a.css"><img src="/static/icon.svg">
+<img src='//cdn.example/b.png'> <IMG SRC="data:image/png;base64,AA">
+<a href="https://example/">a</a><link rel="canonical" href="https://example/">
+<audio src="tone&amp;1.wav"></audio> <!-- <script src="https://cdn.example/old.js"></script> -->
+<script>document.body.innerHTML = '<img src="' + name + '">';</script>
+<script src="js/../js/plugin.js"></script><video src="../far.mp4"></video>"""
+
+
+def test_documentation_lists_what_the_frame_forbids() -> None:
+    said = Path("docs/protocols.md").read_text(encoding="utf-8")
+    listed = said.partition("**The frame forbids:**\n\n")[2].partition("\n\n")[0]
+    assert listed.splitlines() == [f"- {one}" for one in FORBIDDEN.values()]
+
+
+def test_page_that_names_what_does_not_load_is_reported(tmp_path: Path) -> None:
+    place = tmp_path / "task.zip"
+    inside = {"task/index.html": LOADS.encode(), "task/js/jspsych.js": b"", "far.mp4": b""}
+    place.write_bytes(packed(inside | {"task/js/plugin.js": b""}))
+    named = [(one.values["address"], "other addresses" in one) for one in notices_of(place)]
+    assert named == [
+        ("https://cdn.example/a.css", True),
+        ("/static/icon.svg", True),
+        ("//cdn.example/b.png", True),
+        ("tone&1.wav", False),
+        ("../far.mp4", False),
+    ]
+
+
+@pytest.mark.parametrize("one", ["<script", "<!--", "<img ", "<img src=", "<img src='", "</script"])
+def test_page_of_repeated_beginnings_is_looked_through(tmp_path: Path, one: str) -> None:
+    place = tmp_path / "task.zip"
+    place.write_bytes(packed({"index.html": one.encode() * 40_000}))
+    assert len(notices_of(place)) <= 5
+
+
 def test_key_follows_from_the_token_and_does_not_tell_it() -> None:
     assert key_of("one") == key_of("one") != key_of("two")
     assert "one" not in key_of("one")
@@ -268,12 +307,44 @@ def test_times_of_an_experiment_stay_within_its_screen() -> None:
     assert times == [instant(10), instant(13), instant(13)]
 
 
+def test_values_that_are_not_stored_are_reported_once() -> None:
+    state = _running()
+    state.pending.markers.clear()
+    for at in (13, 14):
+        state.note_experiment(
+            FromExperiment(0, None, "", "0", 1, {"rt": "1"}, ["shape", "far"]), instant(at)
+        )
+    state.note_experiment(FromExperiment(0, None, "x" * 80), instant(14))
+    state.note_experiment(
+        FromExperiment(0, None, trouble="img-src: https://a.example/"), instant(14)
+    )
+    assert [str(one) for one in state.reports] == [
+        "Not stored, or not whole: shape",
+        "Not stored, or not whole: far",
+        "Not stored, or not whole: marker",
+        "Refused or failed: img-src: https://a.example/",
+    ]
+    notes = [one.label for one in state.pending.markers if one.label.startswith("protocol: ")]
+    assert notes == [f"protocol: {one}" for one in state.reports]
+    assert [one.question for one in state.pending.trials] == ["rt", "rt"]
+
+
+def test_reports_of_an_experiment_are_few() -> None:
+    state = _running()
+    for n in range(9):
+        lost = [f"a{n}_{m}" for m in range(100)]
+        state.note_experiment(FromExperiment(0, lost=lost), instant(13))
+    assert len(state.reports) == 20
+    assert len(state.pending.markers) < 25
+
+
 def test_experiment_without_end_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dashboard.protocols.state.MOST_FROM_EXPERIMENT", 3)
     state = _running()
     state.note_experiment(FromExperiment(0, None, "", "0", 1, {"a": "1", "b": "2"}), instant(13))
     with pytest.raises(StudyError, match="more than 3"):
         state.note_experiment(FromExperiment(0, None, "go"), instant(13))
+    assert ["more than 3" in one for one in state.reports] == [True]
 
 
 def test_long_values_of_an_experiment_count_for_several(monkeypatch: pytest.MonkeyPatch) -> None:

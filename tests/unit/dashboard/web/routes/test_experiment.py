@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import io
+import json
+import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,6 +43,7 @@ def _packed(**files: bytes) -> bytes:
     return whole.getvalue()
 
 
+PREVIEW = re.compile(r"data-preview='([^']*)'")
 TASK = _packed(index_html=b"<p>Task", a_js=b"1")
 
 
@@ -77,7 +81,8 @@ def test_files_of_an_experiment_need_their_key_and_have_no_origin(ada: TestClien
     page = somebody.get(f"{address}/index.html")
     assert (page.text, page.headers["content-type"]) == ("<p>Task", "text/html; charset=utf-8")
     policy = page.headers["content-security-policy"].split("; ")
-    assert {"sandbox allow-scripts", "default-src 'none'", "frame-ancestors 'self'"} <= set(policy)
+    assert "sandbox allow-scripts allow-forms" in policy
+    assert {"default-src 'none'", "frame-ancestors 'self'", "form-action 'none'"} <= set(policy)
     assert page.headers["cross-origin-resource-policy"] == "cross-origin"
     assert page.headers["access-control-allow-origin"] == "null"
     assert page.headers["x-content-type-options"] == "nosniff"
@@ -103,6 +108,10 @@ def test_answers_of_an_experiment_are_stored_and_wrong_ones_refused(
     address = f"/participate/{token}/experiment"
     trial = {"step": 0, "trial": "0 html", "lasted_ms": 9, "data": {"rt": "431.5", "key": None}}
     assert ada.post(address, json=trial).status_code == 204
+    lost = {"step": 0, "lost": ["shape"], "trouble": "img-src: https://a.example/"}
+    assert ada.post(address, json=lost).status_code == 204
+    reports = ada.get("/api/v1/protocol").json()["reports"]
+    assert [one.partition(": ")[2] for one in reports] == ["shape", "img-src: https://a.example/"]
     for wrong in ({"a b": "1"}, {"a": "x" * 2001}, {"a": 1}, {f"a{n}": "" for n in range(101)}):
         assert ada.post(address, json=trial | {"data": wrong}).status_code == 422
     assert ada.post(address, json={"step": 0, "marker": "x" * 81}).status_code == 422
@@ -144,6 +153,34 @@ def test_experiment_is_brought_by_an_administrator_alone(ada: TestClient) -> Non
     researcher = log_in_as(ada, Role.RESEARCHER)
     refused = researcher.post(upload, content=TASK)
     assert (refused.status_code, "Ask an administrator" in refused.text) == (400, True)
-    assert ada.post(upload, content=TASK).json() == {"name": "b.zip"}
-    preview = researcher.get(f"/protocols/{name}/preview/0")
-    assert "An experiment runs here" in preview.text and "<iframe" not in preview.text
+    brought = ada.post(upload, content=TASK).json()
+    assert (brought["name"], len(brought["notices"])) == ("b.zip", 1)
+    assert "localStorage" in brought["notices"][0]
+
+
+def test_experiment_whose_page_names_a_far_script_is_brought_with_a_notice(ada: TestClient) -> None:
+    name = ada.post("/protocols/task/copy").headers["location"].rpartition("/")[2]
+    far = _packed(index_html=b"<script src='https://cdn.example/jspsych.js'></script>")
+    brought = ada.post(f"/api/v1/protocols/upload?file=b.zip&to={name}", content=far).json()
+    assert brought["notices"][1].startswith("b.zip: index.html loads https://cdn.example/")
+    page = ada.get(f"/protocols/{name}").text
+    assert "b.zip: index.html loads https://cdn.example/" in page and "localStorage" in page
+    assert "localStorage" not in ada.get("/protocols/three-conditions").text
+
+
+def test_preview_serves_an_experiment_as_a_session_does(ada: TestClient) -> None:
+    shown = json.loads(html.unescape(PREVIEW.findall(ada.get("/protocols/task/preview/0").text)[0]))
+    somebody = another_browser(ada)
+    page = somebody.get(shown["page"])
+    in_session = f"/participate/experiment/{key_of(_begun(ada))}/0"
+    assert page.text == "<p>Task"
+    assert dict(page.headers) == dict(somebody.get(f"{in_session}/index.html").headers)
+    folder, key = shown["page"].removesuffix("/index.html"), shown["page"].split("/")[3]
+    assert "jsPsychExtensionAffectEdge" in somebody.get(f"{folder}/affect-edge.js").text
+    for wrong in (
+        f"{folder}/b.js",
+        f"/participate/preview/{key}/task/1/a.png",
+        f"/participate/preview/{key}/other/0/index.html",
+        "/participate/preview/ü/task/0/index.html",
+    ):
+        assert somebody.get(wrong).status_code == 404, wrong

@@ -247,7 +247,7 @@ def test_upload_that_is_wrong_is_reported_with_its_line(ada: TestClient, tmp_pat
     answer = ada.post(f"/api/v1/protocols/upload?file=a.svg&to={name}", content=b"<svg>")
     assert "is no picture, sound, video or experiment" in answer.json()["detail"]
     answer = ada.post(f"/api/v1/protocols/upload?file=c.png&to={name}", content=PNG)
-    assert answer.json() == {"name": "c.png"}
+    assert answer.json() == {"name": "c.png", "notices": []}
     kept = own_folder(tmp_path) / "protocols"
     assert sorted(path.name for path in kept.iterdir()) == [name]
 
@@ -256,8 +256,8 @@ def test_corrected_file_replaces_the_first_where_it_is_asked(ada: TestClient) ->
     address = _brought(ada)
     upload = f"/api/v1/protocols/upload?file=b.png&to={address.rpartition('/')[2]}"
     corrected = PNG + b"corrected"
-    assert ada.post(upload, content=corrected).json() == {"name": "b-2.png"}
-    assert ada.post(f"{upload}&replace=true", content=corrected).json() == {"name": "b.png"}
+    assert ada.post(upload, content=corrected).json()["name"] == "b-2.png"
+    assert ada.post(f"{upload}&replace=true", content=corrected).json()["name"] == "b.png"
     assert ada.get(f"{address}/preview/media/0").content == corrected
 
 
