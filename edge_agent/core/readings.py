@@ -358,7 +358,8 @@ class BeatTimes:
 
     The last one ended at the time of the packet, and each earlier one when the next began. The
     order is kept: if a packet contains more time than has passed since the one before, its
-    intervals move closer together.
+    intervals move closer together. None lies before its source began (``begin``): what would gets
+    ``clock_differs``, since when it was measured is not known.
 
     Example:
         >>> at = Instant(0, 1_700_000_000_000)
@@ -369,6 +370,11 @@ class BeatTimes:
 
     def __init__(self) -> None:
         self._last: dict[str, int] = {}
+        self._began: dict[str, int] = {}
+
+    def begin(self, source: str, at: Instant) -> None:
+        """Note that a source has given nothing before a time."""
+        self._began[source] = at.wall_ms
 
     def spread(self, readings: Sequence[VitalReading]) -> list[VitalReading]:
         """Spread the intervals among readings of one time; return the others unchanged."""
@@ -386,6 +392,10 @@ class BeatTimes:
         for place in sorted(at_ms):
             reading = readings[place]
             last = self._last.get(reading.source)
+            began = self._began.get(reading.source)
+            if began is not None and at_ms[place] < min(began, reading.at.wall_ms):
+                at_ms[place] = min(began, reading.at.wall_ms)
+                reading = replace(reading, flags=reading.flags | {VitalFlag.CLOCK_DIFFERS})
             # The next packet begins at least one millisecond later, or two beats would have one
             # time.
             if last is not None and last <= reading.at.wall_ms:  # else the newest come first

@@ -43,6 +43,8 @@ _FLOOD = 10
 _BEATS_HZ = 5.0
 _BEATS_AT_ONCE = 300
 """A heart beats no faster; so many intervals may come at once, of a minute without a connection."""
+_LONGEST_PACKET_S = 3600.0
+"""More than the beats of one packet last."""
 _MOST_HZ = 20_000.0
 _MOST_CHANNELS = 1_024
 """No laboratory's stream has more; the library's room for 100,000 Hz took 1.2 GB of memory."""
@@ -416,10 +418,12 @@ class LslVitals(VitalSource):
     def _listen(self, inlet: Any) -> None:
         """Record until the stream is lost, falls silent for long, or the agent stops."""
         try:
-            stream = _describe(inlet.info(_OPEN_S), self._pylsl)
+            info = inlet.info(_OPEN_S)
+            stream = _describe(info, self._pylsl)
             channels = [_Channel(stream, chosen) for chosen in self._chosen]
             inlet.open_stream(timeout=_OPEN_S)
             times = CorrectedTimes(inlet, self._stamps)
+            self._begin_beats(times.ahead_s(info.created_at()))
             continuous = any(channel.kind.spec.stream for channel in channels)
             self._is_steady = stream.rate_hz >= _STEADY_HZ or (not stream.rate_hz and continuous)
             self._silence.connection(True)
@@ -431,6 +435,12 @@ class LslVitals(VitalSource):
                 self._record(times, ((one, done) for one in channels for done in one.finish()))
         finally:
             inlet.close_stream()
+
+    def _begin_beats(self, ahead_s: float) -> None:
+        """Let no beat end before its stream was made, so many seconds ahead of now."""
+        if ahead_s <= 0:  # else its sender does not say
+            began = clock.now().shift(max(ahead_s, -_LONGEST_PACKET_S))
+            self._beats.begin(self.source, began)
 
     def _pull(self, inlet: Any, times: CorrectedTimes, channels: Sequence[_Channel]) -> None:
         patience = Every(STALL_S)

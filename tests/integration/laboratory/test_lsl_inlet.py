@@ -115,6 +115,21 @@ def test_stream_of_high_rate_is_a_mean_each_second_and_irregular_one_stays(tmp_p
     assert not any(reading.flags for reading in heard.readings)
 
 
+def test_many_beats_at_once_do_not_lie_before_their_stream(tmp_path: Path) -> None:
+    name = f"Beats {tmp_path.stat().st_ino}"
+    heard = Heard({"name": name, "unit": "ms", "kind": "rr_interval"})
+    with heard.running():
+        made = clock.now()
+        beats = outlet(name, pylsl.IRREGULAR_RATE, ("RR", "ms"))
+        wait_for(beats.have_consumers)
+        beats.push_chunk([[800.0 + number] for number in range(100)])
+        wait_for(lambda: len(heard.readings) == 100)
+    assert [round(1000 * one.value) for one in heard.readings] == list(range(800, 900))
+    assert min(one.at.wall_ms for one in heard.readings) >= made.wall_ms - WITHIN_MS
+    assert heard.readings[0].flags == frozenset({VitalFlag.CLOCK_DIFFERS})
+    assert heard.readings[-1].flags == frozenset()
+
+
 def test_stream_that_goes_away_is_a_gap_and_is_found_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

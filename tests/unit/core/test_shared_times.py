@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.readings import BeatTimes, VitalReading, place_in_time
+from edge_agent.core.readings import BeatTimes, VitalFlag, VitalReading, place_in_time
 from edge_agent.core.vitals import VitalKind
 
 START_MS = 1_790_000_400_000
@@ -47,6 +47,23 @@ def test_a_log_with_the_newest_first_is_not_turned_round() -> None:
     log = [reading(5000, 0.8), reading(4000, 0.6), reading(4000, 0.7)]
     spread = list(BeatTimes().spread_all(log))
     assert [one.at.wall_ms - START_MS for one in spread] == [5000, 3300, 4000]
+
+
+def test_beats_of_a_packet_do_not_lie_before_their_source_began() -> None:
+    beats = BeatTimes()
+    beats.begin("strap", Instant(0, START_MS - 1000))
+    spread = list(beats.spread_all([reading(0, 0.8)] * 100))
+    times = [one.at.wall_ms - START_MS for one in spread]
+    assert times == [*range(-1000, -902), -800, 0]
+    doubted = [one.flags == frozenset({VitalFlag.CLOCK_DIFFERS}) for one in spread]
+    assert doubted == [True] * 98 + [False] * 2
+
+
+def test_beats_whose_sender_says_an_earlier_time_keep_it() -> None:
+    beats = BeatTimes()
+    beats.begin("strap", Instant(0, START_MS))
+    log = [reading(-5000, 0.8), reading(-4200, 0.8)]
+    assert list(beats.spread_all(log)) == log
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.floats(-1e9, 1e9)), max_size=40))
