@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from edge_agent.config.settings import Settings
     from edge_agent.timeline.export.ad_hoc import Answer
     from edge_agent.timeline.export.appliance import Appliance
+    from edge_agent.timeline.export.format import ExportFormat
     from edge_agent.timeline.export.source import OnProgress
 
 
+_ZIP = ".zip"
 _PLACE = re.compile(r"[:@$](\w+)")
 """A named place of a query in SQL."""
 
@@ -63,7 +65,8 @@ class FormatOption(click.Option):
     "--out",
     type=PATH,
     required=True,
-    help="New file or folder, as the format says; made if needed.",
+    help="New file or folder, as the format says; made if needed. A folder becomes one zip where "
+    "the name ends in .zip.",
 )
 @click.option(
     "--session", "sessions", type=int, multiple=True, help="Only this session; may be repeated."
@@ -131,6 +134,7 @@ def export(
         other = "--session" if sessions else "--source"
         raise click.UsageError(f"--participant {participant}: leave out {other}, or use it alone.")
     chosen = format_named(form or ("bundle" if out.suffix == ".zip" else "csv"))
+    _check_name(out, chosen, is_zip=source is not None or passphrase or passphrase_file is not None)
     preferred = here.settings.vitals.prefer_sources
     models = (here.settings.vision.expression_model, here.settings.vision.detector_model)
     if source is not None:
@@ -170,7 +174,9 @@ def export(
         tables = computed_files(chosen.computed, sites, query, choice, models)
         about = replace(about, question=query, tables=tables)
     with _progress_bar() as on_progress:
-        if word is None:
+        if word is None and chosen.is_folder and out.suffix.lower() == _ZIP:
+            files = [chosen.export_zip(here.database, out, choice, about, on_progress)]
+        elif word is None:
             files = chosen.export(here.database, out, choice, about, on_progress)
         else:
             work = Work(here.database, chosen, choice, about)
@@ -180,6 +186,34 @@ def export(
     if not holds_rows(here.database, choice):
         # To standard error: the output is a list of files.
         click.echo("Nothing was recorded in this range; the files hold no rows of it.", err=True)
+
+
+def _check_name(out: Path, form: ExportFormat, *, is_zip: bool) -> None:
+    """Refuse a name that ends as another kind of file than the export makes.
+
+    Args:
+        out: the name.
+        form: the format.
+        is_zip: whether one zip is made of any format.
+
+    Raises:
+        click.UsageError: it ends so.
+    """
+    from edge_agent.timeline.export.format_register import all_formats
+
+    ending, is_folder = out.suffix.lower(), form.is_folder
+    known = {each.ending for each in all_formats()} | {_ZIP}
+    made = {_ZIP} if is_zip or is_folder else {form.ending}
+    if ending in made or ending not in known - {""}:
+        return
+    what = "one zip" if is_zip else "a folder, or a zip" if is_folder else f"a file {form.ending}"
+    stem = out.with_suffix("")
+    better = f"{stem}, or {stem}{_ZIP}" if is_folder and not is_zip else f"{stem}{min(made)}"
+    such = [each.name for each in all_formats() if not each.is_folder and each.ending == ending]
+    other = f" A file {ending} is made by --format {such[0]}." if such and not is_zip else ""
+    raise click.UsageError(
+        f"--out {out}: --format {form.name} makes {what}. Name it {better}.{other}"
+    )
 
 
 def _passphrase(file: Path | None, *, ask: bool) -> str | None:

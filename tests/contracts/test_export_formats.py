@@ -7,7 +7,9 @@ from __future__ import annotations
 import importlib.util
 import re
 import resource
+import stat
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -78,6 +80,52 @@ def test_format_that_is_unknown_is_refused_with_the_known_ones(path: Path) -> No
     done = CliRunner().invoke(cli, words)
     assert done.exit_code == 2
     assert all(each.name in done.output for each in FORMATS)
+
+
+@each_format
+def test_name_of_another_kind_of_file_is_refused(
+    each: ExportFormat, path: Path, tmp_path: Path
+) -> None:
+    endings = sorted({one.ending for one in FORMATS} - {""} | {".zip"})
+    assert endings == [
+        ".csv",
+        ".edf",
+        ".json",
+        ".ndjson",
+        ".parquet",
+        ".sav",
+        ".sqlite",
+        ".xlsx",
+        ".zip",
+    ]
+    for ending in endings:
+        if ending == (".zip" if each.is_folder else each.ending):
+            continue
+        out = tmp_path / f"all{ending.upper()}"
+        words = ["--data", str(path.parent), "--out", str(out), "--format", each.name]
+        done = CliRunner().invoke(cli, ["export", *words, "--session", "1"])
+        assert (done.exit_code, "Name it" in done.output) == (2, True), done.output
+        assert list(tmp_path.iterdir()) == []
+
+
+@each_format
+@pytest.mark.parametrize("name", ["all.zip", "study.2026", "v1.5/all"])
+def test_name_that_says_no_other_kind_is_kept(
+    each: ExportFormat, path: Path, tmp_path: Path, name: str
+) -> None:
+    if not each.is_folder and name.endswith(".zip"):
+        name = f"all{each.ending}"
+    out = tmp_path / name
+    words = ["--data", str(path.parent), "--out", str(out), "--format", each.name]
+    done = CliRunner().invoke(cli, ["export", *words, "--session", "1"])
+    assert done.exit_code == 0, done.output
+    assert out.is_dir() == (each.is_folder and out.suffix != ".zip")
+    if out.suffix == ".zip":
+        assert str(out) in done.stdout.splitlines()
+        with zipfile.ZipFile(out) as packed:
+            assert packed.testzip() is None and packed.namelist()
+        assert stat.S_IMODE(out.stat().st_mode) == 0o600
+        assert list(tmp_path.iterdir()) == [out]
 
 
 @each_format

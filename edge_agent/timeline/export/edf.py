@@ -445,6 +445,7 @@ EDF = TreeFormat(
         "research; times are in UTC."
     ),
     suffix=".edf.zip",
+    files=".edf",
     media_type="application/zip",
     position=57,
     library="edfio",

@@ -154,7 +154,7 @@ def new_folder(target: Path) -> Iterator[Path]:
                 file.replace(target / file.name)
 
 
-def move_into_zip(files: Iterable[Path], folder: Path, out: Path) -> None:
+def move_into_zip(files: Iterable[Path], folder: Path, out: Path | IO[bytes]) -> None:
     """Put the files of a folder into a new zip as they are; each is deleted when it is in."""
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
         for file in files:

@@ -8,6 +8,7 @@ the same for all and are done here; a format says only how rows become bytes.
 from __future__ import annotations
 
 import importlib.util
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,7 +20,12 @@ from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.texts import N_
 from edge_agent.timeline.database.connection import read_transaction
 from edge_agent.timeline.export.appliance import Appliance
-from edge_agent.timeline.export.files import check_target_folder, new_file, new_folder
+from edge_agent.timeline.export.files import (
+    check_target_folder,
+    move_into_zip,
+    new_file,
+    new_folder,
+)
 from edge_agent.timeline.export.rows import Block, Choice
 from edge_agent.timeline.export.source import ExportSource, OnProgress
 from edge_agent.timeline.export.table_schemas import DESCRIPTION, FILES, WrittenFile, description
@@ -124,6 +130,33 @@ class ExportFormat(ABC):
             source = ExportSource(connection, choice, appliance or Appliance(), on_progress)
             return self._write_to(out, source)
 
+    def export_zip(
+        self,
+        database: Path,
+        out: Path,
+        choice: Choice | None = None,
+        appliance: Appliance | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Path:
+        """Write a format that is a folder into a new zip, as it is downloaded; return the zip.
+
+        Raises:
+            StoreError, StudyError: as ``export``.
+        """
+        with (
+            new_file(out) as file,
+            tempfile.TemporaryDirectory(prefix=".export-", dir=out.parent) as scratch,
+        ):
+            place = Path(scratch) / self.name
+            files = self.export(database, place, choice, appliance, on_progress)
+            move_into_zip(files, place, file)
+        return out
+
+    @property
+    def ending(self) -> str:
+        """Ending of the files that it writes, such as ``.csv``; empty: of several kinds."""
+        return f".{(self.suffix.removesuffix('.zip') or self.suffix).rpartition('.')[2]}"
+
     @property
     def is_folder(self) -> bool:
         """Whether it is a folder, which is downloaded as a zip."""
@@ -182,7 +215,7 @@ class FolderFormat(ExportFormat):
     write_table: WriteTable
 
     def _write_to(self, out: Path, source: ExportSource) -> list[Path]:
-        check_target_folder(out, self.suffix.removesuffix(".zip"))
+        check_target_folder(out, self.ending)
         with new_folder(out) as folder:
             files = [self.write_table(folder, name, source.blocks(name)) for name in FILES]
             (folder / DESCRIPTION).write_text(
@@ -193,9 +226,18 @@ class FolderFormat(ExportFormat):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TreeFormat(ExportFormat):
-    """A format that is a folder with folders in it; ``write_tree`` writes it into an empty one."""
+    """A format that is a folder with folders in it; ``write_tree`` writes it into an empty one.
+
+    ``files`` is the ending of the files that it is for; empty: they are of several kinds.
+    """
 
     write_tree: WriteTree
+    files: str = ""
+
+    @property
+    def ending(self) -> str:
+        """Ending of the files that it is for."""
+        return self.files
 
     def _write_to(self, out: Path, source: ExportSource) -> list[Path]:
         check_target_folder(out)
