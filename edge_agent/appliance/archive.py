@@ -295,6 +295,12 @@ class ArchiveWriter:
             path=path, bytes=reader.bytes, sha256=reader.digest.hexdigest(), private=private
         )
 
+    def abandon(self) -> None:
+        """Leave the file as it is: the ZIP file would write its end when it is forgotten, into a
+        file that is closed by then.
+        """
+        self._zip.fp = None
+
     def close(self, manifest: Manifest) -> None:
         """Write the list and the seal."""
         self._write(MANIFEST, io.BytesIO(manifest.model_dump_json(indent=2).encode()))

@@ -258,6 +258,21 @@ def _write(
     if passphrase is not None:
         lock, locked_key = new_lock(passphrase)
     writer = ArchiveWriter(file, lock, locked_key)
+    try:
+        writer.close(_write_files(writer, database, copied, parts, device))
+    except BaseException:
+        writer.abandon()
+        raise
+
+
+def _write_files(
+    writer: ArchiveWriter,
+    database: Path,
+    copied: tuple[IO[bytes], archive.Inventory],
+    parts: Parts,
+    device: str,
+) -> Manifest:
+    """Write each file; return the list of them."""
     copy, contents = copied
     files = [writer.add(archive.DATABASE, copy, private=False)]
     for source in parts.sources:
@@ -271,17 +286,15 @@ def _write(
             files.append(writer.add(DASHBOARD, accounts, private=True))
         else:
             files.append(_add(writer, source.file, source.path))
-    writer.close(
-        Manifest(
-            made=clock.iso_utc(clock.now().wall_ms),
-            device=device,
-            program=edge_agent.__version__,
-            contents=contents,
-            files=tuple(files),
-            settings=parts.settings,
-            left_out=parts.left_out,
-            environment=parts.environment,
-        )
+    return Manifest(
+        made=clock.iso_utc(clock.now().wall_ms),
+        device=device,
+        program=edge_agent.__version__,
+        contents=contents,
+        files=tuple(files),
+        settings=parts.settings,
+        left_out=parts.left_out,
+        environment=parts.environment,
     )
 
 

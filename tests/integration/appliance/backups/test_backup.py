@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import gc
 import hashlib
 import json
 import os
@@ -118,6 +120,24 @@ def test_what_stands_in_the_place_of_the_certificate_is_not_read(
     assert not list(tmp_path.glob("*backup*"))
 
 
+def test_backup_that_a_file_refuses_ends_with_its_sentence_alone(
+    appliance: WholeAppliance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", left.append)
+
+    def refuse(*_given: object) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied", "key.pem")
+
+    monkeypatch.setattr("edge_agent.appliance.backup._add", refuse)
+    done = appliance.run("backup", tmp_path / "backup.zip")
+    assert isinstance(done.exception, BackupError) and "key.pem" in str(done.exception)
+    del done
+    gc.collect()
+    assert left == []
+    assert not list(tmp_path.glob("*backup*"))
+
+
 _FULL = """
 import resource, signal, sys
 from affect_edge import main
@@ -135,6 +155,7 @@ def test_on_a_full_disk_there_is_no_half_archive(appliance: WholeAppliance, tmp_
         check=False, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 1 and "the disk is full" in done.stderr
+    assert "Exception ignored" not in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "settings"]
     assert not list(appliance.data.glob("*backup*"))
 
