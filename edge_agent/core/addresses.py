@@ -110,6 +110,23 @@ class Address:
         except ValueError:
             return ""
 
+    @property
+    def problem(self) -> str:
+        """Why no program can connect to it, without its secrets; empty: nothing is known."""
+        _start, sign, _rest = self._text.partition("://")
+        if not sign:
+            return "" if self.shown == self._text else "does not begin like rtsp:// or http://"
+        encoded = "in user and password write / as %2F, ? as %3F, # as %23, [ as %5B, ] as %5D"
+        try:
+            parts = urlsplit(self._text)
+            _ = parts.port
+        except ValueError as error:
+            advice = f": {encoded}" if "@" in self._text else ""
+            return f"is no address ({self.hide_in(str(error))}){advice}"
+        if "@" in parts.fragment and parts.username is None:
+            return f"holds # before its host: {encoded}"
+        return "" if parts.hostname else "names no host"
+
     def hide_in(self, text: str) -> str:
         """Return a text, such as a library's error, without the secrets of this address.
 
@@ -118,6 +135,13 @@ class Address:
         if self._pattern is not None:
             text = self._pattern.sub(HIDDEN, text)
         return masked(text)
+
+    def _letters(self) -> frozenset[str]:
+        """Return the pieces of the password of one character: hidden where they stand alone."""
+        login, _ = _split_login(self._text.rpartition("://")[2])
+        return frozenset(
+            one for one in _PIECES.split((login or "").partition(":")[2]) if one[1:] == ""
+        )
 
     def _secrets(self) -> Iterator[tuple[str, bool]]:
         """Yield each text to be hidden, and whether only as a word of its own."""
@@ -144,11 +168,11 @@ class Address:
 
     @cached_property
     def _pattern(self) -> re.Pattern[str] | None:
-        known = {"", self.host, self.scheme}
+        known, letters = {"", self.host, self.scheme}, self._letters()
         patterns = {
             _pattern_of(secret, as_word=as_word or len(secret) < _SHORT)
             for secret, as_word in sorted(set(self._secrets()), key=lambda one: -len(one[0]))
-            if len(secret) > 1 and secret not in known
+            if (len(secret) > 1 or secret in letters) and secret not in known
         }
         longest_first = sorted(patterns, key=len, reverse=True)
         return re.compile("|".join(longest_first), re.IGNORECASE) if patterns else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import re
 from urllib.parse import quote
 
 import pytest
@@ -105,6 +106,47 @@ def test_short_secret_is_hidden_only_as_a_word() -> None:
     address = Address("rtsp://me:12/34@host/1")
     assert address.hide_in("no me at port 12 (error 1234)") == "no … at port … (error 1234)"
     assert hide_each(["", "x", "öl"], "öl, oil, kohlöl, %C3%B6l") == "…, oil, kohlöl, …"
+
+
+@pytest.mark.parametrize(
+    ("whole", "said"),
+    [
+        ("rtsp://ada:p#ss@host/live", "is no address"),
+        ("rtsp://ada:1#ss@host/live", "holds #"),
+        ("rtsp://ada:p/w@host/live", "is no address"),
+        ("http://ada:p?w@host/live", "is no address"),
+        ("http://ada:p[w@host/live", "is no address"),
+        ("http://host:99999/", "out of range"),
+        ("rtsp:///live", "names no host"),
+        ("ada:pw@host/live", "does not begin like"),
+    ],
+)
+def test_address_that_leads_nowhere_says_why_and_no_letter(whole: str, said: str) -> None:
+    problem = Address(whole).problem
+    assert said in problem
+    with pytest.raises(ValidationError, match=said) as refused:
+        CameraSettings.model_validate({"device": whole})
+    for text in (problem, refused.value.errors()[0]["msg"]):
+        assert not re.findall(r"\b(?:p|w|1|ss|pw|ada)\b", text), text
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        *("0", "/dev/video0", "~/film: of a day.mp4", "http://host", "rtsp://host:554/live@2"),
+        *("rtsp://ada:p%23s%2Fs@host/x", "rtsp://ada:p@ss@host/x", "http://host/a?u=a@b"),
+        "http://[fe80::1]:80/",
+    ],
+)
+def test_address_that_may_lead_somewhere_has_no_problem(whole: str) -> None:
+    assert Address(whole).problem == ""
+    assert CameraSettings.model_validate({"device": whole}).device == Address(whole)
+
+
+def test_single_letter_of_a_password_is_hidden_where_it_stands_alone() -> None:
+    address = Address("postgresql://reader:p#1@db/fleet")
+    text = address.hide_in("Port could not be cast to integer value as 'p' (pool, 1 try, port 10)")
+    assert text == "Port could not be cast to integer value as '…' (pool, … try, port 10)"
 
 
 @pytest.mark.parametrize(
