@@ -28,6 +28,7 @@ from pydantic import ValidationError
 from pydantic.json_schema import models_json_schema
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Send
 from starlette.types import Scope as Connection
@@ -238,6 +239,11 @@ def handle_errors(app: FastAPI, known: Sequence[BaseRoute]) -> None:
         typed = page.typed(await request.form())
         refused = Refused.invalid(request.url.path, error, typed)
         return _PageOfForm(request, page, replace(refused, status=422))
+
+    @app.exception_handler(ClientDisconnect)
+    async def went_away(_request: Request, _error: ClientDisconnect) -> Response:
+        # Who sent it has gone in the middle of it, and reads no answer.
+        return Response(status_code=400)
 
     @app.exception_handler(Exception)
     def unknown_error(request: Request, error: Exception) -> Response:  # noqa: ARG001 - logged by the server

@@ -34,6 +34,7 @@ from tests.support.security.routes import (
     FROM_ELSEWHERE,
     declared,
     try_bodies,
+    try_cut,
     try_methods,
     try_numbers,
     try_other_sites,
@@ -280,6 +281,12 @@ def test_route_asked_for_an_impossible_number_makes_no_error_of_ours(ada: TestCl
 @pytest.mark.deep
 def test_route_sent_any_kind_of_body_makes_no_error_of_ours(ada: TestClient) -> None:
     tried = try_bodies(ada)
+    assert not tried.wrong
+    assert tried.requests > 500
+
+
+def test_route_whose_request_is_cut_off_makes_no_error_of_ours(ada: TestClient) -> None:
+    tried = try_cut(ada)
     assert not tried.wrong
     assert tried.requests > 500
 
