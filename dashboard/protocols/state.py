@@ -478,22 +478,24 @@ class ProtocolState:
     def note_experiment(self, told: FromExperiment, now: Instant) -> None:
         """Add a marker or a trial of the experiment that is shown, and report what is not stored.
 
-        What comes for another step than the present one comes too late, and is passed over.
+        What comes for another step than the present one comes too late: it is not stored.
 
         Raises:
             StudyError: the run has stored as many as it may.
         """
         self.tick(now)
         screen, since = self.screen, self._shown_since
-        if not self.is_running or told.step != self.position.step or screen is None:
-            return
-        if screen.media is not MediaKind.EXPERIMENT or since is None:
-            return
+        is_shown = self.is_running and told.step == self.position.step
+        if screen is None or screen.media is not MediaKind.EXPERIMENT or since is None:
+            is_shown = False
+        if not is_shown:
+            marker = ["marker"] if told.marker else []
+            told = FromExperiment(told.step, lost=[*told.lost, *told.data, *marker])
         for name in told.lost:
             self._report(Message(N_("Not stored, or not whole: {name}"), name=name), now)
         if told.trouble:
             self._report(Message(N_("Refused or failed: {what}"), what=told.trouble), now)
-        if not told.data and not told.marker:
+        if screen is None or since is None or not (told.data or told.marker):
             return
         lengths = (len(value or "") for value in told.data.values())
         self._from_experiment += 1 + sum(1 + length // _LONG for length in lengths)
@@ -532,8 +534,10 @@ class ProtocolState:
 
     def _report(self, text: Message, now: Instant) -> None:
         """Tell the operator once what of an experiment was not stored or was refused, and note it
-        in the session.
+        in the session, unless that is over.
         """
+        if self.is_over:
+            return
         if text not in self.reports and len(self.reports) < MOST_REPORTS:
             self.reports.append(text)
             self._add_note(now, _as_label(text))

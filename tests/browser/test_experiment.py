@@ -476,7 +476,7 @@ def test_reaction_times_of_jspsych_are_stored_with_markers(
     assert answers == ["a", None, "f", None, "f", '{"who":"somebody"}']
     assert [value for _, name, value in values if name == "correct"] == ["true", "false"]
     times = [float(value) for _, name, value in values if name == "rt" and value is not None]
-    assert all(100 < one < 60_000 for one in times[1:])
+    assert all(100 < one < 60_000 for one in times[1:3])
     # Each marker lies within its trial.
     for (marked,), (began, lasted) in zip(markers, (keys[2], keys[4]), strict=True):
         assert 0 <= marked - began <= lasted

@@ -1,4 +1,4 @@
-"""Every command as a user without rights in the data folder.
+"""Every command as a user without rights in the data folder, and as root in that of a user.
 
 ``python -m tests.support.security.unprivileged`` prints as JSON how each ended: its exit
 code, nothing where it works on, or a traceback. What a command loads is loaded before: Python may
@@ -7,6 +7,7 @@ be installed for root alone.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -135,6 +136,8 @@ def _call(words: list[str], user: int, writing: int) -> None:
         os.setgid(user)
         os.setuid(user)
     os.execv = _in_place  # type: ignore[assignment]
+    later: list[str] = []
+    sys.unraisablehook = lambda one: later.append(f"{one.exc_value!r} in {one.object!r}")
     try:
         cli.main(words, prog_name="affect-edge", standalone_mode=False)
         ended = "0"
@@ -144,6 +147,9 @@ def _call(words: list[str], user: int, writing: int) -> None:
         ended = str(getattr(error, "exit_code", 1))
     except BaseException:  # noqa: BLE001 - a fork must not go on as a second one
         ended = traceback.format_exc()
+    # What Python says behind the sentence, once it forgets what was left open.
+    gc.collect()
+    ended = later[0] if later else ended
     tell()
 
 
@@ -183,8 +189,9 @@ def faults() -> Iterator[dict[str, str]]:
                         import_module(module)
             for kind in ("closed", "read"):
                 words = words_for(path, command, base / kind / "data")
-                ended, _ = called(words, NOBODY)
-                yield {"command": path, "folder": kind, "ended": ended}
+                for user in (NOBODY, 0):
+                    ended, _ = called(words, user)
+                    yield {"command": path, "folder": kind, "user": str(user), "ended": ended}
 
 
 if __name__ == "__main__":

@@ -268,6 +268,9 @@ def test_library_takes_an_experiment_from_an_administrator_alone(tmp_path: Path)
     assert library.media_of("p-2", MediaKind.EXPERIMENT) == ["task.zip"]
 
 
+LATE = "protocol: Not stored, or not whole: marker"
+
+
 def _running(**values: object) -> ProtocolState:
     fields = {"label": "task", "condition": "task", "opens": True, "step": 3} | values
     screen = Screen(ScreenKind.STIMULUS, None, media=MediaKind.EXPERIMENT, file="t.zip", **fields)  # type: ignore[arg-type]
@@ -295,7 +298,7 @@ def test_trial_of_an_experiment_is_stored_value_by_value() -> None:
     assert same == (instant(12), 5, 3, "experiment", "task")
     assert (screen.kind, screen.turn, screen.stood_ms) == ("stimulus", 5, 5000)
     labels = [one.label for one in state.pending.markers]
-    assert labels == ["protocol: begins", "task", "experiment: go", "task"]
+    assert labels == ["protocol: begins", "task", "experiment: go", LATE, "task"]
     assert state.answers == 1
 
 
@@ -327,6 +330,18 @@ def test_values_that_are_not_stored_are_reported_once() -> None:
     notes = [one.label for one in state.pending.markers if one.label.startswith("protocol: ")]
     assert notes == [f"protocol: {one}" for one in state.reports]
     assert [one.question for one in state.pending.trials] == ["rt", "rt"]
+
+
+def test_trial_that_comes_after_its_step_is_reported() -> None:
+    state = _running()
+    state.media_ended(0, instant(14))
+    state.note_experiment(FromExperiment(0, None, "", "0", 1, {"rt": "1"}), instant(15))
+    assert [str(one) for one in state.reports] == ["Not stored, or not whole: rt"]
+    assert [one.question for one in state.pending.trials] == [""]
+    state.end(instant(16), "by hand")
+    written = len(state.pending.markers)
+    state.note_experiment(FromExperiment(0, None, "", "0", 1, {"far": "1"}), instant(17))
+    assert len(state.pending.markers) == written
 
 
 def test_reports_of_an_experiment_are_few() -> None:
