@@ -133,7 +133,7 @@ def export(
     if participant is not None and (sessions or source is not None):
         other = "--session" if sessions else "--source"
         raise click.UsageError(f"--participant {participant}: leave out {other}, or use it alone.")
-    chosen = format_named(form or ("bundle" if out.suffix == ".zip" else "csv"))
+    chosen = format_named(form or ("bundle" if out.suffix.lower() == _ZIP else "csv"))
     _check_name(out, chosen, is_zip=source is not None or passphrase or passphrase_file is not None)
     preferred = here.settings.vitals.prefer_sources
     models = (here.settings.vision.expression_model, here.settings.vision.detector_model)
@@ -211,9 +211,7 @@ def _check_name(out: Path, form: ExportFormat, *, is_zip: bool) -> None:
     better = f"{stem}, or {stem}{_ZIP}" if is_folder and not is_zip else f"{stem}{min(made)}"
     such = [each.name for each in all_formats() if not each.is_folder and each.ending == ending]
     other = f" A file {ending} is made by --format {such[0]}." if such and not is_zip else ""
-    raise click.UsageError(
-        f"--out {out}: --format {form.name} makes {what}. Name it {better}.{other}"
-    )
+    raise click.UsageError(f"{out}: --format {form.name} makes {what}. Name it {better}.{other}")
 
 
 def _passphrase(file: Path | None, *, ask: bool) -> str | None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from edge_agent.config.section import Editable, HomeAddress, HomePath, Section
 from edge_agent.core.addresses import Address
 
 Source = Literal["auto", "picamera2", "opencv", "snapshot", "pictures", "demo"]
 Rotation = Literal[0, 90, 180, 270]
+_BY_ADDRESS = frozenset({"opencv", "snapshot"})
+"""Kinds of camera that an address leads to."""
 
 
 class CameraSettings(Section):
@@ -87,6 +89,14 @@ class CameraSettings(Section):
         title="Time between snapshots, seconds",
         description="snapshot: seconds from one picture to the next",
     )
+
+    @field_validator("device")
+    @classmethod
+    def _leads_somewhere(cls, value: Address, info: ValidationInfo) -> Address:
+        # Of another kind of camera it may be left from before.
+        if info.data.get("source") in _BY_ADDRESS and (problem := value.problem):
+            raise ValueError(f"device = {value.shown!r:.80} {problem}")
+        return value
 
     @field_validator("rotate", mode="before")
     @classmethod

@@ -51,8 +51,6 @@ def _is_given(value: Address) -> Address:
 
 
 def _is_place(value: Address) -> Address:
-    if problem := value.problem:
-        raise ValueError(f"{value.shown!r:.80} {problem}")
     if not value.scheme:
         _has_home(value.reveal())
     return value

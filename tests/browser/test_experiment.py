@@ -376,7 +376,7 @@ def test_frame_forbids_an_experiment_what_is_listed(
         with Served(tmp_path / "data", protocols=folder) as served:
             with _page(browser, served) as page:
                 for event in ("dialog", "download", "popup"):
-                    page.on(event, note)  # type: ignore[call-overload]  # any of these
+                    page.on(event, note)
                 frame = _shown(served, page, way)
                 tried = json.loads(frame.locator("#found").text_content() or "")
                 with page.expect_event("framenavigated", lambda one: "chrome-error" in one.url):

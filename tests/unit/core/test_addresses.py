@@ -125,7 +125,8 @@ def test_address_that_leads_nowhere_says_why_and_no_letter(whole: str, said: str
     problem = Address(whole).problem
     assert said in problem
     with pytest.raises(ValidationError, match=said) as refused:
-        CameraSettings.model_validate({"device": whole})
+        CameraSettings.model_validate({"source": "opencv", "device": whole})
+    assert CameraSettings.model_validate({"source": "demo", "device": whole}).source == "demo"
     for text in (problem, refused.value.errors()[0]["msg"]):
         assert not re.findall(r"\b(?:p|w|1|ss|pw|ada)\b", text), text
 
@@ -140,7 +141,8 @@ def test_address_that_leads_nowhere_says_why_and_no_letter(whole: str, said: str
 )
 def test_address_that_may_lead_somewhere_has_no_problem(whole: str) -> None:
     assert Address(whole).problem == ""
-    assert CameraSettings.model_validate({"device": whole}).device == Address(whole)
+    settings = CameraSettings.model_validate({"source": "opencv", "device": whole})
+    assert settings.device == Address(whole)
 
 
 def test_single_letter_of_a_password_is_hidden_where_it_stands_alone() -> None:

@@ -225,8 +225,16 @@ def test_documentation_lists_what_the_frame_forbids() -> None:
 
 def test_page_that_names_what_does_not_load_is_reported(tmp_path: Path) -> None:
     place = tmp_path / "task.zip"
-    inside = {"task/index.html": LOADS.encode(), "task/js/jspsych.js": b"", "far.mp4": b""}
-    place.write_bytes(packed(inside | {"task/js/plugin.js": b""}))
+    place.write_bytes(
+        packed(
+            {
+                "task/index.html": LOADS.encode(),
+                "task/js/jspsych.js": b"",
+                "task/js/plugin.js": b"",
+                "far.mp4": b"",
+            }
+        )
+    )
     named = [(one.values["address"], "other addresses" in one) for one in notices_of(place)]
     assert named == [
         ("https://cdn.example/a.css", True),
