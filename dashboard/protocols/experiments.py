@@ -41,7 +41,7 @@ FORBIDDEN = {
     "windows": N_("new windows, alert, confirm and prompt, downloads, full screen, pointer lock"),
     "forms": N_("sending a form (the script beside it gets what was typed)"),
     "code": N_("code made of text: eval, new Function, WebAssembly"),
-    "devices": N_("camera, microphone, place and other devices"),
+    "devices": N_("camera, microphone, location and other devices"),
 }
 """What the frame of an experiment forbids it, by a name for each."""
 _CHUNK = 256 * 1024

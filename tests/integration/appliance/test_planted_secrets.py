@@ -24,6 +24,7 @@ from edge_agent.appliance.findings import run_check
 from edge_agent.appliance.running_checks import agent_health
 from edge_agent.camera.factory import open_camera
 from edge_agent.config.loading import load_settings
+from edge_agent.core.addresses import Address
 from edge_agent.core.errors import CameraError, ConfigError
 from edge_agent.live.feed import SOCKET_NAME
 from tests.integration.appliance.test_running_checks import program
@@ -110,7 +111,9 @@ def _forms(secret: str) -> Iterator[str]:
 def test_camera_that_fails_says_nothing_of_its_secrets(
     source: str, device: str, secrets: str
 ) -> None:
-    camera = load_settings(None, {"camera": {"source": source, "device": device}}).camera
+    camera = load_settings(None, {"camera": {"source": source}}).camera
+    # One that leads nowhere is refused before; here it has come all the same.
+    camera = camera.model_copy(update={"device": Address(device)})
     finding = run_check("camera", lambda: pytest.fail(open_camera(camera).name))
     with pytest.raises(CameraError) as failed:
         open_camera(camera)
@@ -118,6 +121,21 @@ def test_camera_that_fails_says_nothing_of_its_secrets(
     said = f"{finding} {error} {error.problem} {error.cure} {camera} {camera.model_dump_json()}"
     assert found_of(secrets, said) == []
     assert "camera.device" in said or "Check that the camera is on" in said
+
+
+LEADING_NOWHERE = [one for one in CAMERAS if Address(one[1]).problem]
+
+
+@pytest.mark.parametrize(
+    ("source", "device", "secrets"), LEADING_NOWHERE, ids=map(str, range(len(LEADING_NOWHERE)))
+)
+def test_camera_that_leads_nowhere_is_refused_without_its_secrets(
+    source: str, device: str, secrets: str
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load_settings(None, {"camera": {"source": source, "device": device}})
+    assert found_of(secrets, str(refused.value)) == []
+    assert "camera.device" in str(refused.value)
 
 
 @pytest.mark.parametrize(("text", "secrets"), WRONG, ids=map(str, range(len(WRONG))))
