@@ -280,6 +280,7 @@ class BidsSource:
         self._places = place_sessions(root, self._files, first_ms, zone or UTC)
         self._codes = self._read_codes()
         self._overlapping = 0
+        self._unread: dict[str, dict[str, set[int]]] = {}
         # Tables of a place of their own; all others lie below ``beh`` under their own name.
         self._read: dict[str, Callable[[], Iterator[SourceRow]]] = {
             "participant": self._participants,
@@ -370,6 +371,12 @@ class BidsSource:
                 f"{self._overlapping} events end after another has begun: the later one is the "
                 "condition from its start on, and none is from the next end on."
             )
+        for why, files in self._unread.items():
+            count = sum(map(len, files.values()))
+            path, lines = next(iter(files.items()))
+            notes.append(
+                f"Events that are not read: {count}; the first in {path}, line {min(lines)}. {why}"
+            )
         return notes
 
     def _participants(self) -> Iterator[SourceRow]:
@@ -451,6 +458,9 @@ class BidsSource:
         file = placed.file
         for line, cells in tsv_rows(file.node, file.path):
             kind, label = _marker(cells)
+            if not self._is_ours and (why := _why_no_event(cells, label)):
+                self._unread.setdefault(why, {}).setdefault(file.path, set()).add(line)
+                continue
             if not label or (self._is_ours and kind in {LEFT_OUT, SHIFTED}):
                 continue
             if self._is_ours and kind == PROTOCOL:
@@ -670,6 +680,13 @@ def _marker(cells: dict[str, str]) -> tuple[str, str]:
         is_instant = False
     kind = MarkerKind.NOTE if is_instant else MarkerKind.STIMULUS_START
     return kind.value, label
+
+
+def _why_no_event(cells: dict[str, str], label: str) -> str:
+    """Return why an event of another data set is no marker, and the way; empty: it is one."""
+    if not cells.get("onset", "").strip():
+        return "They have no onset: where it is known, write the seconds."
+    return "" if label else "They have no trial_type: write the condition of each there."
 
 
 def _overlaps(rows: Iterable[SourceRow]) -> int:

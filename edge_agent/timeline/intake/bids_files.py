@@ -323,6 +323,8 @@ def extent(file: BidsFile) -> tuple[float, float]:
     first = 0.0
     last = 0.0
     for line, cells in tsv_rows(file.node, file.path):
+        if not cells.get("onset", "").strip():
+            continue  # an event of unknown time
         onset = number(cells, "onset", file, line)
         first = min(first, onset)
         last = max(last, onset + (number(cells, "duration", file, line, 0.0)))

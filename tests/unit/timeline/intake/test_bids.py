@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -254,6 +255,32 @@ def test_runs_follow_one_another_and_events_that_overlap_are_reported(
     sql = "SELECT at - started, label FROM marker JOIN session ON session.id = session ORDER BY at"
     assert here.stored(sql)[:3] == [(1000, "film 1"), (3000, "film 1"), (5000, "film 2")]
     assert here.stored("SELECT code FROM participant") == [("sub-1",)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "words", "kept"),
+    [
+        ("onset\tduration\n10\t30\n60\t30\n", "not read: 2; .*line 2. They have no trial_type", 0),
+        (
+            "onset\tduration\ttrial_type\nn/a\tn/a\tcue\n10\t30\tanger\n",
+            "not read: 1; .*line 2. They have no onset",
+            2,
+        ),
+        ("onset\tduration\ttrial_type\n10\t30\tanger\n", "", 2),
+    ],
+)
+def test_bids_events_that_are_not_read_are_counted_with_the_reason(
+    here: Here, tmp_path: Path, rows: str, words: str, kept: int
+) -> None:
+    files = {
+        "sub-1/func/sub-1_task-x_run-1_events.tsv": rows,
+        "sub-1/func/sub-1_task-x_run-2_events.tsv": "onset\tduration\ttrial_type\n",
+    }
+    done = here.take(write_dataset(tmp_path / "x", files), *STATED, *STARTING)
+    told = [one for one in done["notes"] if "not read: " in one and "Events" in one]
+    assert len(told) == bool(words)
+    assert not told or re.search(words, told[0])
+    assert here.stored("SELECT count(*) FROM marker") == [(kept,)]
 
 
 FILMS = "sub-01/ses-a/beh/sub-01_ses-a_task-films"
