@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +83,36 @@ _PARQUET = (N_("Write it as CSV (pandas: read_parquet, to_csv)."), _TABLE)
 _SAVE = (N_("Save it as CSV UTF-8."),)
 _PDF = (N_("Let the app export CSV, or write its values into a table."),)
 _GZIP = (N_("Unpack it: gunzip FILE."),)
+_ANY = re.compile(rb"")
 _XML = rb"(?:<\?xml[^>]*>\s*)?(?:<!--(?:(?!-->).)*-->\s*)*"
+
+
+_DOCUMENTS = {
+    "xl/workbook.xml": N_("an Excel file"),
+    "xl/workbook.bin": N_("an Excel file"),
+    "word/document.xml": N_("a Word file"),
+    "content.xml": N_("an OpenDocument file"),
+    "index/document.iwa": N_("a Numbers file"),
+}
+"""Member of a document that is a zip by its form, in small letters → what it is."""
+
+
+def refuse_document(name: str, members: Iterable[str]) -> None:
+    """Refuse a zip that is a document of an office program.
+
+    Args:
+        name: of the file.
+        members: the names in it.
+
+    Raises:
+        DataFileError: it is one: with the way from there to a table.
+    """
+    kinds = [_DOCUMENTS[one.lower()] for one in members if one.lower() in _DOCUMENTS]
+    if kinds:
+        problem = FileKind(_ANY, kinds[0], _SAVE).sentences
+        raise DataFileError(
+            N_("{file}: {problem} Nothing was imported."), file=name, problem=problem
+        )
 
 
 def checked_members(
@@ -163,6 +192,7 @@ def _unpack(path: Path, folder: Path) -> tuple[list[Path], list[str]]:
             f"{path.name}: cannot be unpacked ({error}). Nothing was imported."
         ) from error
     if not tables:
+        refuse_document(path.name, others)
         raise DataFileError(
             f"{path.name}: holds no table ({', '.join(_TABLES)}). Save tables as CSV UTF-8. Its "
             f"files: {', '.join(others[:10]) or 'none'}."

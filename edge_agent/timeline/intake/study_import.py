@@ -379,7 +379,9 @@ def _stage(staged: Path, source: StudySource, options: ImportOptions, report: St
         with transaction(connection):
             sessions = People(connection, source, options, report).stage()
             if not sessions.all and not report.problem_count:
-                raise DataFileError(f"{source.name}: has no session. Nothing was imported.")
+                reasons = _notes(source, report)
+                first = f"{source.name}: has no session. Nothing was imported."
+                raise DataFileError("\n".join([first, *reasons]))
             if report.problem_count:
                 return  # every row of theirs would be a problem, too
             TimelineRows(connection, source, sessions, report, options.labels).stage()

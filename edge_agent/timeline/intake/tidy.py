@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import io
-import re
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import tzinfo
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
+from edge_agent.core.brought_files import refuse_document
 from edge_agent.core.brought_tables import BroughtTable
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.csv_cells import strip_guard
@@ -81,14 +81,19 @@ class TidySource:
         self._local: dict[tuple[str, str], LocalTimes] = {}
         # A folder that was unpacked, or the bundle as it came.
         self._is_zip = path.is_file()
-        self._within = ""
-        members = self._members()
-        self._files = {table: f"{table}.csv" for table in TABLES if f"{table}.csv" in members}
-        self._others = tuple(sorted(members - set(self._files.values())))
+        tables = {f"{table}.csv": table for table in TABLES}
+        # Other programs write the names with capital letters.
+        self._members = {
+            name.casefold() if name.casefold() in tables else name: own
+            for name, own in self._list_files().items()
+        }
+        self._files = {table: file for file, table in tables.items() if file in self._members}
+        self._others = tuple(sorted({*self._members} - set(self._files.values())))
         if "session" not in self._files:
+            refuse_document(path.name, self._members)
             raise DataFileError(
                 f"{path}: holds no session.csv. Name a bundle (`affect-edge export --out "
-                "FILE.zip`), or a folder of tables in its form."
+                f"FILE.zip`), or a folder of tables in its form.{self._place_of_session()}"
             )
 
     def tables(self) -> tuple[str, ...]:
@@ -167,19 +172,13 @@ class TidySource:
         file = self._files[table]
         return BroughtTable(file, lambda: self._open(file))
 
-    def _members(self) -> frozenset[str]:
+    def _list_files(self) -> dict[str, str]:
+        """Return the files beside the table of sessions: name → name within the folder or zip."""
         try:
             if self._is_zip:
                 with zipfile.ZipFile(self._path) as archive:
-                    names = archive.namelist()
-                # A zip may hold the tables in a folder of its name.
-                folders = [name for name in names if re.fullmatch(r"[^/]+/session\.csv", name)]
-                if "session.csv" not in names and len(folders) == 1:
-                    self._within = folders[0].removesuffix("session.csv")
-                return frozenset(
-                    name.removeprefix(self._within) for name in names if not name.endswith("/")
-                )
-            return frozenset(file.name for file in self._path.iterdir() if file.is_file())
+                    return _beside_session(archive.namelist())
+            return {file.name: file.name for file in self._path.iterdir() if file.is_file()}
         except FileNotFoundError as error:
             raise DataFileError(f"{self._path}: no such file or folder. Check the path.") from error
         except UNREADABLE as error:
@@ -190,6 +189,20 @@ class TidySource:
                 f"(`affect-edge export --out FILE.zip`), or a folder of tables in its form.{wide}"
             ) from error
 
+    def _place_of_session(self) -> str:
+        """Return where the table of sessions lies instead, as a sentence; empty: nowhere."""
+        names = list(self._members)
+        if not self._is_zip:
+            with suppress(OSError):
+                inner = (one for one in self._path.iterdir() if one.is_dir())
+                names = [f"{one.name}/{two.name}" for one in inner for two in one.iterdir()]
+        folders = [name.rpartition("/")[0] for name in names if _is_session(name)]
+        if folders:
+            return f" There is one in {', '.join(sorted(folders)[:5])}: name that folder."
+        if any("\\" in name for name in self._members.values()):
+            return " The names in it have backslashes: unpack it, and name the folder."
+        return ""
+
     @contextmanager
     def _readable(self, table: str) -> Iterator[None]:
         try:
@@ -199,13 +212,28 @@ class TidySource:
 
     def _open(self, file: str) -> BinaryIO:
         if not self._is_zip:
-            return (self._path / file).open("rb")
+            return (self._path / self._members[file]).open("rb")
         archive = zipfile.ZipFile(self._path)
         try:
-            return cast("BinaryIO", _Member(archive, self._within + file))
+            return cast("BinaryIO", _Member(archive, self._members[file]))
         except BaseException:
             archive.close()
             raise
+
+
+def _beside_session(names: Iterable[str]) -> dict[str, str]:
+    """Return the files of a zip: name from the folder of its only table of sessions on → own name.
+
+    A zip may hold the tables in a folder, and some programs write folders with backslashes.
+    """
+    files = {name.replace("\\", "/"): name for name in names}
+    folders = {name.rpartition("/")[0] for name in files if _is_session(name)}
+    within = f"{next(iter(folders))}/" if len(folders) == 1 and "" not in folders else ""
+    return {name.removeprefix(within): own for name, own in files.items() if name[-1:] != "/"}
+
+
+def _is_session(name: str) -> bool:
+    return name.rpartition("/")[2].casefold() == "session.csv"
 
 
 class _Member(io.BufferedReader):

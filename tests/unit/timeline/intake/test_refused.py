@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -279,6 +280,52 @@ def test_a_table_that_cannot_be_read_is_refused(
         here.take(study(tmp_path, vital=vital))
     assert len(str(refused.value)) < 300
     assert here.stored("SELECT count(*) FROM session") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        lambda name: f"My study\\{name}.csv",
+        lambda name: f"{name.title()}.CSV",
+        lambda name: f"2026/spring/{name}.csv",
+    ],
+    ids=["backslashes", "capitals", "folders"],
+)
+def test_zip_of_another_program_is_read_as_any_other(
+    here: Here, tmp_path: Path, named: Callable[[str], str]
+) -> None:
+    packed = tmp_path / "packed.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, text in tables().items():
+            archive.writestr(named(name), text)
+    assert here.take(packed)["imported"]
+
+
+def test_study_without_sessions_names_what_is_not_read(here: Here, tmp_path: Path) -> None:
+    empty = study(tmp_path, session="session,participant,purpose,start_at,end_at\n")
+    (empty / "sessions of May.csv").write_text("x")
+    with pytest.raises(DataFileError, match=r"has no session\..*\nNot read: sessions of May\.csv"):
+        here.take(empty)
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        (["xl/workbook.xml", "xl/styles.xml"], "is an Excel file. Save it as CSV UTF-8."),
+        (["mimetype", "content.xml"], "is an OpenDocument file. Save it as CSV UTF-8."),
+        (["a/session.csv", "b/session.csv"], "There is one in a, b: name that folder."),
+        (["notes.csv"], "holds no session.csv. Name a bundle"),
+    ],
+)
+def test_zip_that_is_no_study_is_refused_with_what_it_is(
+    here: Here, tmp_path: Path, members: list[str], words: str
+) -> None:
+    packed = tmp_path / "packed.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name in members:
+            archive.writestr(name, "x")
+    with pytest.raises(DataFileError, match=words):
+        here.take(packed)
 
 
 def test_a_zip_may_hold_the_tables_in_a_folder_and_nothing_outside_of_it(
