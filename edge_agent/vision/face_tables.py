@@ -40,6 +40,8 @@ _RAREST_S = 4.0
 _FACEREADER_MARKS = ("FIT_FAILED", "FIND_FAILED")
 _LETTERS = frozenset({"NotActive", "A", "B", "C", "D", "E"})
 _NOTHING = frozenset({"", "nan", "na", "none", "null"})
+_UNIT_ALONE = re.compile(r"AU\d\d?", re.IGNORECASE)
+"""An action unit without the ending for its intensity (``_r``) or its presence (``_c``)."""
 _CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)", re.ASCII)
 
 Values = tuple[float | None, ...]
@@ -364,12 +366,31 @@ class _Reader:
             raise DataFileError(
                 f"{self._name}: has times of its own ({self._heading(time)}). Leave out --fps."
             )
+        self._check_program(program)
         there = {emotion for name, emotion in program.emotions.items() if name in self._places}
         missing = set(EMOTIONS) - {Emotion.CONTEMPT} - there
         if there and missing:
             raise DataFileError(
                 f"{self._name}: has no column of {', '.join(sorted(missing))}. Export all emotions."
             )
+
+    def _check_program(self, program: _Program) -> None:
+        """Refuse a table that has the times of a program, and nothing of a face that is read."""
+        if any(name in self._places for name in (*program.emotions, *program.movements)):
+            return
+        others = [name for name in self._header if _UNIT_ALONE.fullmatch(name)]
+        if program is _OPENFACE and others:
+            raise DataFileError(
+                f"{self._name}: is a table of OpenFace 3, by its columns ({', '.join(others[:3])} …"
+                "), which are not read here. Read the video with "
+                "OpenFace 2 (AU01_r …), or with analyse-video. Nothing was imported."
+            )
+        wanted = ", ".join([*program.emotions, *program.movements][:3])
+        raise DataFileError(
+            f"{self._name}: has times as tables of {program.name} have, and none of its columns of "
+            f"a face ({wanted} …). Let {program.name} write them. Columns: "
+            f"{', '.join(filter(None, self._header[:20]))}. Nothing was imported."
+        )
 
     def _heading(self, column: str) -> str:
         """Return the name of a column as it stands in the file."""

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import NamedTuple
 
 from edge_agent.core import clock
@@ -72,6 +73,8 @@ _FILLERS = frozenset(
 _NO_KINDS = frozenset({"mean", "mad"})
 _SUMMARIES = frozenset({"mean", "average", "median", "sd", "se", "sem", "total", "n", "min", "max"})
 _SHOWN = 5
+_LOOKED_AT = 1000
+_IMPOSSIBLE = "without a possible value, and not taken"
 _ATTRIBUTES = {"age": AGE, "sex": SEX, "gender": SEX}
 
 
@@ -287,12 +290,48 @@ def wide_columns(
         if len(names) > 1:
             missing = f"several columns have {what} ({', '.join(names)})"
     if missing:
+        _refuse_long(file)
         raise DataFileError(
             f"{file.name}: {missing}. Explain columns with --column NAME=MEANING: {FORM}. "
             f"Columns: {', '.join(header)}."
         )
     # In the order of the file: the made-up times follow it.
     return {name: columns[name] for name in header if name in columns}
+
+
+def _refuse_long(file: CsvFile) -> None:
+    """Refuse a table with a row for each person and state, and the state in a column.
+
+    Raises:
+        DataFileError: the code of a person comes in several rows, and a column has the vital alone.
+    """
+    header = [name for name in file.header if file.header.count(name) == 1]
+    codes = [name for name in header if guessed_cell(name) == CODES]
+    values = [name for name in header if _kind_of(_words(name)) is not None]
+    if len(codes) != 1 or not values:
+        return
+    rows = [
+        dict(zip(file.header, row.cells, strict=True))
+        for row in islice(file.rows(), _LOOKED_AT)
+        if not row.fault
+    ]
+    people = {row[codes[0]] for row in rows}
+    for name in header:
+        # Each person has each text once.
+        pairs = {(row[codes[0]], row[name]) for row in rows}
+        texts = [text for text in dict.fromkeys(row[name] for row in rows) if text]
+        is_state = name not in (*codes, *values) and not any(map(_has_no_letter, texts))
+        if is_state and len(texts) > 1 and len(people) < len(rows) == len(pairs):
+            example = f"{values[0]}_{texts[0]}"
+            raise DataFileError(
+                f"{file.name}: has a row for each person and state: the state stands in column "
+                f"{name}. Make it wide: one row for each person, and a column for each state, such "
+                f"as {codes[0]}, {example}, {values[0]}_{texts[1]}. Nothing was imported."
+            )
+
+
+def _has_no_letter(text: str) -> bool:
+    return not any(map(str.isalpha, text))
 
 
 def read_wide(
@@ -343,14 +382,53 @@ def read_wide(
         for name, cell in columns.items()
         if cell != CODES
     ]
-    table.notes += [
-        f"{name}: {len(codes)} {'cell' if len(codes) == 1 else 'cells'} {why} ({_some(codes)})."
-        for (name, why), codes in odd.items()
-    ]
+    table.notes += _reasons(odd, columns)
+    if not table.persons:
+        reasons = _reasons(odd, columns)
+        raise DataFileError(
+            "\n".join(
+                [
+                    f"{file.name}: has no session: no person has a value. Nothing was imported.",
+                    *reasons,
+                ]
+            )
+        )
     if without:
         persons = "1 person has" if len(without) == 1 else f"{len(without)} persons have"
         table.notes.append(f"{persons} no value, and no session here: {_some(without)}.")
     return table
+
+
+def _reasons(
+    odd: Mapping[tuple[str, str], Sequence[str]], columns: Mapping[str, Cell]
+) -> list[str]:
+    """Return a sentence for each column with cells that give no value, or one in doubt."""
+    return [
+        f"{name}: {len(cells)} {'cell' if len(cells) == 1 else 'cells'} {why} ({_some(cells)})."
+        f"{_other_unit(name, columns[name], cells) if why == _IMPOSSIBLE else ''}"
+        for (name, why), cells in odd.items()
+    ]
+
+
+def _other_unit(column: str, cell: Cell, cells: Sequence[str]) -> str:
+    """Return the unit in which values of cells would be plausible, as a sentence; else nothing."""
+    kind = cell.kind
+    if kind is None:
+        return ""
+    texts = [text.rpartition(": ")[2].strip("'\"") for text in cells]
+    for unit in kind.spec.unit_choices:
+        if unit != cell.unit and all(_is_plausible(kind, text, unit) for text in texts):
+            meaning = shlex.quote(f"{column}={cell.state}:{kind}:{unit}")
+            return f" In {unit} they would be possible: name the unit, --column {meaning}."
+    return ""
+
+
+def _is_plausible(kind: VitalKind, text: str, unit: str) -> bool:
+    origin = Origin("", decimal_comma=True, live=False)
+    with suppress(ReadingError):
+        given = {"kind": kind.value, "value": text, "unit": unit}
+        return VitalFlag.OUT_OF_RANGE not in reading_of(given, clock.now(), origin).flags
+    return False
 
 
 def _taken_for(cell: Cell, told: str) -> str:
@@ -427,9 +505,7 @@ def _values_of(
             reading = reading_of(given, clock.now(), origin)
         except ReadingError:
             # The message of the cell would fill a line for each; the value names the fault.
-            odd.setdefault((name, "without a possible value, and not taken"), []).append(
-                f"{code}: {shown_value(text)}"
-            )
+            odd.setdefault((name, _IMPOSSIBLE), []).append(f"{code}: {shown_value(text)}")
             continue
         if VitalFlag.OUT_OF_RANGE in reading.flags:
             odd.setdefault((name, "out of range, and in no mean"), []).append(

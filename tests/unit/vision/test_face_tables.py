@@ -260,3 +260,18 @@ def test_bad_tables_are_refused_with_line_column_and_value(
         read_face_table(tmp_path / "none.csv", Choice())
     with pytest.raises(DataFileError, match="is a folder"):
         read_face_table(tmp_path, Choice())
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ("emotion,gaze_yaw,AU1,AU12", "is a table of OpenFace 3, by its columns (AU1, AU12 …)"),
+        ("gaze_0_x", "has times as tables of OpenFace have, and none of its columns of a face"),
+    ],
+)
+def test_table_without_any_column_of_a_face_is_refused_as_such(
+    tmp_path: Path, columns: str, words: str
+) -> None:
+    cells = ",0.1" * len(columns.split(","))
+    text = f"frame,timestamp,face_id,confidence,success,{columns}\n0,0.0,0,0.98,1{cells}\n"
+    assert words in refused(tmp_path, text)

@@ -308,3 +308,31 @@ def test_two_columns_of_one_meaning_are_not_guessed(here: Here, tmp_path: Path) 
     path.write_text("id,hr_happy,pulse_happiness,hr_anger\nP1,70,71,80\n", encoding="utf-8")
     report = here.take(path, *WIDE)
     assert "Not read: column hr_happy, column pulse_happiness." in report["notes"]
+
+
+def test_wide_table_without_any_possible_value_names_cells_and_unit(tmp_path: Path) -> None:
+    path = tmp_path / "skin.csv"
+    rows = "".join(f"P{n};{90 + n / 10};{91 + n / 10}\n" for n in range(6))
+    path.write_text(f"id;skin_temp_neutral;skin_temp_anger\n{rows}")
+    done = run("import-study", path, *WIDE, "--data", tmp_path / "data", "--dry-run")
+    said = str(done.exception)
+    assert "has no session: no person has a value. Nothing was imported." in said
+    assert "skin_temp_neutral: 6 cells without a possible value, and not taken (P0: '90.0'," in said
+    option = "skin_temp_neutral=neutral:skin_temperature:°F"
+    assert f"In °F they would be possible: name the unit, --column '{option}'." in said
+    units = ("--column", option, "--column", option.replace("neutral", "anger"))
+    done = run("import-study", path, *WIDE, *units, "--data", tmp_path / "data", "--dry-run")
+    assert done.exception is None, done
+
+
+@pytest.mark.parametrize("state", ["condition", "phase 1"])
+def test_table_of_a_row_for_each_person_and_state_is_refused_as_such(
+    tmp_path: Path, state: str
+) -> None:
+    path = tmp_path / "long.csv"
+    rows = "".join(f"P{n},{film},{60 + n}\n" for n in range(3) for film in ("rest", "film a"))
+    path.write_text(f"id,{state},heart_rate\n{rows}")
+    done = run("import-study", path, *WIDE, "--data", tmp_path / "data")
+    said = str(done.exception)
+    assert f"a row for each person and state: the state stands in column {state}." in said
+    assert "a column for each state, such as id, heart_rate_rest, heart_rate_film a." in said
