@@ -39,7 +39,10 @@ from edge_agent.core.readings import (
 from edge_agent.core.vitals import Scale, VitalKind
 
 LEAST_PULSE_PRESSURE_MMHG = 10.0
-NO_VALUE = frozenset({"", "na", "n/a", "nan", "null", "none", ".", "-", "--", "#n/a", "missing"})
+NO_VALUE = frozenset(
+    {"", "na", "n/a", "nan", "null", "none", ".", "-", "--", "#n/a", "missing"}
+    | {"unavailable", "unknown"}
+)
 """What programs write in small or capital letters where there is no value."""
 MAX_READINGS = 1000
 MAX_BYTES = 256 * 1024

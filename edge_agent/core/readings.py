@@ -42,6 +42,11 @@ OLDEST_LIVE_S = 31 * 86_400.0
 _UNITS_FROM = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
 _DAY_NUMBERS = (36_526.0, 73_051.0)  # the years 2000 to 2100 in a spreadsheet, whose day 1 is 1900
 _SINCE_A_START_BELOW = 1e8  # as seconds since 1970 it would be 1973
+_SHORTENED = re.compile(
+    r"\d(?:[.,](?P<shown>\d*))?E\+(?P<digits>\d{1,2})", re.IGNORECASE | re.ASCII
+)
+_SHOWN_MOST = 6
+"""So many decimals of such a number a spreadsheet shows; programs write all that it has."""
 _DEVICE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", re.ASCII)
 MOST_OF_ONE_TIME = 1000
 """Most readings of a kind and source with one time; a sender with more has no clock."""
@@ -243,9 +248,11 @@ def time_ms(value: object, zone: tzinfo | LocalTimes | None) -> int:
         ReadingError: it is no time, has no zone, or is not between the years 2000 and 2100.
     """
     seconds = math.nan
+    if isinstance(value, str):
+        _refuse_shortened(value)
     if isinstance(value, str | int | float) and not isinstance(value, bool):
         try:
-            seconds = float(value)
+            seconds = _number(value)
         except OverflowError:
             seconds = math.inf
         except ValueError:
@@ -256,6 +263,35 @@ def time_ms(value: object, zone: tzinfo | LocalTimes | None) -> int:
     if not bounds.is_time(seconds * 1000):
         raise ReadingError("at", shown_value(value), _why_no_time(seconds))
     return round(seconds * 1000)
+
+
+def _number(value: str | float) -> float:
+    """Return a number, also of a spreadsheet with a decimal comma; raises as ``float`` does."""
+    return float(value.replace(",", ".", 1) if isinstance(value, str) else value)
+
+
+def _refuse_shortened(text: str) -> None:
+    """Refuse a number of which only the first digits are written, as ``1.79E+12``.
+
+    Raises:
+        ReadingError: it is one.
+    """
+    number = _SHORTENED.fullmatch(text.strip())
+    if number is None:
+        return
+    lost = int(number["digits"]) - len(number["shown"] or "")
+    units = (
+        per_second for least, per_second in _UNITS_FROM if 10 ** int(number["digits"]) >= least
+    )
+    is_cut = len(number["shown"] or "") <= _SHOWN_MOST and lost > 0
+    if is_cut and 10**lost > next(units, 1.0):  # more than a second
+        raise ReadingError(
+            "at",
+            shown_value(text),
+            "is a number that a spreadsheet has shortened: its last digits are lost. Take the file "
+            "that the device wrote, or format the column as a number without decimals before you "
+            "save it.",
+        )
 
 
 def is_without_zone(text: str) -> bool:
@@ -289,8 +325,6 @@ def _iso_seconds(text: str, zone: tzinfo | LocalTimes | None) -> float:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        with suppress(ValueError):  # a spreadsheet's number with a decimal comma
-            return float(text.replace(",", ".", 1))
         example = "2026-11-27 or 2026-11-27 14:30"
         if zone is None:
             example = "2026-11-20T08:15:00Z, 2026-11-20 09:15:00+01:00, or epoch seconds"

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from itertools import islice
 
 from edge_agent.core.brought_tables import DAY_ALONE
@@ -35,7 +36,7 @@ from edge_agent.vitals.column_names import (
     unit_in_name,
 )
 from edge_agent.vitals.csv_files import PROBLEMS_MOST, CsvFile
-from edge_agent.vitals.dates import guess_dates
+from edge_agent.vitals.dates import guess_dates, iso_of
 from edge_agent.vitals.row_times import TIME_ALONE
 
 MOST_DEVICES = 20
@@ -97,7 +98,7 @@ def guess_map(file: CsvFile, rows: int | None = None) -> ColumnMap:
 
 def _guessed_by_values(file: CsvFile, columns: ColumnMap, rows: int | None) -> ColumnMap:
     """Add what only values tell: units, both pressures in a cell, order of dates; and doubts."""
-    columns = _with_pairs(file, columns, rows)
+    columns = _with_instants(file, _with_pairs(file, columns, rows), rows)
     for kind, ranges in _RANGES.items():
         columns = _with_fitting_unit(file, columns, kind, ranges, rows)
     doubts = {**columns.doubts, **dict(_doubts_of_values(file, columns, rows))}
@@ -109,6 +110,34 @@ def _guessed_by_values(file: CsvFile, columns: ColumnMap, rows: int | None) -> C
     known = {target: name for target, name in columns.columns.items() if target not in doubts}
     guessed = replace(columns, columns=known, doubts=doubts)
     return guessed if guessed.elapsed is not None else _with_dates(file, guessed, rows)
+
+
+def _with_instants(file: CsvFile, columns: ColumnMap, rows: int | None) -> ColumnMap:
+    """Add the only column of dates with a time of day, if none has a name of times."""
+    if columns.elapsed is not None or "at" in {*columns.columns, *columns.doubts}:
+        return columns
+    names = [
+        name
+        for name in file.header
+        if file.header.count(name) == 1 and name not in columns.columns.values()
+        if _are_instants(list(islice(file.cells(name, rows), PROBLEMS_MOST)))
+    ]
+    if len(names) != 1:
+        return columns
+    return replace(columns, columns={**columns.columns, "at": names[0]})
+
+
+def _are_instants(texts: Sequence[str]) -> bool:
+    """Tell whether texts are dates with a time of day, and more than half of them differ.
+
+    A time of which there is one, as of an export, is none of readings.
+    """
+    if not texts or 2 * len(set(texts)) <= len(texts) or not all(":" in text for text in texts):
+        return False
+    order = guess_dates(texts)
+    with suppress(ReadingError, ValueError):
+        return all(datetime.fromisoformat(iso_of(text, order)) for text in texts)
+    return False
 
 
 def _with_dates(file: CsvFile, columns: ColumnMap, rows: int | None) -> ColumnMap:

@@ -23,7 +23,10 @@ from edge_agent.core.texts import N_
 from edge_agent.vitals.dates import DateOrder, iso_of
 
 TIME_OF_DAY = re.compile(r"\d{1,2}[:.]\d\d([:.]\d\d)?.*", re.DOTALL)
-TIME_ALONE = re.compile(r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?[ap]\.?m\.?)?", re.IGNORECASE)
+TIME_ALONE = re.compile(
+    r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?[ap]\.?m\.?)?(?: ?(?:Z|[+-]\d\d(?::?\d\d)?))?",
+    re.IGNORECASE,
+)
 SECONDS = {
     **dict.fromkeys(("sec", "s", "seconds", "second"), 1.0),
     **dict.fromkeys(("msec", "ms", "milliseconds"), 0.001),
@@ -173,8 +176,10 @@ class RowTimes:
             at = datetime.fromisoformat(written)
         except ValueError:
             return written  # who reads it says that it is no time
-        if self._last is not None and at < self._last:
-            if self._last - at < _BACK:
+        # As on the wall: beside a time with an offset may stand one without.
+        shown = at.replace(tzinfo=None)
+        if self._last is not None and shown < self._last:
+            if self._last - shown < _BACK:
                 raise ReadingError(
                     "at",
                     shown_value(text),
@@ -182,8 +187,8 @@ class RowTimes:
                     "Write the date before each time of day.",
                 )
             self._day += timedelta(days=1)
-            at += timedelta(days=1)
-        self._last = at
+            at, shown = at + timedelta(days=1), shown + timedelta(days=1)
+        self._last = shown
         return at.isoformat()
 
 
