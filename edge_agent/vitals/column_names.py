@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -33,7 +33,8 @@ _DAY = (
     r"測定日|日付|日期"
 )
 _TIMES: Mapping[str, str] = {
-    "at": rf"{_DAY}|at|((local|phone|sensor|utc|unix) ?)?time ?stamp( (unix|iso|utc|local))?|"
+    "at": rf"{_DAY}|at|ts|iso ?date( ?time)?|last (changed|updated)|"
+    r"((local|phone|sensor|utc|unix) ?)?time ?stamp( (unix|iso|utc|local))?|"
     r"date( ?/ ?| and | )?time|measured( at)?|datum ?/ ?uhrzeit|zeit(punkt|stempel)|"
     r"fecha( y | ?/ ?)hora|date( et | ?/ ?)heure|horodatage|data( e | ?/ ?)h?ora|"
     r"(測定|計測)?日時|日期(时间|時間)|(测量|記録|记录)(时间|日期)",
@@ -51,13 +52,38 @@ _MEAN = re.compile(
 )
 _LEAST_OR_LARGEST_PART = re.compile(r"最大|最小|最高|最低")
 _MEAN_PART = re.compile(r"平均")
+_CAPITALS = re.compile(r"(?<=[a-z])(?=[A-Z][a-z])")
 _IN_BRACKETS = re.compile(r"[\[(]\s*([^\])]*)\s*[\])]")
 # PR is a pulse rate, or an interval of an ECG; Hr is a heart rate, or an hour.
 _ABBREVIATIONS = {"PR", "Pr", "pr", "Hr"}
 _GALVANIC = {"gsr", "galvanic skin response"}
 """A conductance or a resistance, which only the unit tells; without one it is a doubt."""
-_BY_UNIT_ALONE = {"scl", "sc", "skin resistance"}
+_BY_UNIT_ALONE = {"scl", "sc"}
 """Names of skin conductance where a unit of it stands beside them, and of something else else."""
+
+_GALVANIC_WORDS = r"((gsr|eda|galvanic|skin|response|electrodermal) )+"
+_CONDUCTANCE = re.compile(rf"{_GALVANIC_WORDS}conductance( level)?|(.* )?gsc")
+"""Names that say what was measured; a device may stand before the short one."""
+_RESISTANCE = re.compile(rf"{_GALVANIC_WORDS}resistance")
+_SEVERAL_DEVICES = N_(
+    "Column {column} names {n} devices or arms ({names}). Choose it as the source, so that "
+    "their readings stay apart; on the command line: {option}."
+)
+_SEVERAL_STREAMS = N_(
+    "Column {column} names {n} devices, arms or people ({names}): their readings lie between each "
+    "other in time. Choose it as the source, so that they stay apart; on the command line: "
+    "{option}. Of several people give each a file instead."
+)
+_SEVERAL_THINGS = N_(
+    "Column {column} names {n} different things ({names}), and column {values} has the values of "
+    "all of them. Keep the rows of one, or choose it as the source, so that they stay apart; on "
+    "the command line: {option}."
+)
+_WITHIN_SOURCE = N_(
+    "Column {column} names {n} devices, arms or people ({names}): their readings lie between each "
+    "other in time, and would be one source ({source}). Give each a file, with a source of its "
+    "own; on the command line, such as --source left."
+)
 
 
 class Doubt(NamedTuple):
@@ -122,8 +148,13 @@ def names_readings(header: Sequence[str]) -> bool:
 
 
 def bare_name(column: str) -> str:
-    """Return a column's name in small letters without brackets and punctuation."""
-    name = _IN_BRACKETS.sub("", unicodedata.normalize("NFKC", column))
+    """Return a column's name in small letters without brackets and punctuation.
+
+    Example:
+        >>> bare_name("beatsPerMinute"), bare_name("SpO2 (%)"), bare_name("HEART_RATE")
+        ('beats per minute', 'spo2', 'heart rate')
+    """
+    name = _CAPITALS.sub(" ", _IN_BRACKETS.sub("", unicodedata.normalize("NFKC", column)))
     return " ".join(name.replace("_", " ").replace(".", " ").lower().split())
 
 
@@ -142,11 +173,20 @@ def _is_of_kind(kind: VitalKind, column: str) -> bool:
     names = {name, _without_statistic(name)} | (
         {f"{name} rate"} if _unit_of(kind, column) else set()
     )
-    if kind is VitalKind.SKIN_CONDUCTANCE and name in _GALVANIC | _BY_UNIT_ALONE:
-        return name in _GALVANIC or bool(_unit_of(kind, column))
+    if kind is VitalKind.SKIN_CONDUCTANCE:
+        if name in _BY_UNIT_ALONE or _RESISTANCE.fullmatch(name):
+            return bool(_unit_of(kind, column))
+        if name in _GALVANIC or _is_conductance(column):
+            return True
     return any(re.fullmatch(kind.spec.headers, one) for one in names) or (
         kind is VitalKind.HEART_RATE and name == "pr"
     )
+
+
+def _is_conductance(column: str) -> bool:
+    """Return whether a column's name says that it is a conductance of the skin."""
+    name = _without_unit(VitalKind.SKIN_CONDUCTANCE, column)
+    return _CONDUCTANCE.fullmatch(name) is not None
 
 
 def how_to_choose(target: str, column: str) -> str:
@@ -158,6 +198,9 @@ def _candidates(target: str, header: Sequence[str]) -> list[str]:
     if target in SPECS:
         kind = VitalKind(target)
         names = [name for name in header if _is_of_kind(kind, name)]
+        # A resistance beside the conductance says the same once more.
+        if kind is VitalKind.SKIN_CONDUCTANCE and any(map(_is_conductance, names)):
+            names = [name for name in names if _is_conductance(name)]
         # A column whose unit belongs to another kind counts only where no other column fits.
         return [name for name in names if _unit_of(kind, name) or not unit_in_name(name)] or names
     names = [name for name in header if re.fullmatch(_TIMES[target], _name_of_times(name))]
@@ -229,6 +272,8 @@ def _is_doubtful(target: str, column: str) -> bool:
     if column.strip() in _ABBREVIATIONS or (name in _GALVANIC and not _unit_of(target, column)):
         return True
     if name != _without_statistic(name) and not re.fullmatch(kind.spec.headers, name):
+        if kind is VitalKind.RR_INTERVAL:  # the mean of a segment is no interval
+            return True
         words = name.split()
         return any(map(_LEAST_OR_LARGEST.fullmatch, words)) or bool(
             _LEAST_OR_LARGEST_PART.search(name)
@@ -309,15 +354,51 @@ def doubt_of_values(kind: VitalKind, column: str, value: str) -> Doubt:
 
 
 def doubt_of_devices(column: str, names: Sequence[str]) -> Doubt:
-    """Return the doubt about readings of several devices or arms in one file."""
+    """Return the doubt about readings of several devices, arms or people in one file."""
+    is_named = SOURCES.fullmatch(bare_name(column)) is not None
     sentence = Message(
-        N_(
-            "Column {column} names {n} devices or arms ({names}). Choose it as the source, so that "
-            "their readings stay apart; on the command line: {option}."
-        ),
+        _SEVERAL_DEVICES if is_named else _SEVERAL_STREAMS,
         column=column,
         n=len(names),
         names=", ".join(names[:5]),
         option=how_to_choose("source", column),
     )
     return Doubt((column,), sentence)
+
+
+def doubt_of_things(column: str, names: Sequence[str], values: str) -> Message:
+    """Return the doubt about a column of values of several things, which another one names."""
+    return Message(
+        _SEVERAL_THINGS,
+        column=column,
+        n=len(names),
+        names=", ".join(names[:5]),
+        values=values,
+        option=how_to_choose("source", column),
+    )
+
+
+def names_other_kind(text: str, kinds: Collection[VitalKind]) -> bool:
+    """Tell whether the last words of a text name a kind of vital, and none of these.
+
+    Example:
+        >>> names_other_kind("sensor.cuff_systolic", [VitalKind.HEART_RATE])
+        True
+        >>> names_other_kind("sensor.watch_heart_rate", [VitalKind.HEART_RATE])
+        False
+    """
+    words = re.findall(r"[^\W_]+", text.lower())
+    named = {
+        kind
+        for kind in VitalKind
+        for first in range(len(words))
+        if kind.value == "_".join(words[first:])
+        or re.fullmatch(kind.spec.headers, " ".join(words[first:]))
+    }
+    return bool(named) and not named & {*kinds}
+
+
+def doubt_within_source(column: str, names: Sequence[str], source: str) -> Message:
+    """Return the doubt about readings of several devices, arms or people in one source."""
+    shown = ", ".join(names[:5])
+    return Message(_WITHIN_SOURCE, column=column, n=len(names), names=shown, source=source)

@@ -16,20 +16,33 @@ from edge_agent.core.brought_tables import Repeated, refusal_of
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError, ReadingError
 from edge_agent.core.given_readings import with_near_pressures
-from edge_agent.core.interleaving import first_interleaved
+from edge_agent.core.interleaving import TextsBeside
 from edge_agent.core.readings import BeatSums, BeatTimes, LocalTimes, VitalFlag, VitalReading
 from edge_agent.core.sample_means import Sample, SampleMeans
 from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import VitalKind
-from edge_agent.vitals.column_map import ColumnMap
-from edge_agent.vitals.column_names import SOURCES, bare_name, doubt_of_devices
+from edge_agent.vitals.column_map import DERIVED, OURS, ColumnMap
+from edge_agent.vitals.column_names import (
+    SOURCES,
+    bare_name,
+    doubt_of_devices,
+    doubt_of_things,
+    doubt_within_source,
+    names_other_kind,
+)
 from edge_agent.vitals.csv_files import PROBLEMS_MOST, CsvFile, JudgedRow, own_columns_of, read_file
 from edge_agent.vitals.dates import WholeMinutes, iso_of
-from edge_agent.vitals.guessed_columns import MOST_DEVICES, day_above
-from edge_agent.vitals.passed_over import LeftOut, NotAReading, NoValue, PassedOver, Remark, Rows
+from edge_agent.vitals.guessed_columns import day_above
+from edge_agent.vitals.passed_over import (
+    NO_VALUES,
+    LeftOut,
+    NotAReading,
+    NoValue,
+    PassedOver,
+    Remark,
+    Rows,
+)
 
-_TIMES_KEPT = 10_000
-"""Times by which devices in a file differ; of more, only changes of the device are kept."""
 _DAY_TAKEN = N_(
     "{day} above the names of the columns is used as the day of the first row; a time of day "
     "that goes back by twelve hours or more is of the next day."
@@ -42,6 +55,7 @@ _DAY_NOT_TAKEN = N_(
     "{above} stands above the names of the columns, and is not used: {day} was given. If it is the "
     "day of the first row, leave the day out."
 )
+_EMPTY = N_("{file}, column {column}: its cells are empty.")
 _COLUMNS_TAKEN = N_("these columns are read: {columns}.")
 _COUNTED = N_("the times of column {column} count from the start; one unit is {seconds} s.")
 _START_TAKEN = N_("{start}, which stands above its rows, is used as its start.")
@@ -171,19 +185,37 @@ def _readings_in(
             minutes.add(row.readings)
         if not problems.count:
             yield from row.readings if means is None else means.add(row.readings)
-    if problems.count:
+    wrong = devices.problem
+    if problems.count and not wrong:
         raise refusal_of(
             problems.lines_of("or more" if problems.count >= PROBLEMS_MOST else "more")
         )
     if means is not None:
         yield from means.finish()
-    if wrong := beats.problem or minutes.problem or devices.problem:
+    if wrong := wrong or beats.problem or minutes.problem:
         raise DataFileError(
             N_("{file}: {problem} Nothing was imported."), file=file.name, problem=wrong
         )
     if not count:
         without = f"{file.name}: has no rows with readings below the names of the columns."
-        raise DataFileError("\n".join([without, *left_out.lines]))
+        reasons = _reasons_of(file, columns, others)
+        raise DataFileError("\n".join([without, *left_out.lines, *reasons]))
+
+
+def _reasons_of(file: CsvFile, columns: ColumnMap, others: Iterable[NotAReading]) -> list[str]:
+    """Return what else is known of a file without readings, as sentences."""
+    passed_over = PassedOver()
+    assert not any(True for _ in passed_over.readings_of(others)), "none of them is a reading"
+    empty = [
+        Message(_EMPTY, file=file.name, column=name)
+        for name in dict.fromkeys(columns.columns[kind] for kind in columns.kinds)
+        if not any(True for _ in file.cells(name, 1))
+    ]
+    marked = [
+        Message(NO_VALUES, file=file_name, column=column, n=n)
+        for (file_name, column), n in passed_over.no_value.items()
+    ]
+    return [*empty, *marked, *passed_over.remarks, *file.remarks]
 
 
 def _parts_of(problem: str) -> tuple[str, str]:
@@ -228,7 +260,9 @@ class _Means:
 
 
 class _Devices:
-    """Finds readings of several devices between each other that would become one source.
+    """Finds readings of several devices, arms or people that would become one source.
+
+    Their values and times decide, whatever the column is called that parts them.
 
     Args:
         file: the table.
@@ -236,41 +270,31 @@ class _Devices:
     """
 
     def __init__(self, file: CsvFile, columns: ColumnMap) -> None:
-        is_open = "source" not in columns.columns
-        names = {*columns.columns.values()} if is_open else {*file.header}
-        self._columns = [
-            name
-            for name in file.header
-            if name not in names and SOURCES.fullmatch(bare_name(name)) is not None
-        ]
-        self._names: dict[str, dict[str, int]] = {name: {} for name in self._columns}
-        self._times: dict[tuple[str, VitalKind], list[tuple[int, int]]] = {}
+        self._has_source = "source" in columns.columns
+        self._kinds = {kind: columns.columns[kind] for kind in columns.kinds}
+        names = [name.lower() for name in file.header]
+        # Whose a row of our own form is, is compared with the sessions.
+        known = {*DERIVED} if {*OURS} <= {*names} else set()
+        read = columns.read_columns | {*file.flag_columns}
+        self._beside = TextsBeside(
+            (name for name in file.header if name not in read and name.lower() not in known),
+            lambda name: SOURCES.fullmatch(bare_name(name)) is not None,
+        )
 
     def add(self, row: JudgedRow) -> None:
         """Add a row of the file."""
-        for column in self._columns:
-            names = self._names[column]
-            # With more names it tells no devices apart.
-            if len(names) > MOST_DEVICES:
-                continue
-            device = names.setdefault(row.cells.get(column, ""), len(names))
-            for reading in row.readings:
-                self._add_time(self._times.setdefault((column, reading.kind), []), reading, device)
-
-    def _add_time(self, times: list[tuple[int, int]], reading: VitalReading, device: int) -> None:
-        """Keep the time of a reading; of a run of one device only its ends, once it is long."""
-        place = (reading.at.wall_ms, device)
-        if len(times) > _TIMES_KEPT:
-            if times[-1][1] != device and len(times) < 2 * _TIMES_KEPT:
-                times.append(place)
-            return
-        times.append(place)
+        self._beside.add(row.readings, row.cells)
 
     @property
     def problem(self) -> str:
-        """A sentence for people on the column that names the devices; empty: it is one device."""
-        for (column, _), times in self._times.items():
-            names = list(self._names[column])
-            if 1 < len(names) <= MOST_DEVICES and first_interleaved(sorted(times)):
-                return doubt_of_devices(column, names).sentence
-        return ""
+        """A sentence for people on the column that parts the readings; empty: they are of one."""
+        if self._kinds and not self._has_source:
+            for column, texts in self._beside.texts.items():
+                if len(texts) > 1 and any(names_other_kind(text, self._kinds) for text in texts):
+                    return doubt_of_things(column, texts, next(iter(self._kinds.values())))
+        parting = self._beside.find_column()
+        if parting is None:
+            return ""
+        if self._has_source:
+            return doubt_within_source(parting.column, parting.texts, parting.source)
+        return doubt_of_devices(parting.column, parting.texts).sentence

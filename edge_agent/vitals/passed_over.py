@@ -11,10 +11,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from edge_agent.core.brought_tables import Repeated
+from edge_agent.core.brought_tables import SHOWN, Repeated
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.readings import VitalReading
-from edge_agent.core.texts import Message
+from edge_agent.core.texts import N_, Message
+
+NO_VALUES = N_("{file}, column {column}: cells with a mark for no value: {n}.")
 
 
 class _Note(NamedTuple):
@@ -130,7 +132,12 @@ class PassedOver:
 
     def no_reading_error(self, name: str) -> DataFileError:
         """Return the error of a file without any reading, with the reasons that are known."""
-        reasons = [*self.remarks, *self.reasons]
+        marked = [
+            Message(NO_VALUES, file=file_name, column=column, n=n)
+            for (file_name, column), n in self.no_value.items()
+        ]
+        columns = [one.sentence for one in self.columns[:SHOWN]]
+        reasons = [*self.remarks, *self.reasons, *marked, *columns]
         return DataFileError("\n".join([f"{name}: no row contains a reading.", *reasons]))
 
     def _keep(self, row: NotAReading) -> None:

@@ -60,7 +60,13 @@ FORMATS = (
         layout_of_polar_ppi,
         "",
     ),
-    RecordingFormat("MindWare", re.compile(r".*mind ?ware", re.IGNORECASE), None, _MINDWARE_WAY),
+    RecordingFormat(
+        "MindWare",
+        # without its name: a row for each segment of a recording, with means of its beats
+        re.compile(r'.*mind ?ware|"?segment\b.*\b(ibi|rsa)\b', re.IGNORECASE),
+        None,
+        _MINDWARE_WAY,
+    ),
 )
 """The programs, each known by one of a file's first five lines."""
 

@@ -27,6 +27,7 @@ from edge_agent.core.given_readings import (
     reading_of,
     with_near_pressures,
 )
+from edge_agent.core.interleaving import TextsBeside
 from edge_agent.core.movements import LOOK, POSE, PROGRAMS
 from edge_agent.core.own_neutral import OwnNeutralState, Refusal
 from edge_agent.core.readings import BeatSums, BeatTimes, VitalFlag, VitalReading, place_in_time
@@ -198,6 +199,7 @@ class TimelineRows:
         self._left_out: dict[int, list[tuple[int, int]]] = {}
         self._calibrated: set[int] = set()
         self._beats = BeatSums()
+        self._beside = TextsBeside(())
         self._labels = None if labels is None else cache(labels)
         self._labelled = 0
         self._faces = FaceOrder()
@@ -550,12 +552,23 @@ class TimelineRows:
                 continue
             cure = f"is there twice for {reading.kind} of {reading.source}. Remove one of them."
             self._report.refuse_cell(row, CellError("at", read.text_of(row.cells, "at"), cure))
-        if self._beats.problem:
+        parting = self._beside.find_column()
+        if parting is not None:
+            self._report.refuse_file(
+                "vital",
+                f"its column {parting.column} names {len(parting.texts)} devices, arms or people "
+                f"({', '.join(parting.texts[:5])}): their readings lie between each other in time, "
+                f"and would be one source ({parting.source}). Rename it to source, or give each a "
+                "source of its own.",
+            )
+        elif self._beats.problem:
             self._report.refuse_file("vital", self._beats.problem)
 
     def _readings(self) -> Iterator[tuple[SourceRow, VitalReading]]:
         # A file that has flags was exported: its readings are no new import.
-        known = "flags" in self._source.columns("vital")
+        columns = self._source.columns("vital")
+        known = "flags" in columns
+        self._beside = TextsBeside(sorted(columns - {column.name for column in FILES["vital"]}))
         flags = frozenset() if known else frozenset({VitalFlag.IMPORTED})
         for row in self._source.rows("vital"):
             count = self._report.count("vital", row)
@@ -572,6 +585,7 @@ class TimelineRows:
             else:
                 if session is not None:
                     count.taken += 1
+                    self._beside.add([reading], row.cells)
                     if not known:  # what was recorded here is kept as it was
                         self._beats.add([reading])
                     yield row, reading

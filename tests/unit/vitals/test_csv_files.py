@@ -872,3 +872,71 @@ def test_large_table_is_read_in_memory_that_does_not_grow(tmp_path: Path) -> Non
 
     # both are longer than the first bytes, by which recordings are known
     assert peak_of(30_000) < peak_of(6_000) + 50_000
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("ts,hr\n2026-09-21 14:20:00.000+00,61\n", [61]),
+        ("ts,hr\n1790000400000,61\n", [61]),
+        ("when it was,hr\n2026-09-21T14:20:00Z,61\n2026-09-21T14:20:01Z,62\n", [61, 62]),
+        ("isoDate,beatsPerMinute\n2026-09-21T14:20:00Z,61\n", [61]),
+        ("last_changed,HR\n2026-09-21T14:20:00Z,61\n2026-09-21T14:20:01Z,unavailable\n", [61]),
+    ],
+)
+def test_time_is_found_by_its_name_or_by_its_form(text: str, values: list[float]) -> None:
+    assert [one.value for one in imported(text)] == values
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "made,sent,hr\n2026-09-21T14:20:00Z,2026-09-21T14:21:00Z,61\n",
+        "exported,hr\n2026-09-21T14:20:00Z,61\n2026-09-21T14:20:00Z,62\n",
+        "serial,hr\n1790000400000,61\n",
+    ],
+)
+def test_time_that_may_be_of_something_else_is_no_guess(text: str) -> None:
+    assert "no column has the time of the readings" in refusal(text)
+
+
+@pytest.mark.parametrize("text", ["1,79092E+12", "1.79092E+12", "1.79E+09", "1,790920E+12"])
+def test_time_that_a_spreadsheet_has_shortened_is_refused_as_such(text: str) -> None:
+    said = refusal(f"time;hr\n{text};61\n")
+    assert "is a number that a spreadsheet has shortened: its last digits are lost." in said
+
+
+@pytest.mark.parametrize("text", ["1,790000400E+12", "1.790000400E+09", "1.7900004E9"])
+def test_time_with_an_exponent_and_all_its_seconds_is_read(text: str) -> None:
+    (reading,) = imported(f"time;hr\n{text};61\n")
+    assert reading.at.wall_ms == AT
+
+
+def test_time_of_day_with_an_offset_is_read_below_its_day() -> None:
+    text = "Start time,HR\n14:20:00.000+00:00,61\n16:21:00.000+02:00,62\n"
+    columns = ColumnMap({"at": "Start time", "heart_rate": "HR"}, day="2026-09-21")
+    assert [one.at.wall_ms - AT for one in read(text, columns)] == [0, 60_000]
+    assert "is a time of day without a date. Give the day" in refusal(text, at="Start time")
+
+
+def test_column_of_several_vitals_is_asked_about_and_read_apart() -> None:
+    text = (
+        "entity_id,state,last_changed\n"
+        "sensor.watch_heart_rate,61,2026-09-21T14:20:00Z\n"
+        "sensor.cuff_systolic,121,2026-09-21T14:20:30Z\n"
+        "binary_sensor.door,on,2026-09-21T14:20:40Z\n"
+    )
+    said = refusal(text, heart_rate="state")
+    assert "Column entity_id names 2 different things (sensor.watch_heart_rate, sensor.cu" in said
+    assert "--map source=entity_id" in said
+    one = "\n".join(text.splitlines()[:2])
+    assert [reading.value for reading in imported(one, heart_rate="state")] == [61]
+
+
+def test_file_without_any_reading_names_what_is_known_of_it() -> None:
+    said = refusal("time,hr\n2026-09-21T14:20:00Z,n/a\n", heart_rate="hr")
+    assert "cuff.csv: has no rows with readings below the names of the columns." in said
+    assert "cuff.csv, column hr: cells with a mark for no value: 1." in said
+    assert "cuff.csv, column hr: its cells are empty." in refusal(
+        "time,hr\n2026-09-21T14:20:00Z,\n", heart_rate="hr"
+    )

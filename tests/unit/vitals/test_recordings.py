@@ -201,6 +201,25 @@ def test_galvanic_response_is_taken_by_its_unit_alone() -> None:
     assert "Column GSR can be skin conductance, or something else." in refusal(f"time,GSR\n{row}")
 
 
+def test_conductance_is_known_by_its_name_and_beside_a_resistance() -> None:
+    for names in (
+        "GSR_Conductance",
+        "gsr conductance (uS)",
+        "MW1J_GSC",
+        "Skin Conductance Level",
+        "GSR Conductance (uS),GSR Resistance (kOhm)",
+    ):
+        cells = "2.1,476" if "," in names else "2.1"
+        row = f"time,{names}\n2026-10-02T06:00:00Z,{cells}\n"
+        assert imported(row) == [("skin_conductance", 0.0, 2.1)], names
+    assert "no column has values" in refusal("time,GSR_Resistance\n2026-10-02T06:00:00Z,476\n")
+
+
+def test_mean_interval_of_a_segment_is_no_interval() -> None:
+    said = refusal("time,Mean IBI\n2026-10-02T06:00:00Z,812\n")
+    assert "Column Mean IBI can be RR interval, or something else." in said
+
+
 # Programs of laboratories
 
 
@@ -333,8 +352,9 @@ def test_times_since_a_start_have_the_unit_of_their_column(
 
 
 def test_mindware_without_a_table_is_named_with_the_way() -> None:
-    said = refusal("MindWare Technologies HRV 3.2\nSegment,Mean IBI\n1,812\n")
-    assert "is a file of MindWare without a table of readings. Export the intervals" in said
+    for program in ("MindWare Technologies HRV 3.2", "HRV 3.2"):
+        said = refusal(f"{program}\nSegment,Mean IBI\n1,812\n")
+        assert "is a file of MindWare without a table of readings. Export the intervals" in said
 
 
 @pytest.mark.parametrize(

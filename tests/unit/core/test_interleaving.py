@@ -1,0 +1,188 @@
+"""Texts beside readings: which part them into streams that one device cannot give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from random import Random
+
+import pytest
+
+from edge_agent.core.interleaving import Labelled, parts_streams
+
+S, MIN = 1000, 60_000
+Streams = Callable[[Random], Sequence[Labelled]]
+
+
+def every(step_ms: int, count: int, level: float, name: int, first_ms: int = 0) -> list[Labelled]:
+    """A stream of even steps near a level."""
+    return [(first_ms + n * step_ms, level + n % 3, name) for n in range(count)]
+
+
+def uneven(random: Random, least_ms: int, most_ms: int, level: float, name: int) -> list[Labelled]:
+    at_ms, readings = random.randrange(most_ms), []
+    for n in range(60):
+        readings.append((at_ms, level + n % 5, name))
+        at_ms += random.randint(least_ms, most_ms)
+    return readings
+
+
+def remarked(readings: Sequence[Labelled], text: Callable[[int], int]) -> list[Labelled]:
+    """One stream, with remarks."""
+    return [(at, value, text(n)) for n, (at, value, _) in enumerate(readings)]
+
+
+SEVERAL: dict[str, tuple[Streams, Sequence[str]]] = {
+    "at the same times": (lambda _: every(MIN, 4, 60, 0) + every(MIN, 4, 91, 1), ("left", "right")),
+    "at the same times, at one level": (
+        lambda _: every(S, 9, 97, 0) + every(S, 9, 98, 1),
+        ("me", "you"),
+    ),
+    "at the same times, one seldom": (
+        lambda _: every(S, 200, 60, 0) + every(20 * S, 10, 91, 1),
+        ("band", "cuff"),
+    ),
+    "twice, at the same times": (lambda _: every(MIN, 2, 60, 0) + every(MIN, 2, 95, 1), ("P", "Q")),
+    "by numbers": (lambda _: every(MIN, 9, 60, 0) + every(MIN, 9, 61.5, 1), ("1", "2")),
+    "twenty-five people": (
+        lambda _: [one for n in range(25) for one in every(MIN, 9, 50 + n, n)],
+        [f"who {n}" for n in range(25)],
+    ),
+    "beside each other": (
+        lambda _: every(S, 20, 70, 0) + every(S, 20, 71, 1, 400),
+        ("left", "right"),
+    ),
+    "at another rate": (
+        lambda _: every(S, 90, 70, 0) + every(10 * S, 9, 71, 1, 500),
+        ("left", "right"),
+    ),
+    "in turn, at levels apart": (
+        lambda _: every(2 * S, 10, 60, 0) + every(2 * S, 10, 90, 1, S),
+        ("L", "R"),
+    ),
+    "in turn at half minutes, far apart": (
+        lambda _: every(MIN, 6, 60, 0) + every(MIN, 6, 91, 1, MIN // 2),
+        ("left", "right"),
+    ),
+    "in turn, by codes": (
+        lambda _: every(2 * MIN, 6, 70, 0) + every(2 * MIN, 6, 71, 1, MIN),
+        ("P01", "P02"),
+    ),
+    "a cuff each, by serial numbers": (
+        lambda _: every(15 * MIN, 6, 120, 0) + every(15 * MIN, 6, 121, 1, 2 * MIN),
+        ("TAS1D480", "TAS1D481"),
+    ),
+    "of uneven steps": (
+        lambda random: uneven(random, 4 * S, 6 * S, 70, 0) + uneven(random, 4 * S, 6 * S, 71, 1),
+        ("left", "right"),
+    ),
+    "of uneven minutes": (
+        lambda random: (
+            uneven(random, 3 * MIN, 6 * MIN, 70, 0) + uneven(random, 3 * MIN, 6 * MIN, 71, 1)
+        ),
+        ("watch", "band"),
+    ),
+    "three beside each other": (
+        lambda _: [one for n in range(3) for one in every(MIN, 9, 70, n, n * 14 * S)],
+        ("a", "b", "c"),
+    ),
+}
+
+ONE: dict[str, tuple[Streams, Sequence[str]]] = {
+    "posture in turn": (
+        lambda _: remarked(every(MIN, 30, 70, 0), lambda n: n % 2),
+        ("sitting", "standing"),
+    ),
+    "posture in turn, that raises the rate": (
+        lambda _: [(n * MIN, 62 + 13 * (n % 2), n % 2) for n in range(12)],
+        ("sitting", "standing"),
+    ),
+    "posture in pairs of a cuff": (
+        lambda _: every(15 * MIN, 8, 120, 0) + every(15 * MIN, 8, 126, 1, 2 * MIN),
+        ("sitting", "standing"),
+    ),
+    "morning and evening": (
+        lambda _: every(24 * 60 * MIN, 14, 120, 0) + every(24 * 60 * MIN, 14, 129, 1, 720 * MIN),
+        ("AM", "PM"),
+    ),
+    "a quality mark by chance": (
+        lambda random: remarked(every(S, 300, 70, 0), lambda _: random.randrange(2)),
+        ("good", "poor"),
+    ),
+    "a quality mark in turn": (
+        lambda _: remarked(every(S, 300, 70, 0), lambda n: n % 2),
+        ("good", "poor"),
+    ),
+    "a quality mark of uneven steps": (
+        lambda random: remarked(uneven(random, 4 * S, 6 * S, 70, 0), lambda _: random.randrange(2)),
+        ("good", "poor"),
+    ),
+    "a mark of readings that come by chance": (
+        lambda random: remarked(uneven(random, 1, 60 * S, 70, 0), lambda _: random.randrange(3)),
+        ("a", "b", "c"),
+    ),
+    "a tag now and then": (
+        lambda random: remarked(
+            every(S, 300, 70, 0), lambda _: random.choice((0, 0, 0, 0, 0, 1, 2))
+        ),
+        ("", "run", "walk"),
+    ),
+    "one device after the other": (
+        lambda _: every(S, 50, 60, 0) + every(S, 50, 90, 1, 50 * S),
+        ("old", "new"),
+    ),
+    "laps, each of its own beginning": (
+        lambda _: [
+            one for lap in range(10) for one in every(S, 20, 70 + lap, lap % 2, lap * 21_300)
+        ],
+        ("run", "rest"),
+    ),
+    "the same readings of two exports": (
+        lambda _: every(MIN, 30, 70, 0) + every(MIN, 30, 70, 1),
+        ("first.csv", "second.csv"),
+    ),
+    "a measurement that was repeated at once": (
+        lambda _: (
+            [(n * 7919 * S, 120 + n, 0) for n in range(12)]
+            + [(n * 7919 * S, 180, 1) for n in range(3, 12, 4)]
+        ),
+        ("ok", "error"),
+    ),
+    "three measurements of a time": (
+        lambda random: [
+            (at, 120.0 + random.randrange(9), n)
+            for at in (0, 9 * MIN, 731 * MIN, 740 * MIN, 1500 * MIN, 2171 * MIN)
+            for n in range(3)
+        ],
+        ("1", "2", "3"),
+    ),
+    "two readings of a time, by a mark that parts them by chance": (
+        lambda random: remarked(
+            sorted(every(MIN, 40, 70, 0) + every(MIN, 40, 75, 0)), lambda _: random.randrange(2)
+        ),
+        ("good", "poor"),
+    ),
+    "one reading of each text": (
+        lambda _: remarked(every(S, 9, 70, 0), lambda n: n),
+        [f"row {n}" for n in range(9)],
+    ),
+}
+
+
+@pytest.mark.parametrize("shape", SEVERAL)
+def test_texts_beside_readings_of_several_devices_part_them(shape: str) -> None:
+    readings, texts = SEVERAL[shape]
+    assert parts_streams(readings(Random(7)), texts)
+
+
+@pytest.mark.parametrize("shape", ONE)
+def test_texts_beside_readings_of_one_device_part_nothing(shape: str) -> None:
+    readings, texts = ONE[shape]
+    assert not parts_streams(readings(Random(7)), texts)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_texts_part_readings_alike_in_any_order_of_rows(several: bool) -> None:
+    for readings, texts in (SEVERAL if several else ONE).values():
+        rows = list(readings(Random(7)))
+        Random(1).shuffle(rows)
+        assert parts_streams(rows, texts) is several
