@@ -31,14 +31,14 @@ _STRAY = 0.1
 """So much of a stream may be otherwise: readings that came late, or twice."""
 _MET = 0.5
 """So much at least of a stream lies at times of another one that measures at the same times."""
-_DIFFER = 0.1
+_DIFFER = 0.02
 """Readings of one time that have so seldom different values are the same, stored twice."""
 _KNOWN = 8
 """Steps by which the least one of a stream is known."""
 _SOONER = 0.075
 """For each stream, so many of the neighbours of different ones come sooner than of the same one."""
-_QUICK_MS = 2 * 60_000
-_STEADY_MS = 5 * 60_000
+_QUICK_MS = 5 * 60_000
+_STEADY_MS = 10 * 60_000
 """Only a device that measures by itself goes on at such steps; a person with a cuff is slower."""
 _SWIFT_MS, _SOON_MS = 10_000, 30_000
 _LEAP, _LONG_LEAP = 0.08, 0.25

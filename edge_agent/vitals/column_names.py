@@ -378,24 +378,34 @@ def doubt_of_things(column: str, names: Sequence[str], values: str) -> Message:
     )
 
 
-def names_other_kind(text: str, kinds: Collection[VitalKind]) -> bool:
-    """Tell whether the last words of a text name a kind of vital, and none of these.
+def name_several_kinds(texts: Sequence[str], kinds: Collection[VitalKind]) -> bool:
+    """Tell whether texts name what was measured, and not these kinds of vitals alone.
+
+    Their last words name kinds, and no text is empty, as of a remark.
 
     Example:
-        >>> names_other_kind("sensor.cuff_systolic", [VitalKind.HEART_RATE])
+        >>> rates = [VitalKind.HEART_RATE]
+        >>> name_several_kinds(["sensor.watch_heart_rate", "sensor.cuff_systolic"], rates)
         True
-        >>> names_other_kind("sensor.watch_heart_rate", [VitalKind.HEART_RATE])
+        >>> name_several_kinds(["sensor.watch_heart_rate", "sensor.strap_heart_rate"], rates)
         False
     """
+    named = [one for text in texts if (one := _kinds_in(text))]
+    others = [one for one in named if not one & {*kinds}]
+    return all(texts) and len(named) > 1 and bool(others)
+
+
+def _kinds_in(text: str) -> set[VitalKind]:
+    """Return the kinds that the last words of a text may name."""
     words = re.findall(r"[^\W_]+", text.lower())
-    named = {
+    ends = [" ".join(words[first:]) for first in range(len(words))]
+    return {
         kind
         for kind in VitalKind
-        for first in range(len(words))
-        if kind.value == "_".join(words[first:])
-        or re.fullmatch(kind.spec.headers, " ".join(words[first:]))
+        for end in ends
+        if not _is_statistic(end)
+        and (kind.value == end.replace(" ", "_") or re.fullmatch(kind.spec.headers, end))
     }
-    return bool(named) and not named & {*kinds}
 
 
 def doubt_within_source(column: str, names: Sequence[str], source: str) -> Message:

@@ -28,7 +28,7 @@ from edge_agent.vitals.column_names import (
     doubt_of_devices,
     doubt_of_things,
     doubt_within_source,
-    names_other_kind,
+    name_several_kinds,
 )
 from edge_agent.vitals.csv_files import PROBLEMS_MOST, CsvFile, JudgedRow, own_columns_of, read_file
 from edge_agent.vitals.dates import WholeMinutes, iso_of
@@ -290,7 +290,7 @@ class _Devices:
         """A sentence for people on the column that parts the readings; empty: they are of one."""
         if self._kinds and not self._has_source:
             for column, texts in self._beside.texts.items():
-                if len(texts) > 1 and any(names_other_kind(text, self._kinds) for text in texts):
+                if name_several_kinds(texts, self._kinds):
                     return doubt_of_things(column, texts, next(iter(self._kinds.values())))
         parting = self._beside.find_column()
         if parting is None:

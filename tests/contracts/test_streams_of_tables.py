@@ -120,9 +120,9 @@ def test_table_of_two_people_with_two_arms_each_is_asked_about() -> None:
     kind = VitalKind.SKIN_CONDUCTANCE
     content = ["at,who,hand,measured"]
     content += [
-        f"{iso_utc(START_MS + 1000 * n)},{who},{hand},{level + n / 10}"
+        f"{iso_utc(START_MS + 1000 * n)},{who},{arm},{level + n / 10}"
         for n in range(9)
-        for level, who, hand in ((2, "Ada", "l"), (5, "Ada", "r"), (8, "Bo", "l"), (11, "Bo", "r"))
+        for level, who, arm in ((2, "Ada", "l"), (5, "Ada", "r"), (8, "Bo", "l"), (11, "Bo", "r"))
     ]
     raw = "\n".join(content).encode()
     with pytest.raises(DataFileError, match="Column who names 2 "):

@@ -71,6 +71,17 @@ SEVERAL: dict[str, tuple[Streams, Sequence[str]]] = {
         lambda _: every(15 * MIN, 6, 120, 0) + every(15 * MIN, 6, 121, 1, 2 * MIN),
         ("TAS1D480", "TAS1D481"),
     ),
+    "at the same times, mostly of one value": (
+        lambda random: (
+            [(n * S, random.choices((98, 97), (9, 1))[0], n % 2) for n in range(200)]
+            + [(n * S, 98, 1 - n % 2) for n in range(200)]
+        ),
+        ("Ada", "Bo"),
+    ),
+    "every five minutes": (
+        lambda _: [one for n in range(3) for one in every(5 * MIN, 9, 70, n, n * 70 * S)],
+        ("x", "yy", "zzz"),
+    ),
     "of uneven steps": (
         lambda random: uneven(random, 4 * S, 6 * S, 70, 0) + uneven(random, 4 * S, 6 * S, 71, 1),
         ("left", "right"),

@@ -149,6 +149,32 @@ def test_live_page_without_an_agent_leads_to_the_import(ada: TestClient) -> None
     assert '<a href="/study/import">import it</a>' in ada.get("/live").text
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("wide.xlsx", b"", "wide.xlsx: is an Excel file. Save it as CSV UTF-8."),
+        (
+            "skin.csv",
+            b"id,skin_temp_neutral,skin_temp_anger\nP00,91.0,90.2\nP01,91.1,90.3\n",
+            "In \N{DEGREE SIGN}F they would be possible",
+        ),
+        (
+            "long.csv",
+            b"id,film,heart_rate\nP00,rest,61\nP00,anger,66\nP01,rest,71\nP01,anger,75\n",
+            "has a row for each person and state: the state stands in column film.",
+        ),
+    ],
+)
+def test_file_that_cannot_be_a_study_is_refused_with_the_cause(
+    ada: TestClient, name: str, content: bytes, words: str
+) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("xl/workbook.xml", "<workbook/>")
+    address = sent(ada, (name, content or packed.getvalue()))
+    assert words in ada.get(address).text
+
+
 def test_file_that_is_no_study_is_refused_by_its_name(ada: TestClient) -> None:
     answer = ada.get(sent(ada, ("films.zip", b"no zip")))
     assert "films.zip: is no folder and no zip" in answer.text
