@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec
 
@@ -13,7 +12,6 @@ import click
 
 from affect_edge import options as common
 from affect_edge.appliance import TLS_FOLDER
-from affect_edge.labels import labelling
 from affect_edge.options import PATH, Here, answer, cli, json_option, on_appliance_as_root
 from edge_agent.core.errors import BrokerAccountError
 from edge_agent.core.logs import log_to_stderr
@@ -256,27 +254,25 @@ def database_gate(config: Path | None, data: Path | None, address: Path) -> None
     """Run the commands of a dashboard that may only read the database."""
     log_to_stderr()
     settings, folder = common.load(config, data)
+    from edge_agent.appliance.gate_commands import gate_commands
     from edge_agent.core.process import StopSignals, SystemdNotifier, given_socket
     from edge_agent.timeline.database.lock import lock_for_reading
     from edge_agent.timeline.database.schema import DATABASE_NAME
     from edge_agent.timeline.database.upgrade import wait_until_upgraded
     from edge_agent.timeline.database.upgrade_process import migrate_apart, told_to_systemd
-    from edge_agent.timeline.gate.commands import Commands
     from edge_agent.timeline.gate.server import Gate
-    from edge_agent.timeline.intake.cells import ImportOptions
 
     signals = StopSignals()
     database = folder / DATABASE_NAME
     notifier = SystemdNotifier.from_environment(os.environ)
     wait_until_upgraded(database, AGENT_FIRST_S)
     migrate_apart(database, on_progress=told_to_systemd(notifier))
-    commands = Commands(
+    commands = gate_commands(
         database,
         purposes=settings.dashboard.purposes,
         outbox_rows=settings.mqtt.outbox_rows,
-        importing=ImportOptions(
-            keep_days=settings.record.keep_days, labels=partial(labelling, settings.vision)
-        ),
+        keep_days=settings.record.keep_days,
+        vision=settings.vision,
     )
     given = given_socket(os.environ)
     with lock_for_reading(database), Gate(commands, address, given) as keeper:

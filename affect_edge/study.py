@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from affect_edge import options as common
-from affect_edge.labels import labelling
 from affect_edge.options import (
     ACTOR,
     PATH,
@@ -41,7 +40,8 @@ if TYPE_CHECKING:
 
     from edge_agent.config.settings import Settings
     from edge_agent.core.study import Marker, Participant, Session, SessionField
-    from edge_agent.timeline.intake.cells import ImportOptions, StatedConsent, StudyImport
+    from edge_agent.timeline.intake.cells import ImportOptions, StudyImport
+    from edge_agent.timeline.intake.sent_files import StudyChoices
     from edge_agent.timeline.intake.tidy import StudySource
     from edge_agent.timeline.read.quality import EstimateQuality
     from edge_agent.timeline.read.reader import Reader
@@ -901,26 +901,30 @@ def _people_of(path: Path, given: Sequence[str], sessions: int) -> Sequence[str]
 
 
 def _options(settings: Settings, decided: dict[str, Any]) -> ImportOptions:
+    from edge_agent.appliance.gate_commands import import_options
     from edge_agent.core.study import Purpose, SessionSetting
-    from edge_agent.timeline.intake.cells import ImportOptions
+    from edge_agent.timeline.intake.sent_files import StudyChoices
 
     purpose = decided["purpose"]
-    return ImportOptions(
-        purposes=tuple(settings.dashboard.purposes),
+    choices = StudyChoices(
         prefix=decided["prefix"],
-        leave_out=frozenset(decided["leave_out"]),
-        consent=_consent(decided),
+        leave_out=decided["leave_out"],
         purpose=None if purpose is None else named(Purpose, "--purpose", purpose),
         setting=named(SessionSetting, "--setting", decided["setting"]),
         join_recorded=decided["join_recorded"],
-        keep_days=settings.record.keep_days,
-        labels=partial(labelling, settings.vision),
+    )
+    return _agreed(choices, decided).over(
+        import_options(
+            purposes=settings.dashboard.purposes,
+            keep_days=settings.record.keep_days,
+            vision=settings.vision,
+        )
     )
 
 
-def _consent(decided: dict[str, Any]) -> StatedConsent | None:
+def _agreed(choices: StudyChoices, decided: dict[str, Any]) -> StudyChoices:
+    """Return the choices with the consent that is stated."""
     from edge_agent.core.study import AttributeUse
-    from edge_agent.timeline.intake.cells import StatedConsent
 
     version = decided["consent"]
     given = decided["consent_on"]
@@ -931,11 +935,11 @@ def _consent(decided: dict[str, Any]) -> StatedConsent | None:
             "--consent and --consent-on go together: give the text and the time."
         )
     if version is None or given is None:
-        return None
+        return choices
     if not version.strip():
         raise click.UsageError("--consent: name the version of the text.")
     given_ms = common.instant_ms("--consent-on", given, decided["timezone"])
-    return StatedConsent(version.strip(), given_ms, use)
+    return replace(choices, text_version=version, given_ms=given_ms, attributes=use)
 
 
 def _lines(report: StudyImport, importable: str) -> list[str]:

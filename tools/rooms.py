@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PRODUCTS = ("affect_edge", "edge_agent", "dashboard", "training", "collector")
 FLOORS: dict[str, tuple[frozenset[str], ...]] = {
     "affect_edge": (
-        frozenset({"options", "output", "demo", "labels", "video_pulse"}),
+        frozenset({"options", "output", "demo", "video_pulse"}),
         frozenset({"appliance", "backup", "study", "models", "vitals"}),
         frozenset({"access", "export", "markers"}),
         frozenset({"pictures"}),

@@ -20,7 +20,7 @@ from edge_agent.core.errors import StoreError
 from edge_agent.core.noted import NAMING_PERSONS, is_done_without_line
 from edge_agent.timeline.database.dashboard_file import read_dashboard, write_dashboard
 from edge_agent.timeline.database.setting import read_setting, write_setting
-from edge_agent.timeline.gate.commands import Commands
+from edge_agent.timeline.gate.commands import PlainCommands
 
 OWED = "notes_owed"
 """Key in ``setting`` of the dashboard's database."""
@@ -72,7 +72,7 @@ class Notes:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._commands = Commands(path)
+        self._commands = PlainCommands(path)
 
     def note(self, actor: str, action: str, detail: str = "") -> None:
         """Write a line about an act that is no change of the dashboard's database.

@@ -211,10 +211,10 @@ def preregister(
     # Sorted: the same decisions give the same text and so the same SHA-256.
     text = json.dumps(document.model_dump(mode="json"), ensure_ascii=False, sort_keys=True)
     from edge_agent.timeline.gate.commands import (
-        Commands,
+        PlainCommands,
     )  # brings all that writes: not to who reads
 
-    return _model(Commands(path).preregister(text, actor=actor))
+    return _model(PlainCommands(path).preregister(text, actor=actor))
 
 
 def _check_day(day: date | None) -> None:

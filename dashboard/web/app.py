@@ -64,11 +64,11 @@ from dashboard.web.services import (
     ShortLived,
 )
 from edge_agent import __version__
+from edge_agent.appliance.gate_commands import gate_commands
 from edge_agent.core.clock import boot_seconds
 from edge_agent.core.errors import StoreError
 from edge_agent.timeline.database.upgrade import migrate
 from edge_agent.timeline.gate.client import gate_of
-from edge_agent.timeline.gate.commands import Commands
 from edge_agent.timeline.read.reader import Reader
 from edge_agent.timeline.study.protocol_runs import ProtocolRuns
 from edge_agent.timeline.study.sessions import Study
@@ -141,8 +141,12 @@ def _services(
     options: DashboardOptions, clock: Callable[[], float], computing: Computing
 ) -> Services:
     """Build the services of the routes, over a migrated database."""
-    commands = Commands(
-        options.database, purposes=options.purposes, outbox_rows=options.outbox_rows
+    commands = gate_commands(
+        options.database,
+        purposes=options.purposes,
+        outbox_rows=options.outbox_rows,
+        keep_days=options.keep_days,
+        vision=options.vision,
     )
     protocol_runner = ProtocolRunner(ProtocolRuns(options.database), commands)
     # Before a request is answered: a participant's page that reloads after a restart must find

@@ -15,6 +15,7 @@ from dashboard.protocols.file import EXAMPLES
 from dashboard.protocols.library import Library
 from edge_agent.alerts.sending import NO_ALERTS, AlertOptions, alert_options
 from edge_agent.config.dashboard import TrustedProxy, check_open, check_proxy
+from edge_agent.config.data import RecordSettings
 from edge_agent.config.loading import load_settings
 from edge_agent.config.section import at_home
 from edge_agent.config.settings import Settings
@@ -57,7 +58,8 @@ class DashboardOptions:
         told: the settings that an export tells of.
         models: names or paths of the configured models, whose cards an export holds.
         prefer_sources: sources of vitals, the best first, of which one counts in a session.
-        vision: how single pictures are read.
+        keep_days: days that expressions are kept.
+        vision: how single pictures are read, and imported faces are labelled.
         alerts: what is watched and who is told.
         preview: whether an administrator may see the camera's picture.
         proxy: whose word about who asks is taken; ``None``: everybody logs in here.
@@ -84,6 +86,7 @@ class DashboardOptions:
     told: Mapping[str, Any] = field(default_factory=dict)
     models: tuple[str, ...] = ()
     prefer_sources: tuple[str, ...] = ()
+    keep_days: int = RecordSettings().keep_days
     vision: VisionSettings = VisionSettings()
     alerts: AlertOptions = NO_ALERTS
     preview: bool = False
@@ -164,6 +167,7 @@ def options_from(settings: Settings, data: Path | None = None) -> DashboardOptio
         told=public_settings(settings),
         models=(settings.vision.expression_model, settings.vision.detector_model),
         prefer_sources=settings.vitals.prefer_sources,
+        keep_days=settings.record.keep_days,
         vision=settings.vision,
         alerts=alert_options(settings),
         preview=settings.capture.preview == "allowed",

@@ -72,10 +72,9 @@ from edge_agent.timeline.upkeep.unfinished import alarm_of_left
 from edge_agent.timeline.write.boots import ClockCheck
 from edge_agent.timeline.write.outbox import last_seq
 from edge_agent.timeline.write.recorder import Recorder
-from edge_agent.vision.classifier import used_prior
 from edge_agent.vision.eyes import EyeWatch
 from edge_agent.vision.governor import Governor
-from edge_agent.vision.models.card import ModelCard
+from edge_agent.vision.models.card import ModelCard, used_prior
 from edge_agent.vision.movements import open_movements
 from edge_agent.vision.recognizer import Recognizer
 from edge_agent.vision.worker import FrameWatchers, VisionWorker, watch_skin

@@ -29,8 +29,7 @@ from edge_agent.timeline.study.own_neutral import (
     note_asked,
     read_open_session,
 )
-from edge_agent.vision.classifier import used_prior
-from edge_agent.vision.models.card import ModelCard
+from edge_agent.vision.models.card import ModelCard, used_prior
 from edge_agent.vision.recognizer import Recognizer
 
 log = logging.getLogger(__name__)

@@ -3,33 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_agent.core.errors import ModelError
-from edge_agent.core.expression import EMOTIONS, Expression, Prior
-from edge_agent.vision.models.card import ModelCard
+from edge_agent.core.expression import Expression, Prior
+from edge_agent.vision.models.card import scale_of
 from edge_agent.vision.models.model import TFLiteModel
-
-
-@dataclass(frozen=True, slots=True)
-class LogitScale:
-    """The scale on which logits become probabilities: softmax((logits + biases) / temperature).
-
-    Attributes:
-        prior: the prior that it stands for.
-        biases: of each category, in logits.
-        temperature: of the softmax.
-        uncertain_below: probability below which a face is uncertain.
-    """
-
-    prior: Prior
-    biases: tuple[float, ...]
-    temperature: float
-    uncertain_below: float
 
 
 class ExpressionClassifier:
@@ -126,51 +108,6 @@ class ExpressionClassifier:
         logits: list[float] = outputs["expression"].reshape(-1).tolist()
         pairs = zip(logits, self._scale.biases, strict=True)
         return Expression(softmax([logit + bias for logit, bias in pairs], self._scale.temperature))
-
-
-def used_prior(card: ModelCard, wanted: Prior) -> Prior:
-    """Return the prior with which an expression model is used: ``data`` where none was fitted."""
-    return "data" if wanted == "fitted" and card.fitted_prior is None else wanted
-
-
-def scale_of(card: ModelCard, wanted: Prior) -> LogitScale:
-    """Return the scale of an expression model with a prior.
-
-    Raises:
-        ModelError: the prior is to be balanced, and the card does not say how common the categories
-            were.
-    """
-    prior = used_prior(card, wanted)
-    if prior == "fitted" and card.fitted_prior is not None:
-        fitted = card.fitted_prior
-        return LogitScale(prior, fitted.biases, fitted.temperature, fitted.uncertain_below)
-    # For the types alone: the card of an expression model has both.
-    temperature = card.temperature or 1.0
-    biases = (0.0,) * len(EMOTIONS)
-    if prior == "balanced":
-        if card.label_shares is None:
-            raise ModelError(
-                f'vision.prior = "balanced" needs label_shares in the card of {card.name!r}; '
-                'choose another model, or prior = "data".'
-            )
-        # Times the temperature, for the softmax divides by it: this prior belongs to the
-        # probabilities.
-        biases = tuple(temperature * weight for weight in balanced_weights(card.label_shares))
-    return LogitScale(prior, biases, temperature, card.uncertain_below or 0.0)
-
-
-def balanced_weights(shares: Sequence[float]) -> tuple[float, ...]:
-    """Return what to add to each log-probability so that all categories count as equally common.
-
-    By Bayes' rule a probability under another prior is p · (new prior / old prior), normalised
-    (Saerens, Latinne & Decaestecker 2002). A category that the data did not have cannot be told
-    from the others; it is raised no more than the commonest one.
-
-    Args:
-        shares: of each category among what the model learned from, 0…1.
-    """
-    most = max(shares)
-    return tuple(-math.log(share or most) for share in shares)
 
 
 def check_input(model: TFLiteModel) -> None:

@@ -34,7 +34,7 @@ FACES = ("edge_agent.__main__",)
 """``python -m edge_agent`` is ``affect-edge``, which stands above the products."""
 DASHBOARD_MAY = (
     *("edge_agent.alerts", "edge_agent.appliance.backup", "edge_agent.appliance.findings"),
-    "edge_agent.appliance.running_checks",
+    *("edge_agent.appliance.gate_commands", "edge_agent.appliance.running_checks"),
     *("edge_agent.config", "edge_agent.core", "edge_agent.fleet.tables", "edge_agent.live"),
     *(
         "edge_agent.timeline",

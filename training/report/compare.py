@@ -21,8 +21,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from edge_agent.core.expression import Prior
-from edge_agent.vision.classifier import used_prior
-from edge_agent.vision.models.card import ModelCard, find_model
+from edge_agent.vision.models.card import ModelCard, find_model, used_prior
 from edge_agent.vision.models.model import TFLiteModel, load_model
 from training.data.datasets import EXPRESSIONS, FER2013, Faces, table_rows
 from training.errors import DataError

@@ -18,8 +18,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_f
 
 from edge_agent.core import clock
 from edge_agent.core.expression import Prior
-from edge_agent.vision.classifier import scale_of
-from edge_agent.vision.models.card import ModelCard
+from edge_agent.vision.models.card import ModelCard, scale_of
 from edge_agent.vision.models.model import TFLiteModel
 from training.data.datasets import EXPRESSIONS, FER2013, FER2013_AS_EXPRESSION, NO_LABEL, Faces
 from training.data.lessons import majority

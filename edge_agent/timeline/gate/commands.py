@@ -31,7 +31,7 @@ from edge_agent.core.errors import DataFileError, ReadingError, StudyError
 from edge_agent.core.given_readings import refuse_impossible
 from edge_agent.core.noted import ACTIONS
 from edge_agent.core.readings import VitalFlag, VitalReading, check_error, device_time
-from edge_agent.core.study import MADE_UP, MarkerKind, NewSession, Participant, Purpose, Session
+from edge_agent.core.study import MADE_UP, MarkerKind, NewSession, Participant, Session
 from edge_agent.core.texts import N_, pack_text, unpack_text
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.connection import read_transaction, write_transaction
@@ -89,6 +89,7 @@ _SAVED_MOST = 1_000
 
 P = ParamSpec("P")
 R = TypeVar("R")
+S = TypeVar("S", bound="PlainCommands")
 
 
 def _check_actor(actor: str) -> None:
@@ -105,23 +106,21 @@ def _check_dashboard(actor: str) -> None:
         raise StudyError(f"Who asks: {actor[:40]!r} is not the {DASHBOARD}, which alone does this.")
 
 
-def _asked(method: Callable[Concatenate[Commands, P], R]) -> Callable[Concatenate[Commands, P], R]:
+def _asked(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
     """Decorator: make a method a command that requires an account or a token."""
     return command(_checked(method, _check_actor))
 
 
-def _by_dashboard(
-    method: Callable[Concatenate[Commands, P], R],
-) -> Callable[Concatenate[Commands, P], R]:
+def _by_dashboard(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
     """Decorator: make a method a command of the dashboard itself, which nobody asked for."""
     return command(_checked(method, _check_dashboard))
 
 
 def _checked(
-    method: Callable[Concatenate[Commands, P], R], check: Callable[[str], None]
-) -> Callable[Concatenate[Commands, P], R]:
+    method: Callable[Concatenate[S, P], R], check: Callable[[str], None]
+) -> Callable[Concatenate[S, P], R]:
     @functools.wraps(method)
-    def checked(self: Commands, /, *args: P.args, **named: P.kwargs) -> R:
+    def checked(self: S, /, *args: P.args, **named: P.kwargs) -> R:
         # Where one of the study's may be left out, nobody would be named in the trail.
         check(str(named.get("actor") or ""))
         return method(self, *args, **named)
@@ -151,7 +150,38 @@ def _on_database(
     return _asked(run)
 
 
-class Commands:
+class PlainCommands:
+    """Those commands that no setting changes: a line of the audit trail, a plan that is frozen.
+
+    Args:
+        path: the database of the timeline, already migrated.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @command
+    def note(self, actor: str, action: str, detail: str = "") -> None:
+        """Write an audit line on an action on accounts, exports or pages.
+
+        Many lines of one actor and action are counted and written as one: none is refused.
+        """
+        if (actor, action) not in _BY_NOBODY:
+            _check_actor(actor)
+        if action not in ACTIONS:
+            raise StudyError(f"{action[:40]!r} is not an action that the dashboard notes.")
+        with write_transaction(self.path) as connection:
+            told = without_erased(connection, action, detail)
+            write_note(connection, actor, action, told, clock.now())
+
+    @_asked
+    def preregister(self, document: str, *, actor: str) -> Preregistration:
+        """Freeze a preregistration, which is an object of JSON."""
+        _check_object("document", document)
+        return freeze(self.path, document, actor)
+
+
+class Commands(PlainCommands):
     """Changes the database: here, or in the process of the gate where this user may not write.
 
     What only asks the study or a function of the database stands as its name; a method checks more,
@@ -162,9 +192,11 @@ class Commands:
 
     Args:
         path: the database of the timeline, already migrated.
-        purposes: which purposes a session may have here.
+        importing: options of this machine for studies that are imported, of which the purposes hold
+            for every session; ``None``: the defaults.
         outbox_rows: messages kept in the outbox at the most.
-        importing: options of this machine for studies that are imported; ``None``: the defaults.
+
+    ``edge_agent.appliance.gate_commands`` builds them from the configuration.
 
     Example:
         >>> commands = Commands(path)
@@ -175,19 +207,13 @@ class Commands:
     """
 
     def __init__(
-        self,
-        path: Path,
-        *,
-        purposes: Iterable[Purpose] = tuple(Purpose),
-        outbox_rows: int = 50_000,
-        importing: ImportOptions | None = None,
+        self, path: Path, importing: ImportOptions | None = None, *, outbox_rows: int = 50_000
     ) -> None:
-        self.path = path
-        self._purposes = tuple(purposes)
+        super().__init__(path)
         self._outbox_rows = outbox_rows
         self._one_study = Lock()
-        self._importing = replace(importing or ImportOptions(), purposes=self._purposes)
-        self.study = Study(path, purposes=self._purposes, outbox_rows=outbox_rows)
+        self._importing = importing or ImportOptions()
+        self.study = Study(path, purposes=self._importing.purposes, outbox_rows=outbox_rows)
         self._runs = runs.ProtocolRuns(path, outbox_rows)
         # The dashboard may write of one kind of alert only; those of the vitals are the agent's.
         self._alerts = AlertLog(path, actor=DASHBOARD, kind=ALERT_KIND)
@@ -291,7 +317,7 @@ class Commands:
     @_asked
     def add_past_session(self, new: past.PastSession, *, actor: str) -> Session:
         """Add a session that has taken place."""
-        return past.add_session(self.path, new, purposes=self._purposes, actor=actor)
+        return past.add_session(self.path, new, purposes=self._importing.purposes, actor=actor)
 
     add_past_markers = _on_database(past.add_past_markers)
     correct_marker = _on_database(marker_changes.correct_marker)
@@ -392,7 +418,7 @@ class Commands:
     def _import_study(
         self, key: str, choices: StudyChoices, actor: str, *, dry_run: bool
     ) -> StudyImport:
-        # The agent has these commands, too, and imports no study.
+        # Most processes that have these commands import no study.
         from edge_agent.timeline.intake.study_import import import_study, opened_study
 
         options, zone = choices.over(self._importing), choices.local
@@ -427,18 +453,12 @@ class Commands:
 
     remove_reading = _on_database(remove_reading)
 
-    # ------------------------------------------------------------ camera, plan, alerts, trail
+    # ------------------------------------------------------------ camera, alerts
 
     @_asked
     def switch_camera(self, *, on: bool, actor: str) -> None:
         """Turn the camera on or off, from now on and after each start."""
         CaptureSwitch(self.path).turn(on=on, by=actor)
-
-    @_asked
-    def preregister(self, document: str, *, actor: str) -> Preregistration:
-        """Freeze a preregistration, which is an object of JSON."""
-        _check_object("document", document)
-        return freeze(self.path, document, actor)
 
     @_asked
     def acknowledge_alert(self, number: int, *, actor: str) -> AlertEntry:
@@ -475,20 +495,6 @@ class Commands:
         del actor  # the row itself says what became of the message, and it is tried many times
         delivery = replace(delivery, error=printable(delivery.error))
         return self._alerts.note_delivery(alert, delivery)
-
-    @command
-    def note(self, actor: str, action: str, detail: str = "") -> None:
-        """Write an audit line on an action on accounts, exports or pages.
-
-        Many lines of one actor and action are counted and written as one: none is refused.
-        """
-        if (actor, action) not in _BY_NOBODY:
-            _check_actor(actor)
-        if action not in ACTIONS:
-            raise StudyError(f"{action[:40]!r} is not an action that the dashboard notes.")
-        with write_transaction(self.path) as connection:
-            told = without_erased(connection, action, detail)
-            write_note(connection, actor, action, told, clock.now())
 
     # ------------------------------------------------------------ checks that read the database
 
