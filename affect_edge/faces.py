@@ -64,7 +64,7 @@ def import_faces(
     database = here.made_database()
     from edge_agent.core.brought_files import one_table
     from edge_agent.core.expression import ExpressionRow
-    from edge_agent.timeline.intake.video import store_video
+    from edge_agent.timeline.intake.video import short_lived_rows, store_video
     from edge_agent.timeline.study.past import PastSession
     from edge_agent.vision.face_tables import Choice, read_face_table
 
@@ -81,6 +81,9 @@ def import_faces(
     brought = {"expression": expressions, "movement": len(rows) - expressions}
     tables = tuple(name for name, count in brought.items() if count)
     new = replace(new, about=about, tables=tables, action="faces_import")
+    warnings = short_lived_rows(rows, here.settings.record.keep_days)
+    for sentence in warnings:
+        common.agree(sentence)
     purposes = here.settings.dashboard.purposes
     length_ms = round(INTERVAL_S * 1000)
     session = store_video(database, new, rows, length_ms, purposes=purposes, actor=ACTOR)
@@ -95,7 +98,7 @@ def import_faces(
         "in": f"session {session.id}",
         "left_out": dict(faces.left_out),
         "not_taken": [*others, *faces.not_taken],
-        "notes": faces.notes,
+        "notes": [*faces.notes, *warnings],
     }
     answer(as_json, told, _lines(told))
 

@@ -283,6 +283,16 @@ def row_bar(rows: Iterable[T], label: str, length: int | None = None) -> Progres
     )
 
 
+def agree(sentence: str) -> None:
+    """Ask on a terminal whether to go on with what a sentence names.
+
+    Raises:
+        click.Abort: somebody answered no.
+    """
+    if sys.stdin.isatty():
+        click.confirm(f"{sentence} Go on?", abort=True, err=True)
+
+
 def plain(row: Sequence[Any]) -> list[Any]:
     """Return the values of a row, bytes as hexadecimal digits."""
     return [value.hex() if isinstance(value, bytes) else value for value in row]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import importlib.util
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -22,6 +23,7 @@ from affect_edge.markers import MarkerColumns, read_markers
 from affect_edge.options import ACTOR, PATH, Here, cli, json_option, on_appliance_as_root
 from affect_edge.study import named
 from edge_agent.core import clock
+from edge_agent.core.command_line import warn
 from edge_agent.core.errors import AffectEdgeError, PictureError
 
 if TYPE_CHECKING:
@@ -453,6 +455,7 @@ def into_timeline(
     # Before the reading, which takes long; the video's true length is known only after it.
     planned = import_of(video, known_ms, _length_of(video), timezone, into, database)
     check_video(database, planned, **rights)
+    _tell_short_lived(planned, here.settings.record.keep_days)
     intervals = Intervals(INTERVAL_S)
     rows: list[Any] = []
     for frame in _frames(video, here.settings, of, result):
@@ -463,6 +466,22 @@ def into_timeline(
     new = import_of(video, known_ms, result.seconds, timezone, into, database)
     session = store_video(database, new, rows, round(INTERVAL_S * 1000), **rights)
     return result, f"session {session.id}"
+
+
+def _tell_short_lived(planned: VideoImport, keep_days: int) -> None:
+    """Report the part of a video whose rows the next maintenance deletes; ask on a terminal.
+
+    Raises:
+        click.Abort: somebody answered no.
+    """
+    from edge_agent.timeline.upkeep.retention import kept_from_ms, short_lived
+
+    old_ms = min(kept_from_ms(keep_days), planned.end_ms) - planned.start_ms
+    length_s = (planned.end_ms - planned.start_ms) / 1000
+    seconds = ("seconds of the video", math.ceil(max(old_ms, 0) / 1000), math.ceil(length_s))
+    for sentence in short_lived([seconds], keep_days):
+        warn([sentence])
+        common.agree("Its rows would not stay.")
 
 
 def say(video: Path, result: Result, place: str, as_json: bool) -> None:

@@ -746,7 +746,15 @@ def import_study(here: Here, source: Path, dry_run: bool, as_json: bool, **decid
         study = opened_study(source, first_ms, common.zone_of(decided["timezone"]))
     with common.row_bar(repeat(None), "Reading") as bar:
         on_row = partial(bar.update, 1)
-        report = take(database, study, options, actor=ACTOR, dry_run=dry_run, on_row=on_row)
+        report = take(
+            database,
+            study,
+            options,
+            actor=ACTOR,
+            dry_run=dry_run,
+            on_row=on_row,
+            agree=common.agree,
+        )
     answer(as_json, report.as_json, _lines(report, importable if dry_run else ""))
     warn(() if as_json else filter(is_unmet, report.notes))
     if report.problem_count:
@@ -761,7 +769,14 @@ def _wide_study(
     from edge_agent.timeline.intake.wide import WideSource
     from edge_agent.timeline.study.rows import check_purpose
     from edge_agent.vitals.csv_files import read_file
-    from edge_agent.vitals.wide import CODES, FORM, how_to_take, read_wide, told_cell, wide_columns
+    from edge_agent.vitals.wide import (
+        CODES,
+        FORM,
+        columns_not_read,
+        read_wide,
+        told_cell,
+        wide_columns,
+    )
 
     if options.consent is None or options.purpose is None:
         raise click.UsageError(
@@ -801,10 +816,7 @@ def _wide_study(
     columns = wide_columns(file, told, ask if sys.stdin.isatty() else None)
     table = read_wide(file, columns, written)
     begin_ms = options.consent.given_ms if first_ms is None else first_ms
-    not_taken = list(others)
-    for name in table.not_taken:
-        how = "" if name in told else how_to_take(name)
-        not_taken.append(f"column {name or '(no name)'}{f' ({how})' if how else ''}")
+    not_taken = [*others, *columns_not_read(table, told)]
     importable = _ALL_OF_IT
     if not told.keys() >= set(table.not_taken):
         taken = sum(cell != CODES for cell in columns.values())
@@ -913,7 +925,7 @@ def _options(settings: Settings, decided: dict[str, Any]) -> ImportOptions:
         setting=named(SessionSetting, "--setting", decided["setting"]),
         join_recorded=decided["join_recorded"],
     )
-    return _agreed(choices, decided).over(
+    return _with_consent(choices, decided).over(
         import_options(
             purposes=settings.dashboard.purposes,
             keep_days=settings.record.keep_days,
@@ -922,7 +934,7 @@ def _options(settings: Settings, decided: dict[str, Any]) -> ImportOptions:
     )
 
 
-def _agreed(choices: StudyChoices, decided: dict[str, Any]) -> StudyChoices:
+def _with_consent(choices: StudyChoices, decided: dict[str, Any]) -> StudyChoices:
     """Return the choices with the consent that is stated."""
     from edge_agent.core.study import AttributeUse
 

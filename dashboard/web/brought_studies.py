@@ -10,21 +10,25 @@ import csv
 import io
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 from edge_agent.core.csv_cells import guard_formula
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.texts import N_
 from edge_agent.timeline.gate.commands import Commands
+from edge_agent.timeline.intake.cells import Problem, StudyImport
 from edge_agent.timeline.intake.sent_files import PORTION_BYTES
+from edge_agent.timeline.intake.study_import import notes_of
 from edge_agent.timeline.intake.tidy import TEXTS
-from edge_agent.timeline.intake.wide import WideSource
+from edge_agent.timeline.intake.wide import COUNTED, WideSource
 from edge_agent.vitals.csv_files import CsvFile
-from edge_agent.vitals.wide import read_wide, wide_columns
+from edge_agent.vitals.wide import columns_not_read, read_wide, wide_columns
 
 TABLES = (".csv", ".tsv", ".txt")
 """Endings of a table with a row for each person."""
 _LEVEL = 1
+_FIRST_LINE = 2
+"""Line of the first row below the heads."""
 _NOT_OF_PERSON = dict.fromkeys(("participant", "participant_attribute"), frozenset({"session"}))
 """Table → columns of its rows that its file does not have."""
 
@@ -51,6 +55,8 @@ class WidePreview:
         name: of the study, which says that its times are made up.
         meanings: column → its state and vital, as a person would write it; empty: left out.
         persons: number of persons with a value.
+        file: name of the table.
+        lines: table of the study → line of the person of each of its rows.
         notes: sentences on columns and cells.
     """
 
@@ -58,7 +64,27 @@ class WidePreview:
     name: str
     meanings: Mapping[str, str]
     persons: int
-    notes: Sequence[str] = field(default_factory=list)
+    file: str
+    lines: Mapping[str, Sequence[int | None]]
+    notes: Sequence[str]
+
+    def said_of_table(self, report: StudyImport) -> StudyImport:
+        """Return the report of an import of the tables, with the rows of the one that was sent."""
+        counts = {
+            name: replace(count, file=COUNTED.get(name, count.file))
+            for name, count in report.counts.items()
+        }
+        problems = list(map(self._in_table, report.problems))
+        # what the made tables lack, the one that was sent never had
+        made = tuple(f"{name}.csv " for name in self.lines)
+        notes = [note for note in report.notes if not note.startswith(made)]
+        return replace(report, counts=counts, problems=problems, notes=notes)
+
+    def _in_table(self, problem: Problem) -> Problem:
+        lines = self.lines.get(problem.file.removesuffix(".csv"), ())
+        if problem.line is None or problem.line - _FIRST_LINE >= len(lines):
+            return problem
+        return replace(problem, file=self.file, line=lines[problem.line - _FIRST_LINE])
 
 
 def as_one_file(files: Sequence[SentFile]) -> SentFile:
@@ -114,17 +140,26 @@ def read_persons(file: CsvFile, told: Mapping[str, str], first_ms: int) -> WideP
     """
     columns = wide_columns(file, told)
     table = read_wide(file, columns, told)
-    source = WideSource(table.name, table.persons, table.not_taken, table.notes, first_ms)
+    not_read = columns_not_read(table, told)
+    source = WideSource(table.name, table.persons, not_read, table.notes, first_ms)
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL) as archive:
-        for name in filter(source.columns, source.tables()):  # those with a row
+        names = list(filter(source.columns, source.tables()))  # those with a row
+        for name in names:
             archive.writestr(f"{name}.csv", _table_text(source, name))
     meanings = {
         name: ":".join(filter(None, (cell.state, cell.kind, cell.unit))) or "participant"
         for name, cell in columns.items()
     }
-    notes = source.notes()
-    return WidePreview(written.getvalue(), source.name, meanings, len(table.persons), notes)
+    return WidePreview(
+        written.getvalue(),
+        source.name,
+        meanings,
+        len(table.persons),
+        table.name,
+        {name: [row.line for row in source.rows(name)] for name in names},
+        notes_of(source),
+    )
 
 
 def _table_text(source: WideSource, name: str) -> str:

@@ -219,6 +219,20 @@ def how_to_take(name: str) -> str:
     return ""
 
 
+def columns_not_read(table: WideTable, told: Mapping[str, str]) -> list[str]:
+    """Return the columns that are left out, each with the option that would take it.
+
+    Args:
+        table: what was read.
+        told: column → its meaning, for those that a person has named.
+    """
+    columns = []
+    for name in table.not_taken:
+        how = "" if name in told else how_to_take(name)
+        columns.append(f"column {name or '(no name)'}{f' ({how})' if how else ''}")
+    return columns
+
+
 def told_cell(column: str, text: str) -> Cell | None:
     """Return the meaning of a column as a user wrote it; ``None``: it is left out.
 

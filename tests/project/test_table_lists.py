@@ -31,7 +31,7 @@ ALLOWED = {
     "edge_agent/timeline/intake/staged_rows.py: _readers": f"columns of each; {_COMPARED}",
     "edge_agent/timeline/intake/recorded.py: _COLUMNS": _OTHER_FORM,
     "edge_agent/timeline/intake/recorded.py: _COUNTED": _OTHER_FORM,
-    "edge_agent/timeline/intake/wide.py: _COUNTED": _OTHER_FORM,
+    "edge_agent/timeline/intake/wide.py: COUNTED": _OTHER_FORM,
     "edge_agent/timeline/read/timeline_reader.py: counts": "public: the counts of a status",
     "edge_agent/timeline/salvage/rescue.py: _OF_US": "tells our file from another program's",
 }

@@ -45,6 +45,7 @@ from edge_agent.core.texts import N_
 from edge_agent.timeline.intake.cells import StudyImport, sentences
 from edge_agent.timeline.intake.imports import list_imports
 from edge_agent.timeline.intake.sent_files import NAME_MOST, StudyChoices
+from edge_agent.timeline.upkeep.retention import is_short_lived
 from edge_agent.vitals import csv_files
 from edge_agent.vitals.csv_files import CsvFile
 
@@ -281,6 +282,8 @@ def _preview_of(
             _check_stated(given)
             key = send(services.commands, SentFile(table.name, table.content), account.name)
         report = ask(key, given.choices, actor=account.name)
+        if table is not None:
+            report = table.said_of_table(report)
     except FileGoneError as error:
         raise HTTPException(410, said_of(error)) from error
     except (DataFileError, StudyError) as error:
@@ -317,6 +320,8 @@ def in_words_of_page(text: str) -> str:
 
 def _preview_page(request: Request, key: str, given: ChoicesForm, preview: _Preview) -> Response:
     typed = {name: value for name, value in given.model_dump().items() if value is not None}
+    notes = [*(preview.table.notes if preview.table else ())]
+    notes += preview.report.notes if preview.report else ()
     problems: Mapping[str, str] = {}
     if preview.problem:
         problems = {preview.field if preview.field in typed | _REQUIRED else "": preview.problem}
@@ -337,5 +342,7 @@ def _preview_page(request: Request, key: str, given: ChoicesForm, preview: _Prev
         meaning_of=_COLUMN,
         labels=_FIELDS,
         in_words=in_words_of_page,
+        warnings=list(filter(is_short_lived, notes)),
+        notes=[note for note in notes if not is_short_lived(note)],
         problems=sentences(preview.report.problems) if preview.report else [],
     )

@@ -12,7 +12,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.errors import AffectEdgeError, ReadingError, StudyError, shown_value
 from edge_agent.core.readings import time_ms
 from edge_agent.core.study import LABEL_LENGTH, AttributeUse, Purpose, SessionSetting
+from edge_agent.core.texts import pack_text, unpack_text
 from edge_agent.timeline.study.rows import checked_label
 
 SHOWN = 20
@@ -353,6 +354,8 @@ class StudyImport:
         problems: why nothing was imported: the first ones.
         problem_count: how many there are.
         on_row: called for each row that is read.
+        parts: of notes that can be translated, what they are made of; only on the way from the
+            gate.
     """
 
     source: str
@@ -363,6 +366,16 @@ class StudyImport:
     problems: list[Problem] = field(default_factory=list)
     problem_count: int = 0
     on_row: Callable[[], None] | None = None
+    parts: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Make notes that came from the gate translatable again."""
+        self.notes = [unpack_text(note, self.parts.get(note)) for note in self.notes]
+
+    def answer(self) -> StudyImport:
+        """Return it as an answer of the gate, which has no functions, and texts as they are."""
+        parts = {str(note): parts for note in self.notes if (parts := pack_text(note)) is not None}
+        return replace(self, on_row=None, parts=parts)
 
     def refuse(self, problem: Problem) -> None:
         """Count a problem; the first ones are named."""

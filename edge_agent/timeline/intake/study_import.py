@@ -23,7 +23,7 @@ from edge_agent.core.study import MADE_UP
 from edge_agent.timeline.database.connection import connect, transaction
 from edge_agent.timeline.database.dashboard_file import account_names, passing_folder
 from edge_agent.timeline.database.files import translate_errors
-from edge_agent.timeline.database.schema import ADDED, DAY_MS
+from edge_agent.timeline.database.schema import ADDED
 from edge_agent.timeline.database.tables import BROUGHT, PRUNED, Table
 from edge_agent.timeline.database.upgrade import migrate
 from edge_agent.timeline.intake.bids import TIMES_ARE_TOLD, BidsSource
@@ -35,6 +35,7 @@ from edge_agent.timeline.intake.staged_rows import TimelineRows
 from edge_agent.timeline.intake.tidy import StudySource, TidySource
 from edge_agent.timeline.study.rows import insert_audit
 from edge_agent.timeline.upkeep.fold import make_anew
+from edge_agent.timeline.upkeep.retention import count_old, is_short_lived, short_lived
 from edge_agent.timeline.write import rollups
 from edge_agent.timeline.write.artefact_flags import flag_all_artefacts
 from edge_agent.timeline.write.reading_imports import next_import
@@ -66,7 +67,6 @@ def check(connection: sqlite3.Connection, options: ImportOptions, report: StudyI
     met = _check_sessions(connection, report, move)
     _check_recorded(connection, options, report, met)
     _check_readings(connection, report)
-    _note_retention(connection, options, report)
     if _count(connection, "main.model") and _count(connection, "staged.model"):
         report.notes.append(
             "Which models read the faces of the imported study is not taken along: this database "
@@ -281,24 +281,6 @@ def _check_readings(connection: sqlite3.Connection, report: StudyImport) -> None
         )
 
 
-def _note_retention(
-    connection: sqlite3.Connection, options: ImportOptions, report: StudyImport
-) -> None:
-    """Add a note if the next maintenance would delete expressions of the study."""
-    if options.keep_days is None:
-        return
-    before_ms = clock.now().wall_ms - options.keep_days * DAY_MS
-    old = connection.execute(
-        "SELECT count(*) FROM staged.expression WHERE at < ?", (before_ms,)
-    ).fetchone()[0]
-    if old:
-        report.notes.append(
-            f"{old:,} rows of expressions are older than record.keep_days ({options.keep_days}): "
-            "the agent deletes them with its next maintenance. Raise record.keep_days first, or "
-            "analyse the study in a data folder of its own without an agent."
-        )
-
-
 def _highest(connection: sqlite3.Connection, table: str) -> int:
     return int(connection.execute(f"SELECT coalesce(max(id), 0) FROM {table}").fetchone()[0])
 
@@ -315,6 +297,7 @@ def import_study(
     actor: str,
     dry_run: bool = False,
     on_row: Callable[[], None] | None = None,
+    agree: Callable[[str], None] | None = None,
 ) -> StudyImport:
     """Import a study into a database, or report what an import would do.
 
@@ -325,6 +308,8 @@ def import_study(
         actor: who did it, for the audit trail.
         dry_run: whether nothing is written.
         on_row: called for each row that is read.
+        agree: called, before anything is written, with the sentence on rows that the next
+            maintenance would delete; what it raises ends the import.
 
     Returns:
         What was imported, or what is in the way: nothing was written where there are problems.
@@ -336,6 +321,9 @@ def import_study(
     report = StudyImport(source.name, on_row=on_row)
     with _staging(path, source.name) as staged:
         _stage(staged, source, options, report)
+        if agree is not None and not dry_run and not report.problem_count:
+            for sentence in filter(is_short_lived, report.notes):
+                agree(sentence)
         with _attached(path, staged, readonly=dry_run) as connection:
             # A dry run reads only, and may run beside anything.
             if dry_run:
@@ -390,6 +378,9 @@ def _stage(staged: Path, source: StudySource, options: ImportOptions, report: St
             ends = "SELECT coalesce(min(started), 0), coalesce(max(ended), 0) FROM session"
             first, last = connection.execute(ends).fetchone()
             make_anew(connection, (first, last), ())
+            if options.keep_days is not None:
+                old = count_old(connection, "main", options.keep_days)
+                report.notes += short_lived(old, options.keep_days)
 
 
 def _notes(source: StudySource, report: StudyImport) -> list[str]:
@@ -400,8 +391,13 @@ def _notes(source: StudySource, report: StudyImport) -> list[str]:
         for count in report.counts.values()
         if count.outside_sessions
     ]
-    if source.passed_over():
-        notes.append(f"Not read: {', '.join(source.passed_over())}.")
+    return notes + notes_of(source)
+
+
+def notes_of(source: StudySource) -> list[str]:
+    """Return what a source says of itself once it was read: what it left out, and its notes."""
+    passed_over = source.passed_over()
+    notes = [f"Not read: {', '.join(passed_over)}."] if passed_over else []
     return notes + source.notes()
 
 

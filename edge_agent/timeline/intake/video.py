@@ -6,7 +6,7 @@ Our chain read them, or another program whose table is imported.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,11 +17,14 @@ from edge_agent.core.expression import ExpressionRow, RejectedFrames
 from edge_agent.core.movements import MovementRow
 from edge_agent.core.readings import Gap, VitalReading
 from edge_agent.core.study import Purpose, Session
+from edge_agent.core.texts import Message
 from edge_agent.timeline.database.connection import write_transaction
+from edge_agent.timeline.database.tables import BY_NAME
 from edge_agent.timeline.intake.imports import insert_import
 from edge_agent.timeline.study.past import PastMarker, PastSession, insert_past_marker
 from edge_agent.timeline.study.past import insert_past_session as insert_session
 from edge_agent.timeline.study.rows import insert_audit, select_sessions, session_numbered
+from edge_agent.timeline.upkeep.retention import kept_from_ms, short_lived
 from edge_agent.timeline.write.inserts import (
     write_expressions,
     write_gap,
@@ -36,6 +39,11 @@ VideoRows = Sequence[VideoRow]
 
 
 _ROWS_OF = {"expression": "emotions", "movement": "movements"}
+_TABLE_OF: Mapping[type[ExpressionRow | MovementRow | RejectedFrames], str] = {
+    ExpressionRow: "expression",
+    MovementRow: "movement",
+    RejectedFrames: "unfit",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +146,21 @@ def store_video(
             video=span,
         )
         return session
+
+
+def short_lived_rows(rows: VideoRows, keep_days: int) -> list[Message]:
+    """Return a sentence on rows of a video that the next maintenance deletes, if there are any.
+
+    Args:
+        rows: of the video.
+        keep_days: days that such rows are kept.
+    """
+    before = kept_from_ms(keep_days)
+    counts = []
+    for kind, table in _TABLE_OF.items():
+        there = [row.at.wall_ms < before for row in rows if isinstance(row, kind)]
+        counts.append((BY_NAME[table].many, sum(there), len(there)))
+    return short_lived(counts, keep_days)
 
 
 def _within(row: VideoRow, end_ms: int) -> VideoRow:

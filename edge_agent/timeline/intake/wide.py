@@ -19,13 +19,14 @@ _STIMULUS_MS = 180_000
 """Longer than twice any vital's settling time, which the tests of sensitivity leave out."""
 _BEFORE_END_MS = 1_000
 _APART_MS = 60_000
-_COUNTED = {
+COUNTED = {
     "participant": "participants",
     "participant_attribute": "attributes",
     "session": "persons",
     "marker": "markers (made up)",
     "vital": "values",
 }
+"""Table → what its rows are called, since they stand in no file of their own."""
 _SHOWN = 40
 
 
@@ -79,7 +80,7 @@ class WideSource:
 
     def tables(self) -> tuple[str, ...]:
         """Return which tables there are."""
-        return tuple(_COUNTED)
+        return tuple(COUNTED)
 
     def columns(self, table: str) -> frozenset[str]:
         """Return the columns of a table; readings have no flags, so that they are judged."""
@@ -97,7 +98,7 @@ class WideSource:
                 told = self._cells(table, start_ms, states)
             for cells in told:
                 cells |= {"session": str(number), "participant": code}
-                yield SourceRow(self._file, line, cells, _COUNTED[table])
+                yield SourceRow(self._file, line, cells, COUNTED[table])
 
     def labels(self) -> Mapping[str, str]:
         """Return nothing: people have their codes alone."""

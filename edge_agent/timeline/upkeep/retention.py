@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
+from edge_agent.core.texts import N_, Message, as_message, join_list
 from edge_agent.timeline.database.connection import connect, transaction
 from edge_agent.timeline.database.files import translate_errors
 from edge_agent.timeline.database.tables import BY_NAME, TIMELINE, Retention
@@ -27,6 +28,12 @@ from edge_agent.timeline.write.changes import unlogged_deletions
 _PORTION_ROWS = 5_000  # a portion a transaction, so that the recorder never waits for long
 # SQLite's whole numbers have 64 bits; this is before every time, and can be added to.
 _BEGINNING = -(2**62)
+_OF_ALL = N_("{old:,.0f} of {all:,.0f} {rows}")
+_SHORT_LIVED = N_(
+    "{rows} are older than record.keep_days ({days}): the agent deletes them with its next "
+    "maintenance. Raise record.keep_days first, or analyse them in a data folder of their own "
+    "without an agent."
+)
 
 
 class Deletions:
@@ -103,6 +110,51 @@ class Deletions:
         each = ", ".join(f"{rows} {table}" for table, rows in self._told.items())
         total = self._told.total()
         return f"{total} rows of before {iso_utc(before_ms)} deleted: {each}"
+
+
+def kept_from_ms(keep_days: int) -> int:
+    """Return the time from which on rows are kept, UTC milliseconds by the clock of now."""
+    return clock.now().wall_ms - keep_days * DAY_MS
+
+
+def short_lived(rows: Iterable[tuple[str, int, int]], keep_days: int) -> list[Message]:
+    """Return a sentence on rows that the next maintenance deletes, if there are any.
+
+    Args:
+        rows: of each kind what people call them, how many are too old, and how many there are.
+        keep_days: days to keep.
+    """
+    parts = [
+        Message(_OF_ALL, old=float(old), all=float(count), rows=as_message(name))
+        for name, old, count in rows
+        if old
+    ]
+    return [Message(_SHORT_LIVED, rows=join_list(parts), days=keep_days)] if parts else []
+
+
+def is_short_lived(text: object) -> bool:
+    """Tell whether a text is such a sentence."""
+    return isinstance(text, Message) and text.template == _SHORT_LIVED
+
+
+def count_old(
+    connection: sqlite3.Connection, schema: str, keep_days: int
+) -> Iterator[tuple[str, int, int]]:
+    """Yield what ``short_lived`` is about, of each table that ``prune`` deletes from.
+
+    Args:
+        connection: of the database.
+        schema: under which name it is attached there.
+        keep_days: days to keep.
+    """
+    before = kept_from_ms(keep_days)
+    for table in TIMELINE:
+        if table.kept is Retention.DAYS:
+            old, count = connection.execute(
+                f"SELECT count(*) FILTER (WHERE at < ?), count(*) FROM {schema}.{table.name}",
+                (before,),
+            ).fetchone()
+            yield table.many, old, count
 
 
 def prune(

@@ -21,12 +21,13 @@ from tests.support.broker import wait_until
 class Gate:
     """A running ``affect-edge database-gate``."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *words: str) -> None:
         self.database = folder / DATABASE_NAME
         self.address = folder / "run" / "database.sock"
         self._command = [
             *(sys.executable, "-m", "edge_agent", "database-gate"),
             *("--data", str(folder), "--socket", str(self.address)),
+            *words,
         ]
         self.process = self._started()
 
@@ -50,9 +51,9 @@ class Gate:
 
 
 @contextmanager
-def running_gate(folder: Path) -> Iterator[Gate]:
-    """Start a gate over the database of a folder, and end it."""
-    gate = Gate(folder)
+def running_gate(folder: Path, *words: str) -> Iterator[Gate]:
+    """Start a gate over the database of a folder, with more options, and end it."""
+    gate = Gate(folder, *words)
     try:
         yield gate
     finally:
@@ -63,10 +64,10 @@ def running_gate(folder: Path) -> Iterator[Gate]:
 
 
 @contextmanager
-def written_through(folder: Path) -> Iterator[Gate]:
+def written_through(folder: Path, *words: str) -> Iterator[Gate]:
     """A gate over a new database; this process writes through it."""
     migrate(folder / DATABASE_NAME)
-    with running_gate(folder) as running:
+    with running_gate(folder, *words) as running:
         use_gate(running.database, running.address)
         yield running
 

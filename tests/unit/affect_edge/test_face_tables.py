@@ -192,3 +192,16 @@ def test_a_zip_with_one_table_is_taken(data: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "Not taken: out/openface_of_details.log, gaze_0_x" in done.stdout
     assert query(data, "SELECT origin FROM session") == [("import: openface.csv (OpenFace)",)]
+
+
+@pytest.mark.parametrize(("keep_days", "is_named"), [(1, True), (3_000, False)])
+def test_faces_that_maintenance_would_delete_are_named(
+    data: Path, keep_days: int, is_named: bool
+) -> None:
+    config = data / "settings.toml"
+    config.write_text(f"[record]\nkeep_days = {keep_days}\nkeep_minutes_days = 3000\n")
+    done = take(data, OPENFACE, *NEW, "--config", config, "--json")
+    assert done.exit_code == 0, done.output
+    notes = " ".join(json.loads(done.stdout)["notes"])
+    assert ("2 of 2 rows of movements are older than record.keep_days (1)" in notes) == is_named
+    assert query(data, "SELECT count(*) FROM movement") == [(2,)]

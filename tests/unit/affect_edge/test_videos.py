@@ -180,11 +180,15 @@ def test_a_video_becomes_a_session_of_the_timeline_once(tmp_path: Path, clip: Pa
         "at,kind,label\n2026-11-20T08:15:00.500Z,stimulus_start,happiness\n"
         "2026-11-20T08:15:02Z,stimulus_end,\n"
     )
+    config = tmp_path / "settings.toml"
+    config.write_text("[record]\nkeep_days = 1\n")
     words = (clip, "--start", START, "--participant", "P-01", "--purpose", "research")
     with closing(study(tmp_path)) as connection:
-        done = command(*words, "--markers", markers, "--data", tmp_path, "--json")
+        given = ("--markers", markers, "--config", config, "--data", tmp_path)
+        done = command(*words, *given, "--json")
         assert done.exit_code == 0, done.output
         assert json.loads(done.stdout)["in"] == "session 1"
+        assert "seconds of the video are older than record.keep_days (1)" in done.stderr
         rows = connection.execute(
             "SELECT at, interval_ms, emotion, simulated FROM expression ORDER BY at"
         ).fetchall()
