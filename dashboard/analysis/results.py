@@ -5,10 +5,10 @@ the rows of text of the page. They load without SciPy.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Protocol, Self, TypeVar
+from typing import Annotated, Any, Literal, Protocol, Self, TypeVar, get_args
 
 from pydantic import AliasPath, Field, SkipValidation, computed_field
 
@@ -45,11 +45,6 @@ _SHARE = (
 
 
 _OfVital = TypeVar("_OfVital", bound="_OneVital")
-_BY_VITAL = (
-    *("comparisons", "all_states", "states", "sensitivity", "settling_sensitivity", "neighbours"),
-    *("without_own_neutral", "drifts", "models"),
-)
-"""The fields of an answer with entries for each vital of the question."""
 
 
 class LeftOutModel(Model):
@@ -1527,8 +1522,16 @@ class AnalysisModel(SaidModel, ComputedModel):
             return tuple(one for one in values if one.vital not in self.not_measured)
 
         flow = self.flow and self.flow.model_copy(update={"tests": without_absent(self.flow.tests)})
-        named = {name: without_absent(getattr(self, name)) for name in _BY_VITAL}
+        named = {name: without_absent(getattr(self, name)) for name in _by_vital()}
         return self.model_copy(update={**named, "flow": flow})
+
+
+def _by_vital() -> Iterator[str]:
+    """Yield the fields of an answer whose entries are each of one vital."""
+    for name, field in ComputedModel.model_fields.items():
+        for entry in get_args(field.annotation):
+            if isinstance(entry, type) and "vital" in getattr(entry, "model_fields", ()):
+                yield name
 
 
 @dataclass(frozen=True, slots=True)

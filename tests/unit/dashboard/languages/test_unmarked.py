@@ -13,8 +13,10 @@ from tests.unit.dashboard.languages.unmarked import unmarked_in_script, unmarked
 TEMPLATES = sorted(HERE.parent.rglob("*.html"))
 SCRIPTS = sorted((STATIC / "js").glob("*.js"))
 NOT_SHOWN = {
-    "the chart script could not be loaded",  # an error for the console, as is the next one
+    "the chart script could not be loaded",  # an error for the console, as are the next two
     "the answer has ended",
+    "not sent",
+    " : does not load",  # beside messages of the browser, which are in English, too
     "600  px system-ui, sans-serif",  # a font
     "no condition",  # looked up by its name, as are the next three
     "no face",
