@@ -706,9 +706,10 @@ def _field(text: str) -> tuple[str, str]:
     "--marker",
     "orders",
     multiple=True,
-    metavar="TEXT=MARKER",
+    metavar="[STREAM/]TEXT=MARKER",
     help="Meaning of a text or number in a stream of markers of an XDF file, such as "
-    "--marker 11=stimulus_start/anger --marker 12=stimulus_end; others are notes.",
+    "--marker 11=stimulus_start/anger --marker 12=stimulus_end, of one stream alone --marker "
+    "Films/11=stimulus_start/anger; others are notes.",
 )
 @common.timezone_option
 @on_appliance

@@ -7,7 +7,6 @@ experiment program. This module builds both from the settings, and also the offe
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,9 @@ from edge_agent.control.orders import ClockNote, OrderWorker, Quiet
 from edge_agent.core import clock
 from edge_agent.core.clock import Every
 from edge_agent.core.errors import ServerError, StudyError, shown_value
+from edge_agent.core.lab_streams import MarkerSample, MarkerSamples
 from edge_agent.core.pauses import Pauses
-from edge_agent.core.study import MarkerStreamState, read_order
+from edge_agent.core.study import MarkerKind, MarkerStreamState, read_order
 from edge_agent.core.threads import RestartingWorker, Worker
 from edge_agent.core.vitals import SensorKind, VitalKind
 from edge_agent.lsl.inlet import CorrectedTimes, from_now, open_inlet
@@ -114,6 +114,7 @@ class MarkerStream(RestartingWorker):
         self._lost = Quiet()
         self._flood = _Flood(f"the stream {name}")
         self._several = 0
+        self._samples = MarkerSamples()
         self.stream = MarkerStreamState(name, connected=False, since=clock.now())
 
     def work(self) -> None:
@@ -165,8 +166,9 @@ class MarkerStream(RestartingWorker):
                 times.follow()
                 if sample:
                     look = Every(_LOOK_S)
-                    if self._flood.has_room():
-                        self._apply(sample[0], stamp_s, times)
+                    event = self._samples.read(sample, stream.nominal_srate())
+                    if event and self._flood.has_room():
+                        self._apply(event, stamp_s, times)
                 # A machine that lost its power does not say that its stream has ended.
                 elif look.due() and stream.uid() not in {one.uid() for one in self._find()}:
                     raise RuntimeError("nobody offers it any more")
@@ -181,31 +183,27 @@ class MarkerStream(RestartingWorker):
         # the documented accuracy of the library's estimate is better than this
         self._orders.note_clock(self._sender, ClockNote(correction_s, 0.001))
 
-    def _apply(self, value: object, stamp_s: float, times: CorrectedTimes) -> None:
-        try:
-            order = read_order(self._text_of(value))
-            ahead_s = times.ahead_s(stamp_s)
-            if not -_OLDEST_S <= ahead_s <= _LATEST_S:
-                raise StudyError(
-                    f"A marker with {from_now(ahead_s)} is not set. Let the program stamp its "
-                    "samples with local_clock(), or leave the stamp out."
-                )
-        except StudyError as error:
-            self._strange.warn("control: %s: %s", self._sender, error)
-            return
-        self._orders.give(order, times.instant_of(stamp_s), self._sender)
+    def _apply(self, sample: MarkerSample, stamp_s: float, times: CorrectedTimes) -> None:
+        for text in (sample.text, *(f"{MarkerKind.NOTE}/{note}" for note in sample.notes)):
+            try:
+                order = read_order(self._order_of(text))
+                ahead_s = times.ahead_s(stamp_s)
+                if not -_OLDEST_S <= ahead_s <= _LATEST_S:
+                    raise StudyError(
+                        f"A marker with {from_now(ahead_s)} is not set. Let the program stamp its "
+                        "samples with local_clock(), or leave the stamp out."
+                    )
+            except StudyError as error:
+                self._strange.warn("control: %s: %s", self._sender, error)
+            else:
+                self._orders.give(order, times.instant_of(stamp_s), self._sender)
 
-    def _text_of(self, value: object) -> str:
+    def _order_of(self, text: str) -> str:
         """Return the order of a sample: its text, or that of its code.
 
         Raises:
-            StudyError: it is no number, or a code without an order.
+            StudyError: it is a code without an order.
         """
-        if isinstance(value, float) and not math.isfinite(value):
-            raise StudyError("A sample that is no number is no code.")
-        text = str(value).strip()
-        if isinstance(value, float) and value.is_integer():
-            text = str(int(value))
         if not text.isascii() or not text.isdigit():
             return text
         if len(text) > _DIGITS or int(text) not in self._codes:

@@ -125,6 +125,28 @@ def test_a_stream_of_markers_runs_a_session_with_its_own_times(
     assert clocks[0][0].startswith(f"lsl:{name}: ")
 
 
+def test_samples_of_several_channels_at_a_rate_are_read_as_in_a_file(
+    database: Path, orders: OrderWorker, tmp_path: Path
+) -> None:
+    name = f"State {tmp_path.stat().st_ino}"
+    outlet = pylsl.StreamOutlet(pylsl.StreamInfo(name, "Markers", 2, 50.0, pylsl.cf_string, name))
+    with running(orders, MarkerStream(name, orders, CODES)):
+        listening(outlet)
+        outlet.push_sample(["session_start/P01/research", ""])
+        for text in ("stimulus_start/joy", "stimulus_end"):
+            for _ in range(20):
+                outlet.push_sample([text, "block 1"])
+        wait_for(marker_count(database, 4))
+        outlet.push_sample(["session_end", ""])
+        wait_for(sessions(database, 1))
+    assert markers(database) == [
+        ("stimulus_start", "joy"),
+        ("note", "block 1"),
+        ("stimulus_end", "joy"),
+        ("note", "block 1"),
+    ]
+
+
 def send_until(outlet: Any, order: str, condition: Callable[[], bool]) -> None:
     """Send an order once a second until it has worked."""
     until = time.monotonic() + 60

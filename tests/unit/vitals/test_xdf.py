@@ -279,6 +279,155 @@ def test_numbers_of_a_stream_of_events_are_codes(tmp_path: Path) -> None:
     assert [(one.kind, one.label) for one in markers] == [(MarkerKind.BASELINE, "neutral")]
 
 
+def two_programs(apart_s: float = 3.0, names: tuple[str, str] = ("Films", "Pad")) -> Xdf:
+    xdf = strap(Xdf())
+    for number, name in enumerate(names):
+        xdf.stream(2 + number, name, "Markers", form="int32")
+        xdf.samples(2 + number, [(101.0 + at + number * apart_s, [7 + at // 2]) for at in (0, 2)])
+    return xdf
+
+
+def test_code_of_two_streams_that_is_named_is_asked_about(tmp_path: Path) -> None:
+    with pytest.raises(
+        DataFileError, match=r"--marker 7=… is a text of.*Films, Pad.*'Films/7=…', --marker 'Pad/7"
+    ):
+        markers_of(tmp_path, two_programs(), {"7": "stimulus_start/joy"})
+
+
+def test_code_behind_its_stream_is_the_order_of_that_stream_alone(tmp_path: Path) -> None:
+    orders = {"Films/7": "stimulus_start/joy", "Films/8": "stimulus_end"}
+    markers, _ = markers_of(tmp_path, two_programs(), orders)
+    assert [(one.at_ms - NINE, one.kind, one.label) for one in markers] == [
+        (1000, MarkerKind.STIMULUS_START, "joy"),
+        (3000, MarkerKind.STIMULUS_END, "joy"),
+        (4000, MarkerKind.NOTE, "7"),
+        (6000, MarkerKind.NOTE, "8"),
+    ]
+
+
+def test_orders_of_a_stream_count_before_those_of_all(tmp_path: Path) -> None:
+    orders = {"Films/7": "stimulus_start/joy", "7": "note/press"}
+    markers, _ = markers_of(tmp_path, two_programs(), orders)
+    assert [one.label for one in markers] == ["joy", "8", "press", "8"]
+
+
+@pytest.mark.parametrize(
+    ("apart_s", "names"),
+    [(0.02, ("Port", "Films")), (3.0, ("Films", "Films"))],
+    ids=["one event on two ways", "a program that was started again"],
+)
+def test_code_of_two_streams_of_one_sender_is_not_asked_about(
+    tmp_path: Path, apart_s: float, names: tuple[str, str]
+) -> None:
+    markers, _ = markers_of(tmp_path, two_programs(apart_s, names), {"7": "baseline"})
+    assert {one.kind for one in markers if one.label == "neutral"} == {MarkerKind.BASELINE}
+
+
+def test_streams_of_one_name_at_a_time_are_named_by_number(tmp_path: Path) -> None:
+    xdf = two_programs(1.0, ("Films", "Films"))
+    with pytest.raises(DataFileError, match="'stream 2/7=…', --marker 'stream 3/7=…'"):
+        markers_of(tmp_path, xdf, {"7": "stimulus_start/joy"})
+    markers, _ = markers_of(tmp_path, xdf, {"stream 3/7": "stimulus_start/joy"})
+    assert [one.label for one in markers] == ["7", "joy", "8", "8"]
+
+
+def test_order_for_no_text_is_reported_with_its_stream(tmp_path: Path) -> None:
+    orders = {"Films/9": "baseline", "Pad/7": "note/press", "Door/7": "baseline"}
+    for recording in opened(tmp_path, two_programs()):
+        recording.markers(orders)
+        assert [str(one).partition(" met")[0] for one in recording.unmet] == [
+            "Films/9, given with --marker,",
+            "Door/7, given with --marker,",
+        ]
+        assert "There is: Films/7, Films/8, Pad/7, Pad/8." in str(recording.unmet[0])
+
+
+def test_second_channel_of_a_marker_is_a_note_beside_it(tmp_path: Path) -> None:
+    xdf = strap(Xdf()).stream(2, "Task", "Markers", [("event", ""), ("block", "")], form="string")
+    rows = [["stimulus_start/fear", "block 4"], ["stimulus_end", "stimulus_end"], ["", "block 5"]]
+    xdf.samples(2, [(100.0 + place, row) for place, row in enumerate(rows)])
+    markers, _ = markers_of(tmp_path, xdf)
+    assert [(one.kind, one.label) for one in markers] == [
+        (MarkerKind.STIMULUS_START, "fear"),
+        (MarkerKind.NOTE, "block 4"),
+        (MarkerKind.STIMULUS_END, "fear"),
+        (MarkerKind.NOTE, "stimulus_end"),
+        (MarkerKind.NOTE, "block 5"),
+    ]
+
+
+def test_numbers_beside_a_code_are_named_and_not_glued_to_it(tmp_path: Path) -> None:
+    xdf = Xdf().stream(1, "Box", "Markers", [("code", ""), ("volt", "V")])
+    xdf.samples(1, [(100.0, [11.0, 3.25])])
+    markers, _ = markers_of(tmp_path, xdf, {"11": "baseline"})
+    assert [one.kind for one in markers] == [MarkerKind.BASELINE]
+    _, passed_over = read(tmp_path, xdf)
+    assert "column Box/volt: stands beside the code of a marker" in told(passed_over)
+
+
+def test_texts_at_a_rate_are_markers_where_they_change(tmp_path: Path) -> None:
+    xdf = strap(Xdf()).stream(2, "State", "Markers", rate=10.0, form="string")
+    texts = [*["stimulus_start/joy"] * 20, *[""] * 10, *["stimulus_start/joy"] * 10]
+    rows = [(100.0 + place / 10, [text]) for place, text in enumerate(texts)]
+    markers, remarks = markers_of(tmp_path, xdf.samples(2, rows))
+    assert [(one.at_ms - NINE, one.label) for one in markers] == [(0, "joy"), (3000, "joy")]
+    assert "samples without a change: 38." in remarks[0]
+
+
+def other_clock(first_s: float, measured_s: float = 100.0, strap_s: float = 50.0) -> Xdf:
+    xdf = strap(Xdf("2026-11-20T09:00:00+0100"), first_s)
+    xdf.clock(1, measured_s, 0.0)
+    xdf.stream(2, "Films", "Markers", form="string").clock(2, 105.0, 0.0)
+    return xdf.samples(2, [(130.0, ["stimulus_start/joy"]), (130.0 + strap_s, ["stimulus_end"])])
+
+
+@pytest.mark.parametrize("measured_s", [105.0, NINE / 1000], ids=["by the recorder", "by itself"])
+def test_stamps_that_count_from_1970_are_times_of_day(tmp_path: Path, measured_s: float) -> None:
+    xdf = other_clock(NINE / 1000 + 20.5, measured_s)
+    readings, passed_over = read(tmp_path, xdf)
+    assert [one.at.wall_ms - NINE for one in readings] == [20_500, 21_500, 22_500, 23_500]
+    assert "stream Strap: its clock is another one" in told(passed_over)
+    assert "They count from 1970, are times of day" in told(passed_over)
+    (span,) = [recording.span_ms() for recording in opened(tmp_path, xdf)]
+    assert [round((at_ms - NINE) / 1000) for at_ms in span] == [5, 80]
+    markers, _ = markers_of(tmp_path, xdf)
+    assert [one.at_ms - NINE for one in markers] == [30_000, 80_000]
+
+
+@pytest.mark.parametrize("first_s", [NINE / 1000 - 9e6, 5e6], ids=["of another day", "of no day"])
+def test_stream_with_another_clock_and_no_day_is_left_out(tmp_path: Path, first_s: float) -> None:
+    readings, passed_over = read(tmp_path, other_clock(first_s))
+    assert readings == []
+    assert "s apart, and no day is known for them; it is left out" in told(passed_over)
+    (span,) = [recording.span_ms() for recording in opened(tmp_path, other_clock(first_s))]
+    assert span[1] - NINE < 100_000
+
+
+def test_recording_whose_only_stream_counts_from_1970_has_its_times(tmp_path: Path) -> None:
+    xdf = strap(Xdf(), NINE / 1000 + 2).clock(1, 105.0, 0.0).clock(1, 110.0, 0.0)
+    readings, _ = read(tmp_path, xdf)
+    assert [one.at.wall_ms - NINE for one in readings] == [2000, 3000, 4000, 5000]
+    given = RowValidator(NOW, start_ms=NINE + 500)
+    readings, _ = read(tmp_path, xdf, given)
+    assert readings[0].at.wall_ms == NINE + 500
+
+
+def test_stream_of_days_has_the_clock_of_its_recording(tmp_path: Path) -> None:
+    day_s = 86_400.0
+    xdf = Xdf().stream(1, "Strap", "HeartRate", [("HR", "bpm")])
+    xdf.samples(1, [(100.0 + day * day_s / 2, [60.0]) for day in range(6)])
+    xdf.stream(2, "Films", "Markers", form="string").samples(2, [(100.0 + 2 * day_s, ["a cough"])])
+    markers, remarks = markers_of(tmp_path, xdf)
+    assert (len(markers), remarks) == (1, [])
+
+
+def test_samples_whose_times_are_in_milliseconds_are_counted(tmp_path: Path) -> None:
+    xdf = strap(Xdf()).samples(1, [(NINE * 1.0, [70.0])])
+    readings, passed_over = read(tmp_path, xdf)
+    assert len(readings) == 4
+    assert "stream Strap: samples whose time is none in seconds, left out: 1." in told(passed_over)
+
+
 def test_sessions_are_those_that_our_stream_tells(tmp_path: Path) -> None:
     xdf = strap(Xdf())
     xdf.stream(

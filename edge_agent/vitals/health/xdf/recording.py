@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
+from array import array
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from edge_agent.core import bounds
 from edge_agent.core.bounds import printable
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import DataFileError, StudyError
+from edge_agent.core.lab_streams import MarkerSample, MarkerSamples
 from edge_agent.core.readings import BeatSums, BeatTimes, VitalReading
 from edge_agent.core.study import (
     LABEL_LENGTH,
@@ -34,9 +37,13 @@ from edge_agent.vitals.health.xdf.container import Container, Stream, is_xdf, wa
 from edge_agent.vitals.health.xdf.samples import Samples, SamplesError, read_samples, require_pyxdf
 from edge_agent.vitals.health.xdf.streams import Plan, Reading, Role, plan
 from edge_agent.vitals.health.xdf.times import (
+    OtherClocks,
     OwnClock,
+    Spot,
     WallClock,
     first_samples,
+    measurements,
+    other_clocks,
     own_clock,
     wall_clock,
 )
@@ -55,6 +62,10 @@ _SAME_MS = 100
 _CLOCK_SET_S = 1.0
 """A clock whose distance to that of the recorder changes by more at once was set."""
 _PAUSE_S = 5.0
+_SHARED = N_(
+    "{file}: --marker {text}=… is a text of several streams: {streams}. Say of which: {ways}. "
+    "Nothing was imported."
+)
 _NOTHING = N_("{file}: has no streams. Nothing was imported.")
 
 
@@ -113,8 +124,14 @@ class Recording:
     _left: dict[int, str] = field(default_factory=dict)
     _shifts: dict[int, float] = field(default_factory=dict)
     _damaged: set[int] = field(default_factory=set)
+    _untimed: set[int] = field(default_factory=set)
+    _home: Container = field(init=False)
+    _others: dict[int, float] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
     unmet: list[Message] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._home = self.container
 
     @property
     def clock(self) -> WallClock:
@@ -156,7 +173,7 @@ class Recording:
         """Return the samples of a stream; ``None``: they cannot be read, which is remarked."""
         stream = one.stream
         try:
-            samples = read_samples(self._pyxdf, self._file, stream, places)
+            samples = self._read(stream, places)
         except SamplesError as error:
             if stream.number not in self._left:
                 self._left[stream.number] = str(error)
@@ -169,7 +186,34 @@ class Recording:
             self.remarks.append(
                 f"stream {stream.title}: {chunks} of samples are damaged, and left out."
             )
+        if samples.untimed and stream.number not in self._untimed:
+            self._untimed.add(stream.number)
+            self.remarks.append(
+                f"stream {stream.title}: samples whose time is none in seconds, left out: "
+                f"{samples.untimed}."
+            )
         return samples
+
+    def _read(self, stream: Stream, places: Sequence[int]) -> Samples:
+        """Return samples with times by the clock of the recorder.
+
+        Raises:
+            SamplesError: they cannot be read.
+        """
+        apart_s = self._others.get(stream.number)
+        if apart_s is None:
+            return read_samples(self._pyxdf, self._file, stream, places)
+        samples = self._read_unmeasured(stream, places)
+        return replace(samples, times=samples.times + apart_s)
+
+    def _read_unmeasured(self, stream: Stream, places: Sequence[int]) -> Samples:
+        """Return samples with the times that the sender gave them.
+
+        Raises:
+            SamplesError: they cannot be read.
+        """
+        unmeasured = replace(stream, clocks=array("d"))
+        return read_samples(self._pyxdf, self._file, unmeasured, places)
 
     def find_clock(self, validator: RowValidator) -> None:
         """Find out when it took place.
@@ -177,6 +221,11 @@ class Recording:
         Raises:
             DataFileError: nothing tells it.
         """
+        others = self._other_clocks()
+        if others is not None:
+            self._home = others.without(self.container)
+        if validator.start_ms is not None and not any(first_samples(self._home)):
+            others, self._home = None, self.container  # the time that is given is that of all
         own: list[OwnClock] = []
         if validator.start_ms is None:
             for one in self.plans:
@@ -189,7 +238,7 @@ class Recording:
         own.sort(key=lambda clock: (clock.is_set, clock.stamp_s))
         self._clock = wall_clock(
             self.name,
-            self.container,
+            self._home,
             own,
             start_ms=validator.start_ms,
             zone=validator.zone,
@@ -198,6 +247,46 @@ class Recording:
         if validator.start_ms is not None:
             zero_s = self._first_s(self._clock.zero_s)
             self._clock = replace(self._clock, zero_s=zero_s)
+        if others is not None:
+            self._place(others)
+
+    def _other_clocks(self) -> OtherClocks | None:
+        """Return the streams with another clock than that of the recording; mostly none."""
+        measured = [*measurements(self.container)]
+        firsts = [Spot(at_s, at_s, stream.number) for at_s, stream in first_samples(self.container)]
+        if other_clocks([*measured, *firsts]) is None:
+            return None
+        # A recording can last for days: where its streams begin is not yet where they lie.
+        lasting = []
+        for spot in firsts:
+            with suppress(SamplesError):
+                stream = self.container.streams[spot.number or 0]
+                times = self._read_unmeasured(stream, [0]).times
+                lasted_s = float(times[-1] - times[0]) if len(times) else 0.0
+                lasting.append(spot._replace(last_s=spot.first_s + lasted_s))
+        return other_clocks([*measured, *lasting])
+
+    def _place(self, others: OtherClocks) -> None:
+        """Place the streams with another clock by their times of day, or leave them out."""
+        for number in sorted(others.numbers):
+            stream = self.container.streams[number]
+            first_s = stream.first_s or 0.0
+            apart = f"{abs(first_s - others.first_s):,.0f} s"
+            sentence = (
+                f"stream {stream.title}: its clock is another one than that of the recording: its "
+                f"times lie {apart} apart"
+            )
+            if others.are_times_of_day(first_s, self.clock):
+                self._others[number] = self.clock.zero_s - self.clock.wall_ms / 1000
+                self.remarks.append(
+                    f"{sentence}. They count from 1970, are times of day, and are stored as such."
+                )
+            else:
+                self._left[number] = "has another clock"
+                self.remarks.append(
+                    f"{sentence}, and no day is known for them; it is left out. Write it into a "
+                    "file of its own, and give the time of its first sample."
+                )
 
     def _first_s(self, sent_s: float) -> float:
         """Return the time of the first sample of all as it is read: smoothed by its rate.
@@ -205,7 +294,7 @@ class Recording:
         Args:
             sent_s: its time as it was sent, for a stream that cannot be read.
         """
-        firsts = min(first_samples(self.container), default=None, key=itemgetter(0))
+        firsts = min(first_samples(self._home), default=None, key=itemgetter(0))
         if firsts is not None:
             with suppress(SamplesError):
                 times = read_samples(self._pyxdf, self._file, firsts[1], [0]).times
@@ -239,12 +328,10 @@ class Recording:
 
     def span_ms(self) -> tuple[int, int]:
         """Return from when to when it has samples or measurements of a clock, the last included."""
-        stamps = [first_s for first_s, _ in first_samples(self.container)]
-        for stream in self.container.streams.values():
-            pairs = stream.clocks
-            stamps += [pairs[at] + pairs[at + 1] for at in range(0, len(pairs), 2)]
+        stamps = [first_s for first_s, _ in first_samples(self._home)]
+        stamps += [spot.first_s for spot in measurements(self._home)]
         for one in self.plans:
-            if one.role is not Role.NOTHING:
+            if one.role is not Role.NOTHING and one.stream.number not in self._left:
                 samples = self.samples(one, [0])
                 if samples is not None and len(samples.times):
                     stamps += [float(samples.times[0]), float(samples.times[-1])]
@@ -442,12 +529,34 @@ def _pairs(
         yield from zip(times[part].tolist(), values[part].tolist(), strict=True)
 
 
+class _Text(NamedTuple):
+    """A sample of a stream of markers.
+
+    Attributes:
+        at_ms: when, UTC milliseconds.
+        stream: whose sample.
+        text: what it says.
+        is_note: whether it stands beside the text that can be an order.
+    """
+
+    at_ms: int
+    stream: Stream
+    text: str
+    is_note: bool = False
+
+    @property
+    def ways(self) -> tuple[str, str, str]:
+        """How it can be named, the narrowest first."""
+        text = self.text
+        return f"stream {self.stream.number}/{text}", f"{self.stream.title}/{text}", text
+
+
 class _Markers:
     """Makes markers of the texts of streams.
 
     Args:
         recording: the recording.
-        orders: text of a sample → what it means.
+        orders: text of a sample → what it means; a text can stand behind its stream and a slash.
     """
 
     def __init__(self, recording: Recording, orders: Mapping[str, str]) -> None:
@@ -457,25 +566,26 @@ class _Markers:
         self._empty = 0
 
     def in_order(self) -> list[RecordedMarker]:
-        """Return the markers of all streams in the order of time."""
-        texts = [
-            (at_ms, one.stream.number, text)
-            for one in self._recording.of(Role.MARKERS)
-            for at_ms, text in _texts(self._recording, one)
-        ]
-        there = {text.strip() for _, _, text in texts} - {""}
-        self._recording.unmet += unmet_choices("--marker", self._orders, there)
+        """Return the markers of all streams in the order of time.
+
+        Raises:
+            DataFileError: an order is for a text that two streams have.
+        """
+        streams = self._recording.of(Role.MARKERS)
+        texts = [text for one in streams for text in self._texts(one)]
+        self._check_orders(texts)
         markers: list[RecordedMarker] = []
         seen: dict[tuple[MarkerKind, str], tuple[int, int]] = {}
         twice = 0
         open_label = ""
-        for at_ms, stream, text in sorted(texts):
-            marker = self._marker(at_ms, text, open_label)
+        for text in sorted(texts, key=lambda text: (text.at_ms, text.stream.number)):
+            marker = self._marker(text, open_label)
             if marker is None:
                 continue
             if marker.kind is MarkerKind.STIMULUS_START:
                 open_label = marker.label
             key = (marker.kind, marker.label)
+            at_ms, stream = text.at_ms, text.stream.number
             before_ms, other = seen.get(key, (-_SAME_MS, stream))
             seen[key] = (at_ms, stream)
             if other != stream and at_ms - before_ms < _SAME_MS:
@@ -485,11 +595,68 @@ class _Markers:
         self._tell(twice)
         return markers
 
-    def _marker(self, at_ms: int, text: str, open_label: str) -> RecordedMarker | None:
-        text = self._orders.get(text.strip(), text)
-        line = printable(text.strip())
+    def _texts(self, one: Plan) -> Iterator[_Text]:
+        """Yield the texts of a stream."""
+        repeated = 0
+        for at_ms, sample in _events(self._recording, one):
+            if sample is None:
+                repeated += 1
+                continue
+            yield _Text(at_ms, one.stream, sample.text)
+            yield from (_Text(at_ms, one.stream, note, is_note=True) for note in sample.notes)
+        if repeated:
+            self._recording.remarks.append(
+                f"stream {one.stream.title}: its samples come at a rate, so a text is a marker "
+                f"where it changes; samples without a change: {repeated}."
+            )
+
+    def _way(self, text: _Text) -> str | None:
+        """Return the order's name of a text, the narrowest that was given."""
+        ways = () if text.is_note else text.ways
+        return next((way for way in ways if way in self._orders), None)
+
+    def _check_orders(self, texts: Sequence[_Text]) -> None:
+        """Ask where one order is for the texts of several streams; report one for none."""
+        of_way: dict[str | None, dict[int, list[_Text]]] = {}
+        of_text: dict[str, set[str]] = {}
+        for text in texts:
+            of_way.setdefault(self._way(text), {}).setdefault(text.stream.number, []).append(text)
+            if text.text and not text.is_note:
+                of_text.setdefault(text.text, set()).add(text.stream.title)
+        spans: dict[int, tuple[int, int]] = {}
+        for text in texts:
+            first_ms, last_ms = spans.get(text.stream.number, (text.at_ms, text.at_ms))
+            spans[text.stream.number] = min(first_ms, text.at_ms), max(last_ms, text.at_ms)
+        for way in self._orders:
+            of_stream = sorted(of_way.get(way, {}).values(), key=lambda ones: ones[0].at_ms)
+            for place, ones in enumerate(of_stream[1:]):
+                for others in (of_stream[0], of_stream[place]):
+                    if not _are_of_one(ones, others, spans):
+                        self._refuse(way, others[0], ones[0])
+        there = {
+            way
+            for text, titles in of_text.items()
+            for way in ([text] if len(titles) == 1 else [f"{title}/{text}" for title in titles])
+        }
+        unmet = [way for way in self._orders if way not in of_way]
+        self._recording.unmet += unmet_choices("--marker", unmet, there)
+
+    def _refuse(self, way: str, *texts: _Text) -> None:
+        titles = {text.stream.title for text in texts}
+        names = [text.ways[1] if len(titles) == len(texts) else text.ways[0] for text in texts]
+        raise DataFileError(
+            _SHARED,
+            file=self._recording.name,
+            text=way,
+            streams=", ".join(text.stream.title for text in texts),
+            ways=", ".join(f"--marker '{name}=…'" for name in names),
+        )
+
+    def _marker(self, text: _Text, open_label: str) -> RecordedMarker | None:
+        way = self._way(text)
+        line = printable((text.text if way is None else self._orders[way]).strip())
         try:
-            order = read_order(line)
+            order = read_order(f"{MarkerKind.NOTE}/{line}" if text.is_note else line)
         except StudyError:
             if not line:
                 self._empty += 1
@@ -506,7 +673,7 @@ class _Markers:
         if not label:
             self._empty += 1
             return None
-        return RecordedMarker(at_ms, order.kind, label)
+        return RecordedMarker(text.at_ms, order.kind, label)
 
     def _tell(self, twice: int) -> None:
         for count, what in (
@@ -518,19 +685,44 @@ class _Markers:
                 self._recording.remarks.append(f"{what}: {count}.")
 
 
-def _texts(recording: Recording, one: Plan) -> Iterator[tuple[int, str]]:
-    """Yield time and text of each sample of a stream of markers."""
+def _are_of_one(
+    ones: Sequence[_Text], others: Sequence[_Text], spans: Mapping[int, tuple[int, int]]
+) -> bool:
+    """Return whether the same texts of two streams are of one sender.
+
+    It is so where both have each of them at nearly one time (ours passes on those of programs), and
+    where a stream of the same name begins after the other: a program that was started again.
+    """
+    few, many = sorted(([text.at_ms for text in ones], [text.at_ms for text in others]), key=len)
+    if all(_is_near(at_ms, many) for at_ms in few):
+        return True
+    first, second = ones[0].stream, others[0].stream
+    (_, first_end), (second_begin, _) = sorted((spans[first.number], spans[second.number]))
+    return first.title == second.title and first_end <= second_begin
+
+
+def _is_near(at_ms: int, times: Sequence[int]) -> bool:
+    """Return whether one of some times, which are in their order, is nearly this one."""
+    place = bisect_left(times, at_ms)
+    return any(abs(at_ms - near_ms) < _SAME_MS for near_ms in times[max(0, place - 1) : place + 1])
+
+
+def _events(recording: Recording, one: Plan) -> Iterator[tuple[int, MarkerSample | None]]:
+    """Yield time and content of each sample of a stream of markers; ``None``: it is no event."""
     samples = recording.samples(one, range(len(one.stream.channels)))
+    decoded = MarkerSamples()
     for stamp_s, row in zip(samples.times, samples.values, strict=True) if samples else ():
-        if one.stream.is_text:
-            text = " ".join(filter(None, map(str.strip, row)))
-        else:
-            text = " ".join(f"{float(value):.15g}" for value in row if math.isfinite(value))
-        yield _time(recording, float(stamp_s)), text
+        values = row if one.stream.is_text else row.tolist()
+        yield _time(recording, float(stamp_s)), decoded.read(values, one.stream.rate_hz)
 
 
 def _sessions(recording: Recording) -> list[tuple[int, int]]:
-    texts = sorted(text for one in recording.of(Role.SESSIONS) for text in _texts(recording, one))
+    texts = sorted(
+        (at_ms, sample.text)
+        for one in recording.of(Role.SESSIONS)
+        for at_ms, sample in _events(recording, one)
+        if sample is not None
+    )
     if not texts:
         return []
     first_ms, last_ms = recording.span_ms()

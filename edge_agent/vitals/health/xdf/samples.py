@@ -59,12 +59,14 @@ class Samples:
             a list of texts.
         shift_s: what was added to the time of the first sample for the clock of the recorder.
         damaged: number of chunks that were left out.
+        untimed: number of samples that were left out: no clock that counts seconds has their time.
     """
 
     times: NDArray[np.float64]
     values: Any
     shift_s: float
     damaged: int
+    untimed: int
 
 
 def require_pyxdf(file: str) -> Any:
@@ -113,10 +115,13 @@ def read_samples(pyxdf: Any, file: BinaryIO, stream: Stream, places: Sequence[in
     _refuse_many(stream, len(places))
     chunks = _Chunks(file, stream)
     first_s: list[float] = []
+    untimed = 0
 
     def keep(values: Any, stamps: Any, info: Any, _: int) -> tuple[Any, Any, Any]:
         """Keep the wanted channels of the samples that have a time."""
+        nonlocal untimed
         is_sound = np.abs(stamps) < LATEST_S
+        untimed += int(len(stamps) - is_sound.sum())
         stamps = stamps[is_sound]
         if not first_s and len(stamps):
             first_s.append(float(stamps[0]))
@@ -141,7 +146,7 @@ def read_samples(pyxdf: Any, file: BinaryIO, stream: Stream, places: Sequence[in
     shift_s = float(times[0]) - first_s[0] if len(times) else 0.0
     order = np.argsort(times, kind="stable")  # a clock that was set goes back
     values = [values[place] for place in order] if stream.is_text else values[order]
-    return Samples(times[order], values, shift_s, chunks.damaged)
+    return Samples(times[order], values, shift_s, chunks.damaged, untimed)
 
 
 def _pause_samples(rate_hz: float) -> int:

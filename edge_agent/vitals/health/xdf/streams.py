@@ -168,7 +168,7 @@ def _plan(stream: Stream, chosen: ChannelChoice) -> Plan:
     if is_ours(stream):
         return _ours(stream)
     if _has_markers(stream):
-        return Plan(stream, Role.MARKERS)
+        return Plan(stream, Role.MARKERS, not_taken=tuple(_beside_markers(stream)))
     if stream.is_text:
         return Plan(stream, Role.NOTHING, why="its texts come at a rate, and are no markers")
     readings, others = _channels(stream, chosen)
@@ -184,6 +184,13 @@ def _has_markers(stream: Stream) -> bool:
     if stream.is_text:
         return not stream.rate_hz or "marker" in content or "event" in content
     return not stream.rate_hz and content in _MARKERS
+
+
+def _beside_markers(stream: Stream) -> Iterator[tuple[str, str]]:
+    """Yield the channels that no marker has: numbers beside a code."""
+    if not stream.is_text:
+        for place in range(1, len(stream.channels)):
+            yield stream.channel_name(place), "stands beside the code of a marker"
 
 
 def _why_nothing(others: Mapping[str, str]) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from edge_agent.core import bounds
 from edge_agent.core.clock import iso_utc
@@ -18,6 +20,10 @@ _MEASURED_S = 5.0
 _NEAR_MS = 60_000
 """So far the head of a file and the clock of an appliance may differ: the head is written before
 the first stream is found, which takes a busy computer some seconds."""
+_APART_S = 86_400.0
+"""Streams of one recording lie no further apart: there one has another clock."""
+_EPOCH_S = 1e9
+"""No computer has run for so long: a clock that says more counts from 1970."""
 _OWN = "its times of day are those of the clock of Affect Edge, which its streams tell."
 _NO_DAY = N_(
     "{file}: tells no time of day: its times count from when the recording computer was started. "
@@ -78,6 +84,95 @@ def own_clock(stream: Stream, shift_s: float) -> OwnClock | None:
         if bounds.is_number(stamp_s):
             return OwnClock(stamp_s + shift_s, wall_ms, about.text_at("synchronised") == "1")
     return None
+
+
+class Spot(NamedTuple):
+    """Times that belong to one clock.
+
+    Attributes:
+        first_s, last_s: from when to when.
+        number: of the stream whose samples they are; ``None``: its clock was measured then.
+    """
+
+    first_s: float
+    last_s: float
+    number: int | None = None
+
+
+class OtherClocks(NamedTuple):
+    """The streams with another clock than the recording.
+
+    Attributes:
+        numbers: of the streams.
+        first_s, last_s: the times of all else.
+    """
+
+    numbers: frozenset[int]
+    first_s: float
+    last_s: float
+
+    def without(self, container: Container) -> Container:
+        """Return a recording without the times of these streams."""
+        streams = {
+            number: stream
+            if number not in self.numbers
+            else replace(stream, first_s=None, clocks=self._near(stream.clocks))
+            for number, stream in container.streams.items()
+        }
+        return replace(container, streams=streams)
+
+    def _near(self, pairs: array[float]) -> array[float]:
+        """Return the measurements of a clock that were made while the recording was."""
+        near = array("d")
+        for at in range(0, len(pairs), 2):
+            if self.first_s <= pairs[at] + pairs[at + 1] <= self.last_s:
+                near.extend(pairs[at : at + 2])
+        return near
+
+    def are_times_of_day(self, first_s: float, clock: WallClock) -> bool:
+        """Return whether a time of another clock is one of day, of about the recording's day."""
+        least_ms, most_ms = clock.at_ms(self.first_s), clock.at_ms(self.last_s)
+        return least_ms - 1000 * _APART_S <= 1000 * first_s <= most_ms + 1000 * _APART_S
+
+
+def measurements(container: Container) -> Iterator[Spot]:
+    """Yield when the clocks of the streams were measured, by the clock of the recorder."""
+    for stream in container.streams.values():
+        pairs = stream.clocks
+        stamps = [pairs[at] + pairs[at + 1] for at in range(0, len(pairs), 2)]
+        yield from (Spot(stamp, stamp) for stamp in stamps)
+
+
+def other_clocks(spots: Iterable[Spot]) -> OtherClocks | None:
+    """Return which streams lie so far from the others that their clock is another one."""
+    groups: list[list[Spot]] = []
+    last_s = 0.0
+    for spot in sorted(spots, key=lambda spot: spot.first_s):
+        if not groups or spot.first_s - last_s > _APART_S:
+            groups.append([])
+            last_s = spot.last_s
+        groups[-1].append(spot)
+        last_s = max(last_s, spot.last_s)
+    if len(groups) < 2:
+        return None
+    home = max(groups, key=_rank)
+    others = (spot for group in groups if group is not home for spot in group)
+    return OtherClocks(
+        frozenset(spot.number for spot in others if spot.number is not None),
+        min(spot.first_s for spot in home),
+        max(spot.last_s for spot in home),
+    )
+
+
+def _rank(spots: Sequence[Spot]) -> tuple[bool, bool, int]:
+    """Return how sure it is that times are those of the recorder: it counts from when its computer
+    was started, and measures clocks by its own.
+    """
+    return (
+        spots[0].first_s < _EPOCH_S,
+        any(spot.number is None for spot in spots),
+        len({spot.number for spot in spots}),
+    )
 
 
 def first_samples(container: Container) -> Iterator[tuple[float, Stream]]:
