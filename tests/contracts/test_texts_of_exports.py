@@ -43,6 +43,8 @@ from tests.support.timeline import Row, query, reading, timeline
 SIGNS = ("=1+1", "+1", "-1", "@x", "'quoted", "'", "＝1")
 LOOK_ALIKE = ("01", "1", "007", "1e3", "TRUE", "NA", "nan", "null", "2026-01-02", "n/a")
 TEXTS = (*SIGNS, *LOOK_ALIKE)
+LINES = "two lines,\n\nand a third"
+"""An answer that somebody typed in a field of several lines."""
 CODES = ("01", "1", "007", "7", "1e3", "1000", "NA", "TRUE", "1.0", "2026-01-02")
 """A code begins with a letter or digit."""
 ASKED = (
@@ -86,7 +88,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     answers: list[Row] = [
         {"session": 1, "at": 3591 + place / 100, "turn": 1, "step": 1 + place, "kind": "free_text"}
         | {"stood_ms": 900, "question": f"q{place}", "wording": text, "value": text}
-        for place, text in enumerate(TEXTS)
+        for place, text in enumerate((*TEXTS, LINES))
     ]
     readings = [reading(3592 + n / 100, 70.0, source=text) for n, text in enumerate(TEXTS)]
     reasons: list[Row] = [

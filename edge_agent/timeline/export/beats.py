@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 
 from edge_agent.core.electrocardiogram import ECG_ERROR_S, ECG_HZ
+from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.schema import SPANS
 from edge_agent.timeline.export.source import ExportSource
 
 _BLUETOOTH = "ble:"
 _NOT_RECORDED = "its detector and sampling rate are not recorded"
+_UNKNOWN = "what found the beats is not known here"
 _HOW = {
     "ecg": (
         "between R waves that Affect Edge found in the electrocardiogram of a chest strap (Polar's "
@@ -28,13 +30,18 @@ _HOW = {
         "between pulses that an optical armband found itself and sent with the error of each (PPI "
         f"of Polar's measurement protocol); {_NOT_RECORDED}"
     ),
+    "imported": f"that were imported; {_UNKNOWN}",
+    "simulated": "that are simulated",
     "service": (
         f"as the sensor sent them over the Heart Rate Service of Bluetooth; {_NOT_RECORDED}"
     ),
 }
 _COUNTS = f"""{SPANS}
     SELECT source,
-        CASE WHEN error IS NULL THEN 'service' WHEN error = {ECG_ERROR_S} THEN 'ecg' ELSE 'ppi' END,
+        CASE WHEN instr(' ' || flags || ' ', ' {VitalFlag.SIMULATED} ') THEN 'simulated'
+            WHEN import IS NOT NULL OR instr(' ' || flags || ' ', ' {VitalFlag.IMPORTED} ')
+                THEN 'imported'
+            WHEN error IS NULL THEN 'service' WHEN error = {ECG_ERROR_S} THEN 'ecg' ELSE 'ppi' END,
         count(*)
     FROM span CROSS JOIN vital ON at >= first AND at < last
     WHERE kind = '{VitalKind.RR_INTERVAL}' AND substr(source, 1, {len(_BLUETOOTH)}) = '{_BLUETOOTH}'

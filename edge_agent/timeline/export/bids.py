@@ -11,17 +11,19 @@ from __future__ import annotations
 import math
 import re
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from importlib import resources
-from itertools import groupby
+from itertools import accumulate, groupby
 from operator import attrgetter
 from pathlib import Path
 from typing import IO, Any
 
 from edge_agent import __version__
 from edge_agent.core.clock import iso_utc
+from edge_agent.core.measures import Measure
 from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.study import (
     AGE_BAND,
@@ -43,6 +45,7 @@ from edge_agent.timeline.export.bids_physioevents import (
     PhysioEvent,
     PhysioEvents,
 )
+from edge_agent.timeline.export.bundle import origins_in_words
 from edge_agent.timeline.export.column import Column
 from edge_agent.timeline.export.electrocardiograms import (
     HZ,
@@ -96,7 +99,9 @@ _ATTRIBUTES: Mapping[str, tuple[str, None, tuple[str, ...]]] = {
     MEDICATION: ("Medication as the participant told it", None, ()),
 }
 _DERIVED_CONDITION = {table.name for table in PRUNED}
-_BREAKS = re.compile(r"[\t\r\n]+")
+_BREAKS = re.compile(r"\r\n|\r|\n")
+LINE_BREAK = "␤"
+"""Stands for a line break inside a text; no program splits lines at it, and nobody types it."""
 COLUMNS = (
     Column("onset", "number", "When it happened, from the start of the session", "s"),
     Column(
@@ -117,6 +122,18 @@ COLUMNS = (
     Column("label", "string", "Label or text of the marker, or reason"),
 )
 _STEP_MS = 1000
+_LEAST_STEPS = 5
+_EVEN = 0.1
+_MOSTLY = 0.8
+_LONGEST_STEP_S = 300.0
+_LATE_S = 1.0
+"""A source speaks at even steps if most of some differ by no more than a share; a longer step is
+that of single measurements.
+"""
+_STEPS = """SELECT kind, source, step, count(*) FROM (
+        SELECT kind, source, at - lag(at) OVER (PARTITION BY kind, source ORDER BY at) AS step
+        FROM vital WHERE at >= ? AND at < ?
+    ) GROUP BY kind, source, step ORDER BY kind, source, step"""
 _HOW = (
     "Resampled: the newest reading of this source at each second, for at most {held} s; n/a "
     "otherwise. Readings flagged {flags} are left out. The readings as they were measured, at "
@@ -188,8 +205,8 @@ def seconds(milliseconds: int) -> str:
 def tsv_line(values: Iterable[Value]) -> str:
     """Return values as one line with its end; what is missing or no number is ``n/a``.
 
-    Tab-separated files know no quotes: a tab or line break inside a text becomes a blank, and a
-    text that is itself ``n/a`` stands behind one.
+    Tab-separated files know no quotes: a line break inside a text becomes ``LINE_BREAK``, a tab a
+    blank, and a text that is itself ``n/a`` stands behind one.
     """
     return "\t".join(_cell(value) for value in values) + "\n"
 
@@ -221,7 +238,7 @@ def _cell(value: Value) -> str:
     if isinstance(value, bool):
         return str(int(value))
     if isinstance(value, str):
-        text = _BREAKS.sub(" ", value)
+        text = _BREAKS.sub(LINE_BREAK, value).replace("\t", " ")
         return f" {text}" if text == NOT_AVAILABLE else text
     return repr(value) if math.isfinite(value) else NOT_AVAILABLE
 
@@ -288,10 +305,40 @@ def shift_of(row: Row, end_ms: int | None) -> Event | None:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """The vital and the source that one column of a recording holds."""
+    """The vital and the source that one column of a recording holds.
+
+    Attributes:
+        kind, source: of its readings.
+        held_s: seconds for which a reading is the value of the samples that follow it.
+    """
 
     kind: VitalKind
     source: str
+    held_s: float
+
+
+def held_seconds(kind: Measure, steps: Mapping[float, int]) -> float:
+    """Return for how many seconds a reading of a source is its value.
+
+    A source that speaks at even steps, such as a watch once a minute, gives the value of that step.
+
+    Args:
+        kind: of its readings.
+        steps: seconds from one reading to the next → how often.
+    """
+    ordered = sorted(steps)
+    count = sum(steps.values())
+    if count < _LEAST_STEPS:
+        return kind.spec.held_s
+    middle = next(
+        step
+        for step, before in zip(ordered, accumulate(steps[one] for one in ordered), strict=True)
+        if 2 * before >= count
+    )
+    even = sum(steps[one] for one in ordered if abs(one - middle) <= _EVEN * middle)
+    if even < _MOSTLY * count or middle > _LONGEST_STEP_S:
+        return kind.spec.held_s
+    return max(kind.spec.held_s, math.ceil(middle) + _LATE_S)
 
 
 def is_resampled(kind: VitalKind) -> bool:
@@ -302,11 +349,13 @@ def is_resampled(kind: VitalKind) -> bool:
 
 def measured_in(connection: sqlite3.Connection, start_ms: int, end_ms: int) -> list[Channel]:
     """Return the vitals and sources that have a reading in a span of time."""
-    rows = connection.execute(
-        "SELECT DISTINCT kind, source FROM vital WHERE at >= ? AND at < ? ORDER BY kind, source",
-        (start_ms, end_ms),
-    )
-    return [Channel(VitalKind(kind), source) for kind, source in rows]
+    rows = connection.execute(_STEPS, (start_ms, end_ms))
+    steps: dict[tuple[VitalKind, str], Counter[float]] = {}
+    for kind, source, step_ms, count in rows:
+        of_source = steps.setdefault((VitalKind(kind), source), Counter())
+        if step_ms is not None:
+            of_source[step_ms / 1000] += count
+    return [Channel(*key, held_seconds(key[0], own)) for key, own in steps.items()]
 
 
 class Resampled:
@@ -320,7 +369,7 @@ class Resampled:
 
     def __init__(self, file: IO[str], channels: Iterable[Channel], start_ms: int) -> None:
         self._channels = list(channels)
-        self._newest: dict[Channel, tuple[int, float]] = {}
+        self._newest: dict[tuple[str, str], tuple[int, float]] = {}
         self._start_ms = self._next_ms = start_ms
         self._file = file
 
@@ -329,10 +378,10 @@ class Resampled:
         at_ms = int(row["at_ms"] or 0)
         self.write_until(at_ms)
         flags = str(row["flags"] or "").split()
-        channel = Channel(VitalKind(str(row["kind"])), str(row["source"] or ""))
+        key = str(row["kind"]), str(row["source"] or "")
         if UNUSABLE.isdisjoint(flags):
             # An unusable reading is passed over; the one before it is held on until it is too old.
-            self._newest[channel] = (at_ms, float(row["value"] or 0.0))
+            self._newest[key] = (at_ms, float(row["value"] or 0.0))
 
     def write_until(self, end_ms: int) -> None:
         """Write the samples before a time."""
@@ -344,8 +393,8 @@ class Resampled:
             self._next_ms = self._next_ms + _STEP_MS
 
     def _sample(self, channel: Channel) -> str:
-        at_ms, value = self._newest.get(channel, (-math.inf, 0.0))
-        if self._next_ms - at_ms >= 1000 * channel.kind.spec.held_s:
+        at_ms, value = self._newest.get((channel.kind.value, channel.source), (-math.inf, 0.0))
+        if self._next_ms - at_ms >= 1000 * channel.held_s:
             return NOT_AVAILABLE
         return _cell(value)
 
@@ -372,7 +421,7 @@ def _sidecar(channels: Sequence[Channel]) -> dict[str, Any]:
         "Columns": [*names, TIMESTAMP],
     }
     for name, channel in zip(names, channels, strict=True):
-        how = _HOW.format(held=f"{channel.kind.spec.held_s:g}", flags=flags)
+        how = _HOW.format(held=f"{channel.held_s:g}", flags=flags)
         content[name] = {
             "Description": f"{channel.kind.spec.label}. {how}",
             "Units": channel.kind.unit,
@@ -446,7 +495,7 @@ class _DataSet:
         rows = list(self._source.rows("session"))
         # In alphabetical order, so that labels do not tell who came first.
         labels = subject_labels(sorted({str(row["participant"]) for row in rows}))
-        self._describe(len(rows), len(labels))
+        self._describe(rows, len(labels))
         self._participants(labels)
         for code, of_person in groupby(
             sorted(rows, key=lambda row: (str(row["participant"]), whole(row["start_ms"]))),
@@ -459,11 +508,11 @@ class _DataSet:
         self._electrocardiograms()
         self._dictionaries()
 
-    def _describe(self, sessions: int, participants: int) -> None:
+    def _describe(self, sessions: Sequence[Row], participants: int) -> None:
         """Write the description of the data set, for people and programs."""
         described = DepositFacts.of(self._source.appliance)
         description = {
-            "Name": described.title or f"Timeline recorded by {PROGRAM}",
+            "Name": described.title or f"Timeline exported by {PROGRAM}",
             "BIDSVersion": BIDS_VERSION,
             "DatasetType": "raw",
             **({"Authors": [one.name for one in described.authors]} if described.authors else {}),
@@ -479,7 +528,8 @@ class _DataSet:
                 created=self._source.created,
                 version=__version__,
                 device=self._source.appliance.device,
-                sessions=sessions,
+                sessions=len(sessions),
+                origins=origins_in_words(sessions) or "none",
                 participants=participants,
             ),
             encoding="utf-8",

@@ -15,7 +15,7 @@ import re
 import sys
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
@@ -25,13 +25,14 @@ from edge_agent import __version__
 from edge_agent.core import clock
 from edge_agent.core.instruments import method_of
 from edge_agent.core.measures import MEASURES, table_of
+from edge_agent.core.study import ENTERED, MADE_UP
 from edge_agent.core.texts import N_
 from edge_agent.timeline.export import table_schemas
 from edge_agent.timeline.export.beats import beats_in_words
 from edge_agent.timeline.export.files import write_blocks
 from edge_agent.timeline.export.format import Audience, Computed, FileFormat
 from edge_agent.timeline.export.preregistration_files import preregistration_files
-from edge_agent.timeline.export.rows import ALWAYS, SEED
+from edge_agent.timeline.export.rows import ALWAYS, SEED, Row
 from edge_agent.timeline.export.source import ExportSource
 from edge_agent.timeline.export.table_schemas import (
     COMPUTED_TITLES,
@@ -54,6 +55,13 @@ _MEDIA_TYPES = {
     "R": "text/x-r-source",
 }
 _TITLE = re.compile("<title>(.*?)</title>")
+_SIMULATED = "simulated (nobody took part)"
+_MADE_UP = "imported from a table without times, which are made up"
+_IMPORTED = "imported from files"
+_ENTERED = "entered after it took place"
+_HERE = "held with Affect Edge"
+_WORDS = (_HERE, _ENTERED, _IMPORTED, _MADE_UP, _SIMULATED)
+"""Origins of sessions in words."""
 METHOD_OF_ANALYSIS = "method.txt"
 """Name among the tables of an appliance: how the analysis computed its numbers, as text."""
 _SCRIPTS = {
@@ -217,6 +225,7 @@ class _Bundle:
             version=__version__,
             device=self._source.appliance.device,
             sessions=count_text(rows["session"] or 0, "session"),
+            origins=origins_in_words(self._source.rows("session")) or "none",
             participants=participants,
             range=_range(self._source.chosen.span),
             files="\n".join(_files(self._files)),
@@ -256,8 +265,27 @@ def _files(files: Sequence[WrittenFile]) -> Iterator[str]:
 def instruments_in_words(stated: Mapping[str, int]) -> Iterator[str]:
     """Yield a paragraph for each text about instruments; ``stated``: of how many sessions it is."""
     for text, sessions in stated.items():
-        whose = f"Stated of {count_text(sessions, 'session')} when it began or was added:"
+        whose = f"Stated of {count_text(sessions, 'session')}:"
         yield " ".join([whose, *method_of(text)])
+
+
+def has_made_up_times(session: Row) -> bool:
+    """Return whether the table of a session told no times."""
+    return str(session["origin"] or "").endswith(f"({MADE_UP})")
+
+
+def origins_in_words(sessions: Iterable[Row]) -> str:
+    """Return how many sessions come from where; without any session an empty text."""
+    counts = Counter(map(_origin, sessions))
+    return ", ".join(f"{counts[word]:,} {word}" for word in _WORDS if counts[word])
+
+
+def _origin(session: Row) -> str:
+    if session["simulated"]:
+        return _SIMULATED
+    if has_made_up_times(session):
+        return _MADE_UP
+    return {"": _HERE, ENTERED: _ENTERED}.get(str(session["origin"] or ""), _IMPORTED)
 
 
 def count_text(count: int, what: str) -> str:

@@ -29,7 +29,7 @@ DESCRIPTOR = "ro-crate-metadata.json"
 CRATE = "https://w3id.org/ro/crate/1.1"
 METHOD = "METHOD.md"
 README = "README.md"
-_TITLE = "Timeline recorded by Affect Edge"
+_TITLE = "Timeline exported by Affect Edge"
 _NOT_STATED = "Not stated"
 _PROGRAM = "#affect-edge"
 _DEVICE = "#device"
@@ -164,8 +164,7 @@ class _Crate:
             "@id": "./",
             "@type": "Dataset",
             "name": about.title or _TITLE,
-            "description": f"Expressions of faces and vital signs of {people}, recorded by Affect "
-            "Edge, under participants' codes",
+            "description": f"Timeline of {people}, under participants' codes: {facts.origins}",
             "datePublished": self._source.created,
             "license": {"@id": self._licence()["@id"]},
             "author": _points([one["@id"] for one in self._authors()]),
@@ -245,7 +244,7 @@ class _Crate:
             "@id": _DEVICE,
             "@type": "Product",
             "name": source.appliance.device,
-            "description": "The appliance that recorded, by its name in the settings",
+            "description": "The appliance that made this deposit, by its name in the settings",
         }
         for place, sensor in enumerate(self._facts.sensors, start=1):
             beats = self._facts.beats.get(sensor.source, "")
@@ -304,7 +303,8 @@ class _Crate:
             "name": f"Preregistration {plan.id}",
             "dateCreated": plan.at,
             "identifier": f"sha256:{plan.sha256}",
-            "description": f"Frozen then by the clock of the device; text and hash {agree}",
+            "description": f"Frozen then by the clock of the device; text and hash {agree}. "
+            f"{plan.earlier}",
             "encoding": {"@id": f"tables/{PREREGISTRATIONS}/{plan.id}.json"},
             "about": {"@id": "./"},
         }
@@ -316,7 +316,7 @@ class _Crate:
                 "@type": "CreativeWork",
                 "name": f"Consent, version {version}",
                 "version": version,
-                "description": f"Text to which {people} of the participants agreed; "
+                "description": f"Text to which {people} of the participants agreed, as noted; "
                 "tables/participant.csv says who and when, and who withdrew",
             }
 

@@ -1,7 +1,9 @@
 """Facts of a recording, for the description of a deposit and its text of the method.
 
-Each statement names the sensor or model that it holds for. Rates are those of the exported readings
-themselves, not those of a data sheet or of today's settings.
+Each statement names the sensor or model that it holds for, and has its evidence in the rows: what
+was imported, simulated or typed in was not measured here, and a model that was in use read faces
+only where there are rows of them. Rates are those of the exported readings themselves, not those of
+a data sheet or of today's settings.
 """
 
 from __future__ import annotations
@@ -11,17 +13,28 @@ import textwrap
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import pairwise
+from operator import itemgetter
 
 from edge_agent import __version__
 from edge_agent.core.clock import iso_utc
+from edge_agent.core.readings import VitalFlag
+from edge_agent.core.study import MADE_UP
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.schema import SPANS
 from edge_agent.timeline.export.appliance import Appliance
 from edge_agent.timeline.export.beats import beats_in_words
-from edge_agent.timeline.export.bundle import METHOD_OF_ANALYSIS, count_text, instruments_in_words
+from edge_agent.timeline.export.bids_physioevents import SKIN_RESPONSES
+from edge_agent.timeline.export.bundle import (
+    METHOD_OF_ANALYSIS,
+    count_text,
+    has_made_up_times,
+    instruments_in_words,
+    origins_in_words,
+)
 from edge_agent.timeline.export.preregistration_files import frozen_in
-from edge_agent.timeline.export.rows import Row, Span, whole
+from edge_agent.timeline.export.rows import Row, whole
 from edge_agent.timeline.export.source import ExportSource
 
 _WIDTH = 100
@@ -29,8 +42,28 @@ _BROKEN_MS = 10_000
 """Pause between two readings of a sensor that belongs to no rate."""
 _IRREGULAR = {VitalKind.RR_INTERVAL}
 _FOREVER_MS = 2**62
+_NATURES = {
+    VitalFlag.IMPORTED: "imported from files",
+    VitalFlag.SIMULATED: "simulated",
+    VitalFlag.REPLAYED: "replayed",
+    VitalFlag.MANUAL: "typed in by hand",
+    VitalFlag.ESTIMATED: "estimated",
+}
+"""What readings are that no sensor measured here, by their flags."""
+_FACES = f"""{SPANS}
+    SELECT number FROM span WHERE EXISTS (
+        SELECT 1 FROM expression WHERE at >= first AND at < last AND simulated = 0 AND import IS ?
+    ) OR EXISTS (
+        SELECT 1 FROM movement WHERE at >= first AND at < last AND simulated = 0 AND import IS ?)"""  # noqa: S608
+_OLD_FACES = f"""{SPANS}
+    SELECT number FROM span WHERE EXISTS (
+        SELECT 1 FROM expression_minute
+        WHERE at >= first AND at + 60000 <= last AND rows > simulated
+    ) AND NOT EXISTS (SELECT 1 FROM expression WHERE at >= first AND at < last)"""  # noqa: S608
+"""Of faces whose rows have grown old, the sums are left."""
 _READINGS = f"""{SPANS}
-    SELECT at, kind, source FROM span CROSS JOIN vital ON at >= first AND at < last"""  # noqa: S608
+    SELECT at, kind, source, flags, import IS NOT NULL
+    FROM span CROSS JOIN vital ON at >= first AND at < last"""  # noqa: S608
 
 
 @dataclass(slots=True)
@@ -41,9 +74,13 @@ class _Course:
     last_ms: int | None = None
     steps: int = 0
     lasted_ms: int = 0
+    natures: Counter[VitalFlag] = field(default_factory=Counter)
+    measured: int = 0
 
-    def add(self, at_ms: int) -> None:
+    def add(self, at_ms: int, natures: Sequence[VitalFlag]) -> None:
         self.readings += 1
+        self.natures.update(natures)
+        self.measured += not natures
         if self.last_ms is not None and 0 < at_ms - self.last_ms <= _BROKEN_MS:
             self.steps += 1
             self.lasted_ms += at_ms - self.last_ms
@@ -62,10 +99,12 @@ class Sensor:
     Attributes:
         source: as recorded.
         kinds: of each kind a phrase.
+        is_measured: whether there is a reading that it measured while it was recorded.
     """
 
     source: str
     kinds: tuple[str, ...]
+    is_measured: bool
 
     @property
     def described(self) -> str:
@@ -107,12 +146,21 @@ class UsedModel:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A preregistration: its number, when it was frozen, its SHA-256, and whether both agree."""
+    """A preregistration.
+
+    Attributes:
+        id: its number.
+        at: when it was frozen, ISO 8601.
+        sha256: of its text.
+        intact: whether both agree.
+        earlier: what is known of sessions that began before it, as sentences.
+    """
 
     id: int
     at: str
     sha256: str
     intact: bool
+    earlier: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +170,12 @@ class Facts:
     Attributes:
         participants: how many.
         sessions: how many.
+        origins: where they come from, in words.
         simulated: whether a session of it is simulated.
         sensors: in order of their names.
-        models: those in use in the exported times, in order of their start.
-        consents: version of the consent → participants who agreed to it.
+        models: those that read faces of which there are rows, in order of their start.
+        consents: version of the consent → participants who agreed to it, without simulated ones.
+        withdrawn: participants who withdrew.
         plans: the preregistrations, the oldest first; none in the copy of one participant.
         instruments: what was stated of the instruments → sessions of which it was.
         beats: Bluetooth sensor → what found its beats, as a paragraph.
@@ -133,10 +183,12 @@ class Facts:
 
     participants: int
     sessions: int
+    origins: str
     simulated: bool
     sensors: tuple[Sensor, ...]
     models: tuple[UsedModel, ...]
     consents: Mapping[str, int] = field(default_factory=dict)
+    withdrawn: int = 0
     plans: tuple[Plan, ...] = ()
     instruments: Mapping[str, int] = field(default_factory=dict)
     beats: Mapping[str, str] = field(default_factory=dict)
@@ -145,33 +197,44 @@ class Facts:
 def read_facts(source: ExportSource) -> Facts:
     """Read the facts of an export; memory does not grow with the recording."""
     sessions = list(source.rows("session"))
-    people = list(source.rows("participant"))
+    people = [row for row in source.rows("participant") if not row["simulated"]]
     consents = Counter(
         str(row["consent_version"]) for row in people if row["consent_version"] is not None
     )
-    times = [
-        (whole(row["start_ms"]), _FOREVER_MS if row["end_ms"] is None else whole(row["end_ms"]))
-        for row in sessions
-    ]
     return Facts(
         participants=len({row["participant"] for row in sessions}),
         sessions=len(sessions),
+        origins=origins_in_words(sessions),
         simulated=any(row["simulated"] for row in sessions),
         sensors=tuple(_sensors(source)),
-        models=tuple(_models(list(source.rows("model")), times, source.appliance)),
+        models=tuple(_models(source, sessions)),
         consents=dict(sorted(consents.items())),
-        plans=tuple(_plans(source)),
+        withdrawn=sum(row["consent_withdrawn_at"] is not None for row in people),
+        plans=tuple(_plans(source, sessions)),
         instruments=Counter(str(row["instruments"]) for row in sessions if row["instruments"]),
         beats=beats_in_words(source),
     )
 
 
-def _plans(source: ExportSource) -> Iterator[Plan]:
+def _plans(source: ExportSource, sessions: Sequence[Row]) -> Iterator[Plan]:
     # A participant's own copy does not say what the study expects of them.
     if source.chosen.participant:
         return
     for one in frozen_in(source.connection):
-        yield Plan(one.id, iso_utc(one.at_ms), one.sha256, one.intact)
+        earlier = _earlier(sessions, one.at_ms)
+        yield Plan(one.id, iso_utc(one.at_ms), one.sha256, one.intact, earlier)
+
+
+def _earlier(sessions: Sequence[Row], at_ms: int) -> str:
+    """Say how many sessions began before a time, as far as their times are known."""
+    known = [row for row in sessions if not has_made_up_times(row)]
+    earlier = sum(whole(row["start_ms"]) < at_ms for row in known)
+    count = count_text(len(known), "session")
+    told = [f"{earlier or 'None'} of {count} began before it was frozen."] if known else []
+    if len(known) < len(sessions):
+        made_up = count_text(len(sessions) - len(known), "session")
+        told.append(f"Whether {made_up} began before it is not known: their times are made up.")
+    return " ".join(told)
 
 
 def _sensors(source: ExportSource) -> Iterator[Sensor]:
@@ -183,38 +246,82 @@ def _sensors(source: ExportSource) -> Iterator[Sensor]:
     readings = cursor.execute(
         _READINGS, (json.dumps([(first, last, 0) for first, last in source.chosen.ranges]),)
     )
-    for at_ms, kind, name in readings:
-        courses[name, kind].add(at_ms)
-    by_source: defaultdict[str, list[str]] = defaultdict(list)
-    for (name, kind), course in sorted(courses.items()):
-        by_source[name].append(_phrase(VitalKind(kind), course))
+    for at_ms, kind, name, flags, is_imported in readings:
+        courses[name, kind].add(at_ms, _natures(flags, bool(is_imported)))
+    by_source: defaultdict[str, list[tuple[str, _Course]]] = defaultdict(list)
+    for (name, kind), course in sorted(courses.items(), key=itemgetter(0)):
+        by_source[name].append((kind, course))
     for name, kinds in by_source.items():
-        yield Sensor(name, tuple(kinds))
+        has_times = MADE_UP not in name
+        phrases = tuple(_phrase(VitalKind(kind), course, has_times) for kind, course in kinds)
+        yield Sensor(name, phrases, any(course.measured for _, course in kinds))
 
 
-def _phrase(kind: VitalKind, course: _Course) -> str:
-    text = f"{kind.spec.name_in_text}, {count_text(course.readings, 'reading')}"
-    rate = None if kind in _IRREGULAR else course.rate
-    return text if rate is None else f"{text}, {rate:.3g} a second while it measured"
+@cache
+def _natures(flags: str, is_imported: bool) -> tuple[VitalFlag, ...]:
+    """Return what a reading is, beside one that was measured."""
+    own = {*flags.split(), *([VitalFlag.IMPORTED] if is_imported else [])}
+    return tuple(flag for flag in _NATURES if flag in own)
 
 
-def _models(
-    rows: Sequence[Row], times: Iterable[Span], appliance: Appliance
-) -> Iterator[UsedModel]:
-    """Yield the models whose use meets one of the times."""
-    of_kind: defaultdict[str, list[Row]] = defaultdict(list)
-    for row in sorted(rows, key=lambda row: whole(row["since_ms"])):
-        of_kind[str(row["kind"])].append(row)
-    spans = list(times)
+def _phrase(kind: VitalKind, course: _Course, has_times: bool) -> str:
+    parts = [kind.spec.name_in_text, count_text(course.readings, "reading")]
+    for flag, what in _NATURES.items():
+        if count := course.natures[flag]:
+            parts.append(f"{'all' if count == course.readings else f'{count:,} of them'} {what}")
+    rate = None if kind in _IRREGULAR or not has_times else course.rate
+    if rate is not None:
+        when = "while it measured" if course.measured else "without its pauses"
+        parts.append(f"{rate:.3g} a second {when}")
+    return ", ".join(parts)
+
+
+def _models(source: ExportSource, sessions: Sequence[Row]) -> Iterator[UsedModel]:
+    """Yield the models in whose use faces were read, of which there are rows.
+
+    A model that came with an import read the faces of that import, and no others did.
+    """
+    imports = {
+        (str(kind), whole(since)): number
+        for kind, since, number in source.connection.execute(
+            "SELECT kind, since, import FROM model"
+        )
+    }
+    of_kind: defaultdict[tuple[str, object], list[Row]] = defaultdict(list)
+    for row in sorted(source.rows("model"), key=lambda row: whole(row["since_ms"])):
+        kind = str(row["kind"])
+        of_kind[kind, imports.get((kind, whole(row["since_ms"])))].append(row)
     used: dict[tuple[str, str, str], Row] = {}
-    for kind, own in of_kind.items():
+    for (kind, number), own in of_kind.items():
         ends = [*(whole(row["since_ms"]) for row in own[1:]), _FOREVER_MS]
-        for row, end_ms in zip(own, ends, strict=True):
-            since_ms = whole(row["since_ms"])
-            if any(since_ms < last and end_ms > first for first, last in spans):
-                used.setdefault((kind, str(row["sha256"]), str(row["prior"])), row)
+        spans = [
+            (max(whole(row["since_ms"]), first), min(end_ms, last), place, is_here)
+            for place, (row, end_ms) in enumerate(zip(own, ends, strict=True))
+            for first, last, is_here in map(_span, sessions)
+        ]
+        there = _numbers(source, _FACES, spans, number, number)
+        if number is None:
+            there |= _numbers(source, _OLD_FACES, [one for one in spans if one[3]])
+        for place in sorted(there):
+            row = own[place]
+            used.setdefault((kind, str(row["sha256"]), str(row["prior"])), row)
     for row in used.values():
-        yield _used_model(row, appliance.cards)
+        yield _used_model(row, source.appliance.cards)
+
+
+def _span(session: Row) -> tuple[int, int, bool]:
+    """Return when a session was, and whether it was held here."""
+    end_ms = _FOREVER_MS if session["end_ms"] is None else whole(session["end_ms"])
+    is_here = not session["origin"] and not session["simulated"]
+    return whole(session["start_ms"]), end_ms, is_here
+
+
+def _numbers(
+    source: ExportSource, query: str, spans: Iterable[tuple[int, int, int, bool]], *more: object
+) -> set[int]:
+    """Return the numbers of the spans that a query finds."""
+    times = json.dumps([one[:3] for one in spans if one[0] < one[1]])
+    return {row[0] for row in source.connection.execute(query, (times, *more))}
 
 
 def _used_model(row: Row, cards: Mapping[str, str]) -> UsedModel:
@@ -253,12 +360,13 @@ def _lines(paragraphs: Iterable[str]) -> Iterator[str]:
 def _recording(facts: Facts, appliance: Appliance) -> Iterator[str]:
     """Yield the paragraphs about the recording."""
     yield (
-        f"Recorded with Affect Edge on the device {appliance.device}: "
-        f"{count_text(facts.participants, 'participant')} in "
-        f"{count_text(facts.sessions, 'session')}; this deposit was made by version {__version__}."
+        f"This deposit was made by Affect Edge {__version__} on the device {appliance.device}. It "
+        f"holds {count_text(facts.participants, 'participant')} in "
+        f"{count_text(facts.sessions, 'session')}: {facts.origins}."
     )
     for sensor in facts.sensors:
-        yield f"The source {sensor.source} measured: {sensor.described}."
+        lead = "The source {} measured" if sensor.is_measured else "Of the source {} there are"
+        yield f"{lead.format(sensor.source)}: {sensor.described}."
     yield from instruments_in_words(facts.instruments)
     yield from facts.beats.values()
     for model in facts.models:
@@ -266,7 +374,8 @@ def _recording(facts: Facts, appliance: Appliance) -> Iterator[str]:
             f"{model.described}: {model.name} {model.version}, SHA-256 of its file {model.sha256}."
         )
     threshold = appliance.question.get("scr_threshold")
-    if threshold is not None and any("skin conductance" in one.described for one in facts.sensors):
+    has_responses = len(appliance.tables.get(SKIN_RESPONSES, "").splitlines()) > 1
+    if threshold is not None and has_responses:
         yield (
             "Responses of skin conductance were found after the recording, when this deposit was "
             f"made, by Affect Edge {__version__}: rises from trough to peak of {threshold:g} uS or "
@@ -276,8 +385,9 @@ def _recording(facts: Facts, appliance: Appliance) -> Iterator[str]:
         yield (
             f"Preregistration {plan.id} was frozen {plan.at} by the clock of the "
             f"device: SHA-256 {plan.sha256}"
-            f"{'' if plan.intact else ', which its text no longer matches'}."
+            f"{'' if plan.intact else ', which its text no longer matches'}. {plan.earlier}"
         )
     versions = ", ".join(f"version {one} ({n})" for one, n in facts.consents.items())
     if versions:
-        yield f"Participants agreed to these versions of the consent: {versions}."
+        withdrawn = f" Withdrawn since: {facts.withdrawn}." if facts.withdrawn else ""
+        yield f"Consent was noted to these versions of its text: {versions}.{withdrawn}"

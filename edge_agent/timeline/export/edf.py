@@ -7,6 +7,7 @@ with 0 where there is none: annotations say where.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,7 +22,7 @@ from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.study import MarkerKind
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import AnalysisOption, VitalKind
-from edge_agent.timeline.export.bids import LEFT_OUT, Event, events_of, shift_of
+from edge_agent.timeline.export.bids import LEFT_OUT, Event, events_of, held_seconds, shift_of
 from edge_agent.timeline.export.electrocardiograms import (
     HZ,
     LARGEST_UV,
@@ -80,6 +81,11 @@ class Signal:
         """The smallest value; 0 for vitals, of which none is negative."""
         return self.kind.spec.plausible[0] if isinstance(self.kind, MovementKind) else 0.0
 
+    @property
+    def held_s(self) -> float:
+        """Seconds for which a reading is the value of the samples that follow it."""
+        return held_seconds(self.kind, Counter(np.diff(self.times).round(3).tolist()))
+
     def sample(self, seconds: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Return the newest reading at each sample, as long as its kind is held, or 0, and whether
         there is one.
@@ -88,7 +94,7 @@ class Signal:
         times = np.asarray(self.times)
         places = np.searchsorted(times, grid, side="right") - 1
         age_s = grid - times[np.maximum(places, 0)]
-        is_known = (places >= 0) & (age_s < self.kind.spec.held_s)
+        is_known = (places >= 0) & (age_s < self.held_s)
         newest = np.asarray(self.values)[np.maximum(places, 0)]
         return np.where(is_known, newest, NO_VALUE), is_known
 
@@ -130,7 +136,7 @@ def edf_signals(signals: Sequence[Signal], seconds: int) -> list[Any]:
             transducer_type=ascii_text(signal.source, 80),
             physical_dimension=ascii_text(signal.kind.unit, 8),
             physical_range=(signal.bottom, signal.top),
-            prefiltering=f"newest reading, at most {signal.kind.spec.held_s:g} s old; 0: none",
+            prefiltering=f"newest reading, at most {signal.held_s:g} s old; 0: none",
         )
         for label, signal in zip(labels_of(signals), signals, strict=True)
     ]

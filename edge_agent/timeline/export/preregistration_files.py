@@ -1,4 +1,4 @@
-"""Preregistrations in a bundle: what was decided before the data, with the proof of when.
+"""Preregistrations in a bundle: what was decided, with the proof of when.
 
 Of each there is a JSON file for programs and a text for people. ``frozen`` of the JSON file is the
 text whose SHA-256 was written down when it was frozen: the time in milliseconds, a line feed, and

@@ -574,7 +574,7 @@ def description(files: Iterable[WrittenFile], participant: str = "") -> str:
     package = {
         "profile": "data-package",
         "name": PACKAGE,
-        "title": "Timeline recorded by Affect Edge",
+        "title": "Timeline exported by Affect Edge",
         "description": "Expressions and vital signs under participants' codes. Times are UTC. A "
         "missing value is an empty cell. A text that a spreadsheet would take for a "
         "formula stands behind an apostrophe.",

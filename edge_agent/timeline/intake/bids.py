@@ -28,6 +28,7 @@ from edge_agent.timeline.export.bids import (
     AS_RECORDED,
     BEH_TABLES,
     LEFT_OUT,
+    LINE_BREAK,
     MODELS,
     NEUTRAL_TIMES,
     PROGRAM,
@@ -586,6 +587,8 @@ class BidsSource:
         self, path: str, line: int | None, cells: dict[str, str], counted_as: str
     ) -> SourceRow:
         """Return a row; earlier releases put an apostrophe before the sign of a text."""
+        if self._is_ours:
+            cells = {key: text.replace(LINE_BREAK, "\n") for key, text in cells.items()}
         if self._is_guarded:
             cells = {key: strip_guard(text) for key, text in cells.items()}
         return SourceRow(path, line, cells, counted_as)

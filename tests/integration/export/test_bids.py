@@ -18,7 +18,7 @@ from edge_agent.core.electrocardiogram import pack
 from edge_agent.core.errors import StoreError
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
-from edge_agent.timeline.export.bids import seconds, subject_labels
+from edge_agent.timeline.export.bids import held_seconds, seconds, subject_labels
 from edge_agent.timeline.export.format_register import format_named
 from edge_agent.timeline.export.rows import Choice
 from tests.support.datasets.bids import downloaded_validator, judged_by_schema, validated
@@ -235,6 +235,37 @@ def test_bids_count_of_ten_seconds_stands_until_the_next(tmp_path: Path) -> None
     about = told(physio.with_name(physio.name.replace(".tsv.gz", ".json")))
     assert "for at most 11 s" in about["blink_rate"]["Description"]
     assert "for at most 5 s" in about["heart_rate"]["Description"]
+
+
+def test_bids_value_of_a_minute_stands_for_its_minute(tmp_path: Path) -> None:
+    minutes = [reading(60.0 * n, 50.0 + n, source="watch") for n in (0, 1, 2, 3, 4, 6, 7, 8)]
+    timeline(tmp_path, session=[session_row(0, 600)], vital=minutes)
+    format_named("bids").export(tmp_path / "affect-edge.db", tmp_path / "out")
+    physio = tmp_path / "out" / "sub-P01/ses-1/beh/sub-P01_ses-1_task-affect"
+    physio = physio.with_name(f"{physio.name}_recording-resampled_physio.tsv.gz")
+    heart, _ = zip(*packed(physio), strict=True)
+    assert [heart.count(repr(50.0 + n)) for n in (0, 1, 4, 6)] == [60, 60, 61, 60]
+    assert heart.count("n/a") == 59, "the minute in which the watch was off"
+    about = told(physio.with_name(physio.name.replace(".tsv.gz", ".json")))
+    assert "for at most 61 s" in about["heart_rate"]["Description"]
+
+
+@pytest.mark.parametrize(
+    ("steps", "held_s"),
+    [
+        ({60.0: 10}, 61.0),
+        ({15.0: 8, 900.0: 1}, 16.0),
+        ({60.0: 3}, 5.0),
+        ({1.0: 500, 3.0: 2}, 5.0),
+        ({20.0: 3, 40.0: 4, 70.0: 3}, 5.0),
+        ({3600.0: 10}, 5.0),
+        ({}, 5.0),
+    ],
+)
+def test_reading_is_held_for_the_even_step_of_its_source(
+    steps: dict[float, int], held_s: float
+) -> None:
+    assert held_seconds(VitalKind.HEART_RATE, steps) == held_s
 
 
 def packed(path: Path) -> list[list[str]]:

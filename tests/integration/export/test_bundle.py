@@ -136,7 +136,7 @@ def test_method_of_a_bundle_has_the_instruments_and_the_analysis(tmp_path: Path)
     )
     method = unpacked(made, tables={"method.txt": "The unit is one participant.\n"}) / "method.txt"
     assert method.read_text() == (
-        "Stated of 2 sessions when it began or was added: Skin conductance by Shimmer3: site of "
+        "Stated of 2 sessions: Skin conductance by Shimmer3: site of "
         "the electrodes left hand; gel or paste 0.5 % NaCl.\n\nThe unit is one participant.\n"
     )
 

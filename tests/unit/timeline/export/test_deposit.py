@@ -15,6 +15,7 @@ import pytest
 from edge_agent.config.settings import Settings
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.export.appliance import Appliance, public_settings
+from edge_agent.timeline.export.bids_physioevents import SKIN_RESPONSES
 from edge_agent.timeline.export.bundle import METHOD_OF_ANALYSIS
 from edge_agent.timeline.export.format_register import format_named
 from edge_agent.timeline.export.rows import Choice
@@ -33,6 +34,7 @@ STATED = {
     "institution": f"Example University <{ROR}>",
     "licence": TERMS,
 }
+RESPONSES = "session,participant,source,began_ms,at_ms,amplitude\n1,P01,left hand,1000,2000,0.2\n"
 Graph = dict[str, dict[str, Any]]
 
 
@@ -46,9 +48,13 @@ def graph_of(folder: Path) -> Graph:
     return named
 
 
-def deposited(database: Path, out: Path, choice: Choice | None = None, stated: Any = None) -> Path:
+def deposited(
+    database: Path, out: Path, choice: Choice | None = None, stated: Any = None, responses: str = ""
+) -> Path:
     settings = public_settings(Settings.model_validate({"deposit": stated or {}}))
     tables = {METHOD_OF_ANALYSIS: "The unit is one participant.\n"}
+    if responses:
+        tables[SKIN_RESPONSES] = responses
     about = Appliance("lab-pi", settings, known_cards(), {"scr_threshold": 0.05}, tables)
     format_named("deposit").export(database, out, choice, about)
     return out
@@ -152,7 +158,8 @@ def test_method_names_the_sensor_that_each_rate_holds_for(tmp_path: Path) -> Non
         ],
         session=[session_row(0, 80)],
     )
-    text = (deposited(database, tmp_path / "out") / "METHOD.md").read_text()
+    out = deposited(database, tmp_path / "out", responses=RESPONSES)
+    text = (out / "METHOD.md").read_text()
     text = " ".join(text.split())
     measured = "skin conductance, {} readings, {} a second while it measured."
     assert f"The source left hand measured: {measured.format(80, 4)}" in text
