@@ -88,11 +88,14 @@ class Time:
 
     Attributes:
         column: its name.
-        boot: column of the row of ``boot`` that it was read under; empty: it is never moved.
+        boot: column of the row of ``boot`` that it was read under; empty: it has none.
+        noted: whether a line of the audit trail has the same time, with which it moves. A time with
+            neither is never moved.
     """
 
     column: str
     boot: str = ""
+    noted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +303,7 @@ TIMELINE = (
         Owner.SESSION,
         "marker as it was",
         N_("markers as they were"),
-        times=(_AT, Time("changed")),
+        times=(_AT, Time("changed", noted=True)),
         texts=(Text("label"), Text("reason")),
         is_comment=True,
         apart="the corrected marker is",
@@ -310,7 +313,7 @@ TIMELINE = (
         Owner.SESSION,
         "exclusion",
         N_("exclusions"),
-        times=(Time("made"), Time("taken_back")),
+        times=(Time("made", noted=True), Time("taken_back", noted=True)),
         texts=(Text("reason"),),
         brought=True,
         is_comment=True,
@@ -408,7 +411,7 @@ TIMELINE = (
     Table(
         "vital_change",
         Owner.TIME,
-        times=(_AT, Time("changed")),
+        times=(_AT, Time("changed", noted=True)),
         within=_LIES,
         erasure=Erasure.IN_TIME,
         is_comment=True,
@@ -418,7 +421,7 @@ TIMELINE = (
     Table(
         "import",
         Owner.APPLIANCE,
-        times=(Time("at"), Time("undone"), Time("started"), Time("ended")),
+        times=(Time("at", noted=True), Time("undone", noted=True), Time("started"), Time("ended")),
         texts=(Text("file"),),
         erasure=Erasure.BY_RULE,
         rule="a file that holds the code, or of which nothing else is left, is called (erased)",

@@ -132,6 +132,7 @@ def correct_reading(path: Path, key: ReadingKey, value: float, *, actor: str) ->
     Raises:
         StudyError: it is not there any more, or nobody entered it.
     """
+    moment = clock.now()
     with write_transaction(path) as connection:
         before = _measurement(connection, key)
         after = [
@@ -146,7 +147,7 @@ def correct_reading(path: Path, key: ReadingKey, value: float, *, actor: str) ->
         # Both pressures may change their flags although one value was corrected.
         for old, new in zip(before, flag_near_pressures(after), strict=True):
             if old != new:
-                _note(connection, old, new.value, actor)
+                _note(connection, old, new.value, (actor, moment.wall_ms))
                 place = (new.at.wall_ms, new.kind.value, new.source)
                 connection.execute(
                     "UPDATE vital SET value = ?, flags = ? WHERE at = ? AND kind = ? AND "
@@ -154,7 +155,7 @@ def correct_reading(path: Path, key: ReadingKey, value: float, *, actor: str) ->
                     (new.value, " ".join(sorted(new.flags)), *place),
                 )
                 roll_up_anew(connection, old, new)
-        insert_audit(connection, actor, "reading_correct", key.kind.value, clock.now())
+        insert_audit(connection, actor, "reading_correct", key.kind.value, moment)
 
 
 def remove_reading(path: Path, key: ReadingKey, *, actor: str) -> None:
@@ -168,16 +169,17 @@ def remove_reading(path: Path, key: ReadingKey, *, actor: str) -> None:
     Raises:
         StudyError: it is not there any more, or nobody entered it.
     """
+    moment = clock.now()
     with write_transaction(path) as connection:
         old = next(one for one in _measurement(connection, key) if one.kind is key.kind)
         # Before the change: the old value is read from the row itself.
-        _note(connection, old, None, actor)
+        _note(connection, old, None, (actor, moment.wall_ms))
         connection.execute(
             "DELETE FROM vital WHERE at = ? AND kind = ? AND source = ?",
             (key.at_ms, key.kind.value, key.source),
         )
         roll_up_anew(connection, old, None)
-        insert_audit(connection, actor, "reading_remove", key.kind.value, clock.now())
+        insert_audit(connection, actor, "reading_remove", key.kind.value, moment)
 
 
 def _measurement(connection: sqlite3.Connection, key: ReadingKey) -> list[VitalReading]:
@@ -196,13 +198,15 @@ def _measurement(connection: sqlite3.Connection, key: ReadingKey) -> list[VitalR
 
 
 def _note(
-    connection: sqlite3.Connection, old: VitalReading, new_value: float | None, actor: str
+    connection: sqlite3.Connection, old: VitalReading, new_value: float | None, by: tuple[str, int]
 ) -> None:
+    """Keep a reading as it was; ``by``: who corrects it and when, UTC milliseconds."""
+    actor, at_ms = by
     connection.execute(
         "INSERT INTO vital_change (at, kind, source, value, flags, new_value, changed, actor, boot)"
         " SELECT at, kind, source, value, flags, ?, ?, ?, boot FROM vital WHERE at = ? AND kind = "
         "? AND source = ?",
-        (new_value, clock.now().wall_ms, actor, old.at.wall_ms, old.kind.value, old.source),
+        (new_value, at_ms, actor, old.at.wall_ms, old.kind.value, old.source),
     )
 
 

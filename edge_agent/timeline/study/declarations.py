@@ -31,7 +31,12 @@ from edge_agent.timeline.database.connection import insert, read_transaction, wr
 from edge_agent.timeline.database.schema import ATTRIBUTED, DECLARED_STRETCHES
 from edge_agent.timeline.study import rows
 from edge_agent.timeline.study.exclusions import Span, check_order
-from edge_agent.timeline.study.marker_changes import check_inside, checked_reason, note_change
+from edge_agent.timeline.study.marker_changes import (
+    Because,
+    check_inside,
+    checked_reason,
+    note_change,
+)
 from edge_agent.timeline.write.open_minutes import find_open_minutes, roll_up_minute
 from edge_agent.timeline.write.rollups import ROLLUPS, add_expressions
 
@@ -175,7 +180,8 @@ def take_declaration_back(path: Path, session: int, declaration: int, *, actor: 
         for marker in rows.select_markers(connection, session):
             is_end = marker.at.wall_ms == one.end_ms and marker.label == DECLARED_UNTIL
             if marker.kind is MarkerKind.DECLARED and (marker.id == one.id or is_end):
-                note_change(connection, marker, ("taken back", actor), removed=True)
+                because = Because("taken back", actor, moment)
+                note_change(connection, marker, because, removed=True)
                 connection.execute("DELETE FROM marker WHERE id = ?", (marker.id,))
         rows.insert_audit(connection, actor, "declaration_take_back", f"session {session}", moment)
 

@@ -11,9 +11,10 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from edge_agent.core import clock
-from edge_agent.core.clock import iso_utc
+from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import Marker, MarkerKind, Session
 from edge_agent.core.texts import N_, utc_text
@@ -47,6 +48,20 @@ class MarkerChange:
     reason: str
     changed_ms: int
     actor: str
+
+
+class Because(NamedTuple):
+    """Why a marker is corrected.
+
+    Attributes:
+        reason: in words.
+        actor: who corrects it.
+        at: when; the line of the audit trail has the same time.
+    """
+
+    reason: str
+    actor: str
+    at: Instant
 
 
 def marker_changes(path: Path, session: int) -> list[MarkerChange]:
@@ -115,10 +130,10 @@ def correct_marker(
         now = replace(old, at=at, kind=new.kind, label=label)
         if now == old:
             return old
-        _write(connection, old, now, (why, actor))
+        _write(connection, old, now, Because(why, actor, moment))
         # Only where it was and is a start: else it has no condition of its own.
         if old.kind is now.kind is MarkerKind.STIMULUS_START:
-            _rename_condition(connection, before, now, (why, actor))
+            _rename_condition(connection, before, now, Because(why, actor, moment))
         # Checked behind the change, in the transaction: an error takes it back.
         _check_order(rows.select_markers(connection, session.id))
         rows.insert_audit(
@@ -148,7 +163,7 @@ def remove_marker(path: Path, session: int, marker: int, *, reason: str, actor: 
     with write_transaction(path) as connection:
         _, before = _find_marker(connection, session, marker)
         old = _correctable(before, marker)
-        note_change(connection, old, (why, actor), removed=True)
+        note_change(connection, old, Because(why, actor, moment), removed=True)
         connection.execute("DELETE FROM marker WHERE id = ?", (marker,))
         _check_order(rows.select_markers(connection, session))
         rows.insert_audit(
@@ -253,10 +268,8 @@ def _check_order(markers: Sequence[Marker]) -> None:
             is_open = False
 
 
-def _write(
-    connection: sqlite3.Connection, old: Marker, new: Marker, because: tuple[str, str]
-) -> None:
-    """Change a row; ``because`` is the reason and who corrects it."""
+def _write(connection: sqlite3.Connection, old: Marker, new: Marker, because: Because) -> None:
+    """Change a row."""
     note_change(connection, old, because, removed=False)
     # The boot clock moves along, and stays unknown where it was.
     connection.execute(
@@ -266,10 +279,7 @@ def _write(
 
 
 def _rename_condition(
-    connection: sqlite3.Connection,
-    before: Sequence[Marker],
-    start: Marker,
-    because: tuple[str, str],
+    connection: sqlite3.Connection, before: Sequence[Marker], start: Marker, because: Because
 ) -> None:
     """Give the end and the self-reports of a condition the new label of its start."""
     place = next(number for number, one in enumerate(before) if one.id == start.id)
@@ -290,12 +300,12 @@ def _rename_condition(
 
 
 def note_change(
-    connection: sqlite3.Connection, old: Marker, because: tuple[str, str], *, removed: bool
+    connection: sqlite3.Connection, old: Marker, because: Because, *, removed: bool
 ) -> None:
-    reason, actor = because
+    """Keep a marker as it was before its correction."""
     connection.execute(
         "INSERT INTO marker_change (session, marker, at, kind, label, removed, reason, changed, "
         "actor, boot) SELECT session, id, at, kind, label, ?, ?, ?, ?, boot FROM marker WHERE "
         "id = ?",
-        (int(removed), reason, clock.now().wall_ms, actor, old.id),
+        (int(removed), because.reason, because.at.wall_ms, because.actor, old.id),
     )

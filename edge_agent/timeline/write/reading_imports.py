@@ -258,10 +258,11 @@ def import_portion(path: Path, table: ReadingTable, part: Part, *, actor: str) -
     """
     file = printable(part.file)
     rows = [(reading.flag_implausible(), None) for reading in table]
+    moment = clock.now()
     with write_transaction(path) as connection:
         number = part.number
         if number is None:
-            values = {"at": clock.now().wall_ms, "file": f"{file}{UNFINISHED}", "actor": actor}
+            values = {"at": moment.wall_ms, "file": f"{file}{UNFINISHED}", "actor": actor}
             number = next_import(connection)
             insert(connection, "import", id=number, **values, readings=0, duplicates=0)
         else:
@@ -277,7 +278,7 @@ def import_portion(path: Path, table: ReadingTable, part: Part, *, actor: str) -
             total = connection.execute("SELECT readings FROM import WHERE id = ?", (number,))
             count = total.fetchone()[0]
             if actor:
-                audit.write_line(connection, actor, "readings_import", f"{file}: {count}")
+                audit.write_line(connection, actor, "readings_import", f"{file}: {count}", moment)
             if not count:  # an import that added nothing is none
                 connection.execute("DELETE FROM import WHERE id = ?", (number,))
                 number = None

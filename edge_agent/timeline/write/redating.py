@@ -5,8 +5,9 @@ network tells it the real time. Rows of before get it here: their times, those o
 whatever else was stamped meanwhile move by the same step, their minutes and hours with them.
 ``boot.moved_ms`` keeps by how much, so that what was believed at first is known.
 
-What came with a time of its own (an import, a reading with ``at``) points to no row of ``boot`` and
-stays where it is.
+The time of an act, such as a correction, that points to no row of ``boot`` moves with its line in
+the audit trail. What came with a time of its own (the rows of an import, a reading with ``at``)
+points to none and stays where it is.
 
 What the moved rows added to their old minutes and hours is taken away there, and added to the new
 ones. Nothing is made anew: of minutes whose rows were deleted for their age, the rollup is all that
@@ -49,6 +50,9 @@ _AUDIT = next(table for table in TIMELINE if table.name == "audit")
 _STAMPED = tuple(table for table in TIMELINE if table.move is Move.STAMPS and table is not _AUDIT)
 # Of a gap either end may be of another clock: it has a rule of its own.
 _WITH_ENDS = tuple(table for table in TIMELINE if table.move is Move.ENDS and table.name != "gap")
+_NOTED = tuple(
+    (table.name, time.column) for table in TIMELINE for time in table.times if time.noted
+)
 _ROWS = tuple(table.name for table in TIMELINE if table.move is Move.ROWS)
 
 
@@ -272,6 +276,7 @@ def _move(
     _move_gaps(connection, rows, target, by_ms)
     for table in _WITH_ENDS:
         _move_ends(connection, table, _values(rows, target, by_ms))
+    _move_noted(connection, _values(rows, target, by_ms))
     # The times are part of the sealed lines.
     with audit.sealed_anew(connection, "clock_set"):
         _move_stamps(connection, _AUDIT, _values(rows, target, by_ms))
@@ -394,6 +399,16 @@ def _move_stamps(connection: sqlite3.Connection, table: Table, values: dict[str,
         connection.execute(
             f"UPDATE {table.name} SET {time.column} = {time.column} + :by, {time.boot} = :target "
             f"WHERE {time.boot} = :boot AND {time.column} BETWEEN :start AND :end",
+            values,
+        )
+
+
+def _move_noted(connection: sqlite3.Connection, values: dict[str, int]) -> None:
+    """Move times that have no row of ``boot``, with the line of the audit trail of their act."""
+    for table, column in _NOTED:
+        connection.execute(
+            f"UPDATE {table} SET {column} = {column} + :by WHERE {column} IN "
+            "(SELECT at FROM audit WHERE boot = :boot AND at BETWEEN :start AND :end)",
             values,
         )
 

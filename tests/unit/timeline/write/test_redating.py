@@ -23,7 +23,12 @@ from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.database.salvages import Salvage, write_salvages
+from edge_agent.timeline.database.tables import TIMELINE as TABLES
+from edge_agent.timeline.intake.corrections import BY_HAND, ReadingKey, correct_reading
+from edge_agent.timeline.intake.imports import undo_import
 from edge_agent.timeline.study.declarations import declarations, declare, take_declaration_back
+from edge_agent.timeline.study.exclusions import leave_out, take_back
+from edge_agent.timeline.study.marker_changes import remove_marker
 from edge_agent.timeline.study.protocol_runs import NewRun, SelfReport, insert_reports, insert_run
 from edge_agent.timeline.study.sessions import Study
 from edge_agent.timeline.study.standing import agree, end
@@ -40,7 +45,7 @@ from tests.support.clocks.dated import (
     wrong_rows,
 )
 from tests.support.clocks.machine import DAY_S, Machine, Writing, gap_of, rows_at
-from tests.support.timeline import START_MS, movements, query
+from tests.support.timeline import START_MS, movements, query, timeline
 
 YEAR_S = 365 * DAY_S
 
@@ -454,3 +459,72 @@ def test_hours_taken_back_before_the_clock_is_set_move_with_it(
     assert spans == [(machine.true_ms(100.0), machine.true_ms(100.0 + later_s))]
     assert wrong_rows(path) == {}
     assert query(path, "SELECT count(*) FROM set_aside") == [(0,)]
+
+
+@pytest.mark.parametrize("wrong_s", [-DAY_S, DAY_S, -90.0])
+def test_times_of_acts_move_with_their_lines_in_the_trail(
+    path: Path, machine: Machine, wrong_s: float
+) -> None:
+    machine.wrong_s = wrong_s
+    agent = machine.agent(path)
+    study = study_with_session(path, machine)
+    marker = study.add_marker(MarkerKind.NOTE, "a cough")
+    typed = VitalReading(machine.now(), VitalKind.HEART_RATE, 61.0, f"{BY_HAND}ada")
+    agent.write(typed)
+    machine.seconds = 120.0
+    left_out = leave_out(path, 1, None, reason="no contact", actor="me")
+    machine.seconds = 121.0
+    take_back(path, 1, left_out.id, actor="me")
+    machine.seconds = 122.0
+    assert marker.id is not None
+    remove_marker(path, 1, marker.id, reason="no cough", actor="me")
+    machine.seconds = 123.0
+    key = ReadingKey(typed.at.wall_ms, typed.kind, typed.source)
+    correct_reading(path, key, 62.0, actor="me")
+    machine.seconds = 124.0
+    given = [replace(typed, source="csv:a.csv")]
+    import_readings(path, given, file="a.csv", actor="me")
+    machine.seconds = 125.0
+    undo_import(path, 1, actor="me")
+    early = Instant(0, machine.true_ms(-DAY_S))
+    timeline(path, exclusion=[{"session": 1, "made": early, "reason": "of another day"}])
+
+    machine.seconds = 140.0
+    machine.network_sets_clock()
+    agent.check_clock()
+
+    assert query(path, "SELECT made, taken_back FROM exclusion ORDER BY id") == [
+        (machine.true_ms(120), machine.true_ms(121)),
+        (early.wall_ms, None),
+    ]
+    assert query(path, "SELECT changed FROM marker_change") == [(machine.true_ms(122),)]
+    assert query(path, "SELECT changed FROM vital_change") == [(machine.true_ms(123),)]
+    assert query(path, "SELECT at, undone FROM import") == [
+        (machine.true_ms(124), machine.true_ms(125))
+    ]
+
+
+STAYS = {
+    ("migration", "applied"): "says which release opened the file first",
+    ("boot", "started_ms"): "is moved with its stretch",
+    ("alert_message", "sent"): "is that of a message that left",
+    ("preregistration", "at"): "is part of the text that its hash seals",
+    ("import", "started"): "is that of a file",
+    ("import", "ended"): "is that of a file",
+    ("outbox_set_aside", "created"): "is deleted after a while",
+    ("outbox_set_aside", "at"): "is deleted after a while",
+    ("outbox_hole", "at"): "is that of a message that was sent",
+    ("health_minute", "at"): "is deleted after a while",
+    ("set_aside", "at"): "is deleted after a while",
+    **{
+        (f"{name}_{length}", "at"): "is a sum, subtracted and added anew"
+        for name in ("expression", "vital")
+        for length in ("minute", "hour", "day")
+    },
+}
+"""Times that do not follow a clock that is set late, and why."""
+
+
+def test_each_time_follows_a_clock_that_is_set_or_says_why_not() -> None:
+    times = {(table.name, time.column): time for table in TABLES for time in table.times}
+    assert {place for place, time in times.items() if not (time.boot or time.noted)} == set(STAYS)
