@@ -98,7 +98,7 @@ def _cells(one: Table, common: set[str]) -> tuple[str, ...]:
         places,
         _erasure(one),
         _KEPT[one.kept],
-        ", ".join(f"`{time.column}`" for time in one.moved),
+        ", ".join(f"`{time.column}`" for time in one.times if time.boot or time.noted),
     )
 
 
