@@ -35,10 +35,12 @@ GAP_REASONS = (
     N_("agent stopped"),
     N_("disconnected"),
     N_("failed"),
+    N_("lens covered"),
     N_("no face"),
     N_("not written"),
     N_("silent"),
     N_("stalled"),
+    N_("stands still"),
     N_("stopped"),
     N_("switched off"),
 )

@@ -291,6 +291,7 @@ class Agent:
             self._permission.is_given,
             self._permission.gap_reason,
             building.frame_period_s(self._settings),
+            self._settings.camera.stall_seconds,
         )
 
     def _make_vision(

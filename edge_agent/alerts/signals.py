@@ -32,6 +32,7 @@ VARIABILITY_S = 20.0
 """The same for RMSSD, which comes with a beat, but no more often than every five seconds."""
 SIMULATED = N_("The readings are simulated.")
 NOT_KNOWN = N_("A face is in view, but it is not known whose it is.")
+BLANK = N_("The picture has nothing but one colour: the lens is covered, or there is no light.")
 _PAUSED = frozenset({"open", "closed", "ended"})
 _CONNECTED = frozenset({"connected", "disabled"})
 _DISK_GONE = "disk_gone"
@@ -144,7 +145,9 @@ class FeedSignals:
         if seen["state"] != "no_face":
             return WELL
         is_unknown = any(face["attribution"] == Attribution.UNKNOWN for face in seen["faces"])
-        return Signal(Zone.BEYOND, reason=Message(NOT_KNOWN) if is_unknown else "")
+        if is_unknown:
+            return Signal(Zone.BEYOND, reason=Message(NOT_KNOWN))
+        return Signal(Zone.BEYOND, reason=Message(BLANK) if seen["blank"] else "")
 
     def _part(self, name: str, well: frozenset[str], _rule: RuleSettings, at_s: float) -> Signal:
         """Return the signal of a part of the agent, from its state and reason."""

@@ -24,11 +24,14 @@ from edge_agent.config.settings import Settings
 from edge_agent.core import clock
 from edge_agent.core.errors import ModelError
 from edge_agent.core.owners import asked_as
+from edge_agent.core.pictures import are_equal
 from edge_agent.live.feed import SOCKET_NAME
 from edge_agent.timeline.database.schema import DATABASE_NAME
 from edge_agent.timeline.study.capture_switch import CaptureSwitch, SwitchedOff
 
 if TYPE_CHECKING:
+    from edge_agent.camera.base import Camera
+    from edge_agent.core.expression import Frame
     from edge_agent.vision.faces.finder import YuNetFile
     from edge_agent.vision.models.card import ModelCard
 
@@ -161,15 +164,33 @@ def _camera(settings: Settings, health: Mapping[str, Any] | None) -> Finding:
         if fps is None:
             return fine("camera", "closed by the agent until it is needed")
         return fine("camera", f"in use by the agent, {fps} frames/s")
+    from edge_agent.agent.building import frame_period_s
+    from edge_agent.camera.capture import LATE_PERIODS
     from edge_agent.camera.factory import open_camera
 
+    still_s = max(settings.camera.stall_seconds, LATE_PERIODS * frame_period_s(settings))
     with open_camera(settings.camera) as camera:
         frame = camera.read()
+        _wait_for_another(camera, frame, still_s)
         height, width = frame.image.shape[:2]
         text = f"{camera.name} gives {width}×{height}"
         if camera.view:
             text += f", {camera.view}"
         return fine("camera", text)
+
+
+def _wait_for_another(camera: Camera, first: Frame, still_s: float) -> None:
+    """Wait for a picture that differs from the first; a file's may be all alike.
+
+    Raises:
+        CameraError: it stands still for so many seconds.
+    """
+    from edge_agent.camera.capture import still_error
+
+    while not camera.repeats and are_equal(first.image, (frame := camera.read()).image):
+        seconds = frame.at.seconds_since(first.at)
+        if seconds >= still_s:
+            raise still_error(camera.name, frame.image, seconds)
 
 
 def _cameras() -> Finding:

@@ -52,11 +52,14 @@ class Camera(ABC):
         name: as given, for logs and the health page; never contains a password.
         simulated: whether the pictures show no person who is present now; rows made of them are
             marked as simulated.
+        repeats: whether equal pictures may follow each other, as those of a file; a sensor's noise
+            makes each of its pictures another one.
         sets_pace: whether the camera decides how often frames come; otherwise they were asked for.
         view: the part of the sensor's field of view in the picture, in words; empty: not known.
     """
 
     simulated = False
+    repeats = False
     sets_pace = False
     view = ""
 

@@ -1,18 +1,29 @@
-"""The thread that reads the camera, reopens it after a failure, and records silence as a gap."""
+"""The thread that reads the camera, reopens it after a failure, and records silence as a gap.
+
+Silence is the time without a new picture. A sensor's noise makes each of its pictures another one,
+so one with the same pixels as the last is the last one once more: whatever sends it is alive, and
+knows nothing new.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from edge_agent.camera.base import Camera, DriverStuckError
 from edge_agent.core import clock
 from edge_agent.core.errors import CameraError, CameraReason
 from edge_agent.core.expression import Frame
-from edge_agent.core.pauses import Pauses, doubling
+from edge_agent.core.pauses import Pauses, doubling, pause_after
+from edge_agent.core.pictures import are_equal, is_of_one_colour
 from edge_agent.core.readings import STOPPED, Gap
+from edge_agent.core.texts import N_, Message
 from edge_agent.core.threads import LatestValue, Worker
+
+if TYPE_CHECKING:
+    from edge_agent.core.expression import Image
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +34,8 @@ CLOSED_POLL_S = 0.5
 LATE_PERIODS = 3.0
 LATE_S = 3.0
 """So many periods of the camera without a frame, and at least so many seconds, are a gap."""
+_STILL = frozenset({CameraReason.STANDS_STILL, CameraReason.LENS_COVERED})
+"""Failures of a camera that sends one picture again and again."""
 
 
 class CaptureWorker(Worker):
@@ -37,9 +50,10 @@ class CaptureWorker(Worker):
         gap_reason: returns why nothing may be captured although it should be recorded, which makes
             a gap; ``None``: nothing should be recorded.
         period_s: seconds from one frame to the next; of a camera that sets its own pace, at least.
+        still_s: seconds with one and the same picture after which the camera has failed.
 
     Attributes:
-        frames: number of frames read.
+        frames: number of frames passed on; none shows the picture of the one before.
         begun_s: boot clock when the camera was last opened, seconds.
         failure: the reason why no frames come, until they come again or none are expected.
         ended: whether a file or folder has ended.
@@ -61,6 +75,7 @@ class CaptureWorker(Worker):
         may_capture: Callable[[], bool],
         gap_reason: Callable[[], str | None] = lambda: None,
         period_s: float = 0.0,
+        still_s: float = 5.0,
     ) -> None:
         super().__init__("capture")
         self._open_camera = open_camera
@@ -70,6 +85,8 @@ class CaptureWorker(Worker):
         self._may_capture = may_capture
         self._reason_to_pause = gap_reason
         self._period_s = self._usual_s = period_s
+        self._still_s = still_s
+        self._picture: Image | None = None
         self._camera: Camera | None = None
         self._gap_start: clock.Instant | None = None
         self._gap_reason: str | None = None
@@ -78,12 +95,12 @@ class CaptureWorker(Worker):
         self.failure: CameraError | None = None
         self.ended = False
         self.begun_s = clock.boot_seconds()
-        self._silent_since = clock.now()
+        self._silent_since = self._heard = clock.now()
 
     @property
     def silent_s(self) -> float:
-        """Seconds without a frame, though one may be captured."""
-        return clock.now().seconds_since(self._silent_since)
+        """Seconds without any frame, a repeated one included, though one may be captured."""
+        return clock.now().seconds_since(self._heard)
 
     @property
     def is_idle(self) -> bool:
@@ -99,7 +116,7 @@ class CaptureWorker(Worker):
 
     def work(self) -> None:
         """Open, read and reopen until stopped or until a file ends."""
-        self._silent_since = clock.now()
+        self._silent_since = self._heard = clock.now()
         while not self.stopping.is_set() and not self.ended:
             if not self._may_capture():
                 self._pause()
@@ -123,6 +140,7 @@ class CaptureWorker(Worker):
         """Wait while nothing may be captured; begin a gap if it should be recorded."""
         reason = self._reason_to_pause()
         self._end_silence()
+        self._picture = None  # none is kept while none may be made
         if self.failure is not None or reason != self._gap_reason:
             self._forget_failure()
         if reason is not None and self._gap_start is None:
@@ -132,14 +150,46 @@ class CaptureWorker(Worker):
 
     def _read(self, camera: Camera) -> None:
         self._usual_s = self._period_s
+        opened = clock.now()
         while not self.stopping.is_set() and self._may_capture():
             frame = camera.read()
+            if not camera.repeats and not self._is_new(frame):
+                self._bear_repetition(camera, frame, opened)
+                continue
             waited_s = self._end_silence()
             if camera.sets_pace and frame.number > 0:  # its last interval tells of the next
                 self._usual_s = max(self._period_s, waited_s)
             self._forget_failure()
             self.frames += 1
             self._latest_frame.put(frame)
+
+    def _is_new(self, frame: Frame) -> bool:
+        """Return whether a frame has another picture than the one before.
+
+        The first one is not known to be new: it may be an hour old.
+        """
+        last = self._picture
+        self._picture = frame.image
+        return last is not None and not are_equal(last, frame.image)
+
+    def _bear_repetition(self, camera: Camera, frame: Frame, opened: clock.Instant) -> None:
+        """Go on while the picture stands still; raise once that has lasted too long.
+
+        A camera that was opened again in vain stays open for longer each time, so that its first
+        new picture is seen at once.
+        """
+        self._heard = at = clock.now()
+        begun = max(opened, self._silent_since, key=lambda moment: moment.boot_ms)
+        longest_s = max(self._still_s, LATE_PERIODS * self._usual_s)
+        if self._stands_still:
+            longest_s += pause_after(self._pauses.failures, PAUSES_S)
+        if at.seconds_since(begun) >= longest_s:
+            still_s = at.seconds_since(self._silent_since)
+            raise still_error(camera.name, frame.image, still_s)
+
+    @property
+    def _stands_still(self) -> bool:
+        return self.failure is not None and self.failure.reason in _STILL
 
     def _handle_failure(self, error: CameraError) -> None:
         if error.reason is CameraReason.END_OF_FILE:
@@ -152,7 +202,8 @@ class CaptureWorker(Worker):
         self.failure = error
         if self._gap_start is None:
             self._begin_gap(error.reason.value, self._silent_since)
-        self._wait(self._pauses.after_failure())
+        pause_s = self._pauses.after_failure()
+        self._wait(PAUSES_S[0] if self._stands_still else pause_s)
 
     def _wait(self, seconds: float) -> None:
         """Wait, but end early when capture is no longer allowed."""
@@ -170,17 +221,21 @@ class CaptureWorker(Worker):
     def _end_silence(self) -> float:
         """Begin the next silence; record one that was too long and that no other gap covers.
 
-        Whatever stands still (this process, the machine, a driver) is found afterwards by the boot
-        clock, which counts on while the machine sleeps.
+        It ends with a new picture, or where nothing may be captured. Whatever stands still (this
+        process, the machine, a driver) is found afterwards by the boot clock, which counts on while
+        the machine sleeps.
 
         Returns:
             Seconds that it lasted.
         """
-        since, at = self._silent_since, clock.now()
-        self._silent_since = at
+        since, heard, at = self._silent_since, self._heard, clock.now()
+        self._silent_since = self._heard = at
         waited_s = at.seconds_since(since)
-        if self._gap_start is None and waited_s > max(LATE_PERIODS * self._usual_s, LATE_S):
-            self._tell_gap(Gap("camera", since, at, STOPPED))
+        longest_s = max(LATE_PERIODS * self._usual_s, LATE_S)
+        if self._gap_start is None and waited_s > longest_s:
+            was_alive = heard != since and at.seconds_since(heard) <= longest_s
+            reason = CameraReason.STANDS_STILL.value if was_alive else STOPPED
+            self._tell_gap(Gap("camera", since, at, reason))
         return waited_s
 
     def _begin_gap(self, reason: str, start: clock.Instant | None = None) -> None:
@@ -192,9 +247,32 @@ class CaptureWorker(Worker):
             return
         gap = Gap("camera", self._gap_start, clock.now(), self._gap_reason)
         self._gap_start = self._gap_reason = None
-        self._silent_since = gap.end
+        self._silent_since = self._heard = gap.end
         self._tell_gap(gap)
 
     def _tell_gap(self, gap: Gap) -> None:
         log.info("no frames came for %.1f s (%s)", gap.end.seconds_since(gap.start), gap.reason)
         self._on_gap(gap)
+
+
+def still_error(name: str, image: Image, seconds: float) -> CameraError:
+    """Return the error of a camera that has sent one and the same picture for that long."""
+    if is_of_one_colour(image):
+        return CameraError(
+            CameraReason.LENS_COVERED,
+            Message(
+                N_("{name}: the picture has had nothing but one colour for {seconds:.0f} s."),
+                name=name,
+                seconds=seconds,
+            ),
+            N_("Uncover the lens, or switch on a light; else restart the camera."),
+        )
+    return CameraError(
+        CameraReason.STANDS_STILL,
+        Message(
+            N_("{name}: the picture stands still, it has been the same for {seconds:.0f} s."),
+            name=name,
+            seconds=seconds,
+        ),
+        N_("Restart the camera, or what passes its pictures on; it is opened again."),
+    )

@@ -118,6 +118,7 @@ class DemoCamera(Camera):
     """
 
     simulated = True
+    repeats = True
 
     def __init__(
         self, *, width: int, height: int, fps: float, rotate: Rotation = 0, seed: int = 1

@@ -42,6 +42,8 @@ class PicturesCamera(Camera):
             frame = camera.read()
     """
 
+    repeats = True
+
     def __init__(
         self,
         folder: Path,

@@ -144,6 +144,8 @@ class FileCamera(Camera):
             frame = camera.read()
     """
 
+    repeats = True
+
     def __init__(self, path: Path, *, fps: float, loop: bool = False, rotate: Rotation = 0) -> None:
         super().__init__(f"opencv:{path}", rotate)
         quiet_opencv()

@@ -71,7 +71,7 @@ class CameraSettings(Section):
         ge=1,
         le=60,
         title="Reopen a silent camera after, seconds",
-        description="After so many seconds without a frame the camera is opened again",
+        description="After so many seconds without a new picture the camera is opened again",
     )
     # Two: one is filled while the agent has the other. More than eight only take memory.
     buffers: Editable[int] = Field(

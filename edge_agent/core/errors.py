@@ -71,6 +71,8 @@ class CameraReason(StrEnum):
     BUSY = "busy"
     NO_PERMISSION = "no_permission"
     STALLED = "stalled"
+    STANDS_STILL = "stands_still"
+    LENS_COVERED = "lens_covered"
     END_OF_FILE = "end_of_file"
     LIBCAMERA_MISSING = "libcamera_missing"
     UNREADABLE = "unreadable"

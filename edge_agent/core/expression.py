@@ -244,6 +244,8 @@ class Recognition:
         observations: the faces that are followed and seen in this frame.
         held: the participant's state (one of ``FACE_STATES``), kept for frames in which the face
             was missed; ``None``: no state is kept, only this frame counts.
+        is_blank: whether the frame shows nothing but one colour, as behind a covered lens or in the
+            dark.
     """
 
     at: Instant
@@ -252,6 +254,7 @@ class Recognition:
     frame_height: int
     observations: tuple[Observation, ...]
     held: str | None = None
+    is_blank: bool = False
 
     @property
     def primary(self) -> Observation | None:

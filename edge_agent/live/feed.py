@@ -66,6 +66,7 @@ def expression_message(recognition: Recognition, *, simulated: bool = False) -> 
         "at": recognition.at.wall_ms,
         "simulated": simulated,
         "state": recognition.state,
+        "blank": recognition.is_blank,
         "faces": [_face(o, recognition) for o in recognition.observations],
         "frame": {
             "width": recognition.frame_width,

@@ -24,6 +24,7 @@ from edge_agent.core.expression import (
 )
 from edge_agent.core.movements import FaceMovements
 from edge_agent.core.own_neutral import NeutralShift
+from edge_agent.core.pictures import is_of_one_colour
 from edge_agent.vision.align import (
     ZOOMS,
     Matrix,
@@ -296,7 +297,8 @@ class Recognizer:
             tracks = [track for track, _ in tracked]
             self._reader.plan(tracks, frame.at, is_new=self._stages.tracker.is_confirming)
         state = self._holder.update(next((o for o in observations if o.primary), None), frame.at)
-        return Recognition(frame.at, frame.number, width, height, observations, state)
+        is_blank = not observations and is_of_one_colour(frame.image)
+        return Recognition(frame.at, frame.number, width, height, observations, state, is_blank)
 
     def read_picture(self, image: Picture) -> list[FaceReading]:
         """Read the faces of a still picture: nothing is tracked or smoothed.

@@ -127,9 +127,10 @@ def observation(
     )
 
 
-def recognition(seconds: float, *observations: Observation) -> Recognition:
+def recognition(seconds: float, *observations: Observation, blank: bool = False) -> Recognition:
     """What was seen in a frame at a time; without observations no face was."""
-    return Recognition(instant(seconds), round(seconds * 1000), 640, 480, observations)
+    number = round(seconds * 1000)
+    return Recognition(instant(seconds), number, 640, 480, observations, is_blank=blank)
 
 
 def row(

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from edge_agent.core.errors import CameraReason
 from edge_agent.core.expression import Emotion, RejectReason
 from edge_agent.core.movements import TURNED_AWAY_DEGREES
 from edge_agent.core.own_neutral import OwnNeutralState, Refusal
@@ -63,6 +64,14 @@ CURES_OF_FACE = {
     "stalled": N_(
         "Most was lost because the camera stopped: see the health page, and run `affect-edge "
         "doctor`."
+    ),
+    CameraReason.STANDS_STILL: N_(
+        "Most was lost because the camera sent one picture again and again: restart it, or what "
+        "passes its pictures on."
+    ),
+    CameraReason.LENS_COVERED: N_(
+        "Most was lost because the picture had nothing but one colour: uncover the lens, or switch "
+        "on a light."
     ),
     "switched_off": N_(
         "Most was lost because the camera was switched off: turn it on before the session."
@@ -226,7 +235,7 @@ def _cure_of_face(measures: Measures) -> str:
     )
     for gap in measures.gaps:
         if gap.source == "camera":
-            known = gap.reason in {"no_face", "switched_off", STOPPED}
+            known = gap.reason in CURES_OF_FACE
             lost[gap.reason if known else "stalled"] += round(gap.seconds)
         elif gap.reason in {"agent_stopped", "not_written"}:
             lost[gap.reason] += round(gap.seconds)

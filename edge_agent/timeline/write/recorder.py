@@ -20,7 +20,7 @@ from edge_agent.config.data import RecorderOptions
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.electrocardiogram import EcgStretch
-from edge_agent.core.errors import DamageError, StoreError
+from edge_agent.core.errors import CameraReason, DamageError, StoreError
 from edge_agent.core.expression import (
     EMOTIONS,
     Attribution,
@@ -236,6 +236,7 @@ class Intervals:
         self._tracks: dict[int, _Track] = {}
         self._last: Instant | None = None
         self._no_face_since: Instant | None = None
+        self._is_blank = False
 
     @property
     def is_open(self) -> bool:
@@ -293,12 +294,16 @@ class Intervals:
         gap: list[Gap] = []
         last = self._last
         paused = last is not None and recognition.at.seconds_since(last) > NO_FACE_SECONDS
-        if last is not None and (paused or recognition.observations):
+        # A moment without light belongs to the time without faces around it.
+        is_other = recognition.is_blank is not self._is_blank
+        if last is not None and (paused or is_other or recognition.observations):
             # Without frames nothing is known: a pause of the camera is no time without faces.
             gap = self._gap_until(last if paused else recognition.at)
-            self._no_face_since = None
+            if gap or paused or recognition.observations:
+                self._no_face_since = None
         if not recognition.observations:
             self._no_face_since = self._no_face_since or recognition.at
+            self._is_blank = recognition.is_blank
         return gap
 
     def _gap_until(self, end: Instant) -> list[Gap]:
@@ -306,7 +311,8 @@ class Intervals:
         since = self._no_face_since
         if since is None or end.seconds_since(since) < NO_FACE_SECONDS:
             return []
-        return [Gap("camera", since, end, "no_face")]
+        reason = CameraReason.LENS_COVERED.value if self._is_blank else "no_face"
+        return [Gap("camera", since, end, reason)]
 
 
 Item = Recognition | VitalReading | Gap | OutboxMessage | ModelUse | ClockCheck | EcgStretch

@@ -307,7 +307,7 @@ def test_a_camera_that_stops_is_told_once_across_kill_and_its_end_as_well(
     lines = "SELECT rule, ended IS NULL FROM alert ORDER BY id"
     with StillCamera(smiling()) as camera:
         shown = {"source": "snapshot", "device": camera.address, "snapshot_seconds": 0.25}
-        agent = Appliance(tmp_path / "agent", tables({}, camera=shown))
+        agent = Appliance(tmp_path / "agent", tables({}, camera={**shown, "stall_seconds": 1.0}))
         with agent.config.open("a", encoding="utf-8") as config:
             config.write(RULE)
         with agent:
@@ -322,6 +322,13 @@ def test_a_camera_that_stops_is_told_once_across_kill_and_its_end_as_well(
             wait_until(lambda: retained() == [], "its end")
             assert query(agent.database, lines) == [("eyes", 0)]
             assert "alert eyes has begun" not in agent.said
+            camera.hold()
+            wait_until(lambda: retained() == ["eyes"], "the alert of a picture that stands still")
+            camera.release()
+            wait_until(lambda: retained() == [], "its end")
+    assert query(agent.database, "SELECT reason FROM gap ORDER BY id DESC LIMIT 1") == [
+        ("stands_still",)
+    ]
 
 
 CODE = "Zq-Wombat7"

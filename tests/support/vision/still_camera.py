@@ -1,4 +1,4 @@
-"""An IP camera's still-picture address that shows what a test wants, or falls silent."""
+"""An IP camera's still-picture address that shows what a test wants, falls silent or stands still."""
 
 from __future__ import annotations
 
@@ -6,26 +6,38 @@ import threading
 from http.server import BaseHTTPRequestHandler
 
 import cv2
+import numpy as np
 
 from edge_agent.vision.align import Picture
 from tests.support.vision.cameras import AnsweringServer
 
 
 class StillCamera(AnsweringServer):
-    """Answers with one JPEG picture; while it is frozen, requests wait for an answer."""
+    """Answers with one JPEG picture, with new noise each time, as a sensor has it.
+
+    While it is frozen, requests wait for an answer; while it is held, all answers are the same.
+    """
 
     def __init__(self, picture: Picture) -> None:
         super().__init__(self._answer)
         self.address += "/picture.jpg"
         self._thawed = threading.Event()
         self._thawed.set()
+        self._noise = np.random.default_rng(1)
+        self._held = b""
         self.show(picture)
 
     def show(self, picture: Picture) -> None:
         """Show another picture from now on."""
-        done, data = cv2.imencode(".jpg", picture)
-        assert done
-        self.data = data.tobytes()
+        self._picture = picture
+
+    def hold(self) -> None:
+        """Answer with the same bytes from now on."""
+        self._held = self._taken()
+
+    def release(self) -> None:
+        """Answer with new pictures again."""
+        self._held = b""
 
     def freeze(self) -> None:
         """Answer nobody from now on."""
@@ -41,9 +53,15 @@ class StillCamera(AnsweringServer):
 
     def _answer(self, request: BaseHTTPRequestHandler) -> None:
         self._thawed.wait(30)
-        data = self.data
+        data = self._held or self._taken()
         request.send_response(200)
         request.send_header("Content-Type", "image/jpeg")
         request.send_header("Content-Length", str(len(data)))
         request.end_headers()
         request.wfile.write(data)
+
+    def _taken(self) -> bytes:
+        noisy = self._picture.astype(np.int16) + self._noise.integers(-1, 2, self._picture.shape)
+        done, data = cv2.imencode(".jpg", np.clip(noisy, 0, 255).astype(np.uint8))
+        assert done
+        return data.tobytes()

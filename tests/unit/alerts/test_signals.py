@@ -108,7 +108,7 @@ def test_a_camera_that_gives_no_pictures_and_a_broker_that_is_away(
 
 def test_a_face_is_lost_only_while_pictures_come() -> None:
     rule = RuleSettings(name="face", when=AlertKind.FACE)
-    nobody = {"type": "expression", "state": "no_face", "faces": []}
+    nobody = {"type": "expression", "state": "no_face", "blank": False, "faces": []}
     assert zone(rule, nobody) is Zone.BEYOND
     assert zone(rule, nobody | {"state": "uncertain"}) is Zone.WELL
     assert zone(rule, nobody, 6) is Zone.UNKNOWN
@@ -123,6 +123,14 @@ def test_an_alert_of_a_face_that_is_not_known_says_so() -> None:
         Zone.BEYOND,
         "A face is in view, but it is not known whose it is.",
     )
+
+
+def test_alert_of_a_face_names_a_covered_lens() -> None:
+    signals = FeedSignals(100.0)
+    signals.store({"type": "expression", "state": "no_face", "blank": True, "faces": []}, 100.0)
+    signal = signals.signal(RuleSettings(name="face", when=AlertKind.FACE), 100.0)
+    assert signal.zone is Zone.BEYOND
+    assert "the lens is covered" in signal.reason
 
 
 def test_a_disk_that_is_nearly_full_or_gone() -> None:

@@ -33,6 +33,8 @@ END = CameraError(CameraReason.END_OF_FILE, "The file has ended.", "Set loop.")
 class ScriptedCamera(Camera):
     """Plays a list of frames and failures; what a driver does cannot be ordered otherwise."""
 
+    repeats = True
+
     def __init__(self, script: Iterator[CameraError | None], closed: list[str]) -> None:
         super().__init__("scripted", 0)
         self._script = script
@@ -317,3 +319,114 @@ def test_a_freeze_while_the_camera_is_switched_off_is_in_that_gap_alone(
     assert [(gap.reason, gap.end.seconds_since(gap.start)) for gap in gaps] == [
         ("switched_off", 80.0)
     ]
+
+
+class Sensor(Playing):
+    """Gives its pictures by name, each after some seconds; equal names, equal pixels."""
+
+    repeats = False
+
+    def __init__(
+        self, shown: Iterator[tuple[float, str]], seconds: Seconds, sets_pace: bool
+    ) -> None:
+        super().__init__(iter([]), seconds, sets_pace)
+        self._shown = shown
+
+    def _next_frame(self) -> tuple[Image, Instant]:
+        step = next(self._shown, None)
+        if step is None:
+            raise END
+        waited, name = step
+        self._seconds.now += waited
+        if name == "away":
+            raise NOT_FOUND
+        picture = np.zeros((48, 64, 3), np.uint8)
+        picture[:24] = 0 if name == "dark" else 200
+        picture[40, 33] = sum(name.encode()) % 251 if name != "dark" else 0
+        return picture, clock.now()
+
+
+def watched(
+    monkeypatch: pytest.MonkeyPatch, *shown: tuple[float, str], sets_pace: bool = False
+) -> tuple[CaptureWorker, list[tuple[str, float]], list[CameraReason | None]]:
+    """Play pictures; return the worker, its gaps, and its failure at each opening."""
+    seconds = Seconds()
+    monkeypatch.setattr(capture, "PAUSES_S", (1.0, 30.0))
+    monkeypatch.setattr(clock, "now", lambda: START.shift(seconds.now))
+    gaps: list[tuple[str, float]] = []
+    failures: list[CameraReason | None] = []
+    steps = iter(shown)
+
+    def open_sensor() -> Camera:
+        failures.append(worker.failure and worker.failure.reason)
+        return Sensor(steps, seconds, sets_pace)
+
+    def note(gap: Gap) -> None:
+        gaps.append((gap.reason, round(gap.end.seconds_since(gap.start), 1)))
+
+    latest: LatestValue[Frame] = LatestValue()
+    worker = CaptureWorker(
+        open_sensor, latest, note, lambda: None, lambda: True, period_s=0.1, still_s=5.0
+    )
+    monkeypatch.setattr(worker, "_wait", lambda _pause_s: None)
+    worker.work()
+    return worker, gaps, failures
+
+
+def test_picture_that_stands_still_is_no_frame_and_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    live = [(0.5, f"live {number}") for number in range(10)]
+    still = [(0.5, "the last")] * 40
+    worker, gaps, failures = watched(monkeypatch, *live, *still, *live)
+    assert worker.frames == 9 + 1 + 10, "the first picture of all may be old"
+    assert gaps == [("stands_still", 20.0)]
+    assert failures[:2] == [None, CameraReason.STANDS_STILL]
+    assert worker.failure is None
+
+
+def test_picture_that_stands_still_from_the_start_is_never_a_frame(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    worker, gaps, failures = watched(monkeypatch, *[(1.0, "an old upload")] * 100)
+    assert worker.frames == 0
+    assert gaps == [("stands_still", 100.0)]
+    assert 2 < len(failures) < 10, "it is opened again, and stays open for longer each time"
+
+
+def test_camera_that_waits_for_its_next_picture_has_not_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    twice = [(0.1, f"live {number // 3}") for number in range(300)]
+    worker, gaps, failures = watched(monkeypatch, *twice)
+    assert (worker.frames, gaps, failures) == (99, [], [None])
+
+
+def test_stream_of_rare_pictures_is_not_still_from_its_second_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slow = [(1.0, f"live {number // 8}") for number in range(80)]
+    _, gaps, failures = watched(monkeypatch, *slow, sets_pace=True)
+    assert len(gaps) == 1
+    assert failures == [None, CameraReason.STANDS_STILL]
+
+
+def test_short_standstill_is_a_gap_with_its_own_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, gaps, failures = watched(
+        monkeypatch, (0.1, "a"), (0.1, "b"), *[(1.0, "b")] * 4, (0.1, "c"), (9.0, "d")
+    )
+    assert gaps == [("stands_still", 4.1), ("stopped", 9.0)]
+    assert failures == [None]
+
+
+def test_camera_of_one_colour_has_a_covered_lens(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, gaps, failures = watched(monkeypatch, (0.1, "a"), (0.1, "b"), *[(0.5, "dark")] * 30)
+    assert gaps == [("lens_covered", 14.5)]
+    assert failures[1] is CameraReason.LENS_COVERED
+
+
+def test_camera_that_comes_back_with_its_old_picture_is_still_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, gaps, _ = watched(
+        monkeypatch, (0.1, "a"), (0.1, "b"), (2.0, "away"), *[(0.5, "b")] * 8, (0.5, "c")
+    )
+    assert gaps == [("not_found", 6.5)]

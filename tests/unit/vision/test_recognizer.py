@@ -73,7 +73,7 @@ def test_a_picture_without_face_has_no_readings_and_frame_no_observations(
     plain = np.full((240, 320, 3), 127, np.uint8)
     assert recognizer.read_picture(plain) == []
     recognition = recognizer.recognize(frame(plain, 7))
-    assert recognition == Recognition(START.shift(0.7), 7, 320, 240, (), "no_face")
+    assert recognition == Recognition(START.shift(0.7), 7, 320, 240, (), "no_face", True)
     assert recognition.primary is None
 
 

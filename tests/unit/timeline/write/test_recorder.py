@@ -223,6 +223,26 @@ def test_a_time_without_faces_is_a_gap_unless_the_camera_paused(path: Path) -> N
     ]
 
 
+def test_time_without_light_is_a_gap_with_its_own_reason(path: Path) -> None:
+    recorded(
+        path,
+        recognition(0, observation()),
+        *(recognition(s) for s in range(1, 5)),
+        *(recognition(s, blank=True) for s in range(5, 15)),
+        *(recognition(s) for s in range(15, 20)),
+        recognition(20, observation()),
+        *(recognition(s, blank=s == 22) for s in range(21, 30)),
+        recognition(30, observation()),
+    )
+    gaps = query(path, "SELECT started - ?1, ended - ?1, reason FROM gap", START_MS)
+    assert gaps == [
+        (1_000, 5_000, "no_face"),
+        (5_000, 15_000, "lens_covered"),
+        (15_000, 20_000, "no_face"),
+        (21_000, 30_000, "no_face"),
+    ]
+
+
 def test_readings_are_kept_with_their_flags_unless_they_are_no_numbers(path: Path) -> None:
     simulated = reading(0, 71.5, flags=[VitalFlag.SIMULATED])
     no_numbers = (reading(3, float("nan")), reading(4, float("inf")))
