@@ -7,8 +7,9 @@ Two made-up people are faces that sway, are missed by the detector now and then,
 other. They go through the real tracker, attribution and recording intervals (one row a second, 15
 frames per second). Scenes of ten minutes: one after the other with gaps of 1, 3 and 10 s; side by
 side; changing places each minute; the visitor walking behind every two minutes; a poster, for an
-hour. The participant presses 1 s after each return. For the seat the visitor stays outside of it;
-where they change places that cannot be.
+hour; a portrait that is larger than the participant; somebody who passes in front, where nobody
+presses again. The participant presses 1 s after each return. For the seat the visitor stays outside
+of it; where they change places that cannot be.
 
 Figures in percent, over all scenes of a kind:
     wrong_…         rows that count as the participant's and are the visitor's, of those that count
@@ -45,6 +46,8 @@ FPS = 15
 MIDDLE, OUTSIDE = 0.5, 0.93
 """Places of a face, as a share of the picture's width."""
 PARTICIPANT, VISITOR, POSTER = "participant", "visitor", "poster"
+SEAT = (0.3, 0.18, 0.4, 0.54)
+"""Drawn around the face of the participant who sits in the middle."""
 MEMORY_S = 1.5
 HIDDEN_S = 0.25
 """Seconds out of view, or behind somebody, after which the participant presses again."""
@@ -125,9 +128,27 @@ def walking_behind(at_s: float) -> list[Stand]:
     return here
 
 
+def passing_in_front(passes_s: float) -> Scene:
+    """Return the scene in which the visitor walks past in front in so many seconds, each 80 s."""
+
+    def scene(at_s: float) -> list[Stand]:
+        here = [Stand(PARTICIPANT, MIDDLE, near=False)]
+        within = at_s % 80 - 16
+        if 0 <= within < passes_s:
+            here.append(Stand(VISITOR, -0.05 + 1.1 * within / passes_s, 0.22))
+        return here
+
+    return scene
+
+
 def with_poster(_at_s: float) -> list[Stand]:
     """A poster hangs beside the participant."""
     return [Stand(PARTICIPANT, MIDDLE), Stand(POSTER, 0.82, 0.12, near=False, sways=False)]
+
+
+def with_portrait(_at_s: float) -> list[Stand]:
+    """A portrait beside the participant is larger, and leads."""
+    return [Stand(PARTICIPANT, MIDDLE, 0.1), Stand(POSTER, 0.82, 0.24, near=False, sways=False)]
 
 
 def alone(_at_s: float) -> list[Stand]:
@@ -175,6 +196,7 @@ def recognitions(
     *,
     seconds: int = 600,
     presses: bool = True,
+    pressed_until_s: float = math.inf,
     shown: Mapping[str, Emotion] | None = None,
 ) -> Iterator[tuple[Recognition, dict[int, str]]]:
     """Yield the frames of a scene, and whose face each track is.
@@ -185,9 +207,12 @@ def recognitions(
         seed: of the chance in how people move and are missed.
         seconds: length.
         presses: whether somebody presses 1 s after each return of the participant.
+        pressed_until_s: nobody presses after so many seconds.
         shown: the emotion of each person; ``None``: nobody shows any.
     """
-    attributor = Attributor(whose, selector=PrimaryFaceSelector(hold_s=MEMORY_S))
+    attributor = Attributor(
+        whose, SEAT if whose == "seat" else None, selector=PrimaryFaceSelector(hold_s=MEMORY_S)
+    )
     tracker = Tracker(MEMORY_S)
     people = _People(seed)
     for number in range(seconds * FPS):
@@ -196,7 +221,8 @@ def recognitions(
         here = scene(at_s)
         seen = people.seen(here)
         back_s = people.back_s(at_s)
-        if presses and back_s is not None and 1.0 <= at_s - back_s < 1.0 + 1 / FPS:
+        is_pressed = presses and at_s < pressed_until_s
+        if is_pressed and back_s is not None and 1.0 <= at_s - back_s < 1.0 + 1 / FPS:
             attributor.pressed = at
         tracked = tracker.update([face for _, face in seen], at)
         names = {id(face): who for who, face in seen}
@@ -215,13 +241,22 @@ def recognitions(
 
 
 def play(
-    scene: Scene, whose: Whose, seed: int, *, seconds: int = 600, presses: bool = True
+    scene: Scene,
+    whose: Whose,
+    seed: int,
+    *,
+    seconds: int = 600,
+    presses: bool = True,
+    pressed_until_s: float = math.inf,
 ) -> Count:
-    """Return the rows of a scene, with a press 1 s after each return of the participant."""
+    """Return the rows of a scene; the arguments are those of ``recognitions``."""
     intervals = Intervals(1.0)
     owners: dict[tuple[int, int], Counter[str]] = {}
     count = Count()
-    for recognition, of in recognitions(scene, whose, seed, seconds=seconds, presses=presses):
+    frames = recognitions(
+        scene, whose, seed, seconds=seconds, presses=presses, pressed_until_s=pressed_until_s
+    )
+    for recognition, of in frames:
         for row in intervals.add(recognition):
             if isinstance(row, ExpressionRow):
                 _count(count, row, owners)
@@ -328,6 +363,13 @@ def measure(seeds: int) -> dict[str, float]:
         hidden = play(hidden_now_and_then(alone), whose, 0, presses=whose == "declared")
         figures[f"kept_hidden_{whose}"] = hidden.kept_percent
     figures["kept_alone_nobody_else"] = play(alone, "alone", 0, presses=False).kept_percent
+    for whose in kinds:
+        presses = whose == "declared"
+        beside = play(with_portrait, whose, 0, presses=presses)
+        front = play(passing_in_front(4), whose, 0, seconds=80, presses=presses, pressed_until_s=10)
+        for name, one in (("portrait", beside), ("passing_in_front", front)):
+            figures[f"wrong_{whose}_{name}"] = one.wrong_percent
+            figures[f"kept_{whose}_{name}"] = one.kept_percent
     poster = play(with_poster, "alone", 0, seconds=3600, presses=False)
     figures["poster_lost_alone"] = 100 - poster.kept_percent
     return figures

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from edge_agent.config.camera import CameraSettings
 from edge_agent.config.section import at_home
 from edge_agent.config.settings import Settings
 from edge_agent.core.errors import ModelError, StoreError
@@ -86,7 +87,15 @@ def configured_recognizer(settings: Settings, *, by_need: bool = False) -> Recog
     try_apart(find_model(options.expression_model))
     if options.detector != "yunet":
         try_apart(find_model(options.detector_model))
-    return open_recognizer(options, by_need=by_need)
+    return open_recognizer(options, by_need=by_need, judges_pictures=_is_live(settings.camera))
+
+
+def _is_live(camera: CameraSettings) -> bool:
+    """Return whether the camera shows what is there now, and no recorded faces."""
+    if camera.source == "opencv":
+        device = camera.device.reveal()
+        return "://" in device or not Path(device).expanduser().is_file()
+    return camera.source not in {"pictures", "demo"}
 
 
 def configured_sources(

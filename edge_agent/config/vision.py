@@ -10,6 +10,8 @@ from edge_agent.config.section import Editable, HomeText, Section
 from edge_agent.core.expression import Prior, Whose
 
 Share = Annotated[float, Field(ge=0, le=1)]
+FORMER_SEAT = [0.15, 0.05, 0.7, 0.9]
+"""What files of earlier releases say of the seat where nobody drew one."""
 
 
 class VisionSettings(Section):
@@ -136,14 +138,32 @@ class VisionSettings(Section):
         "and most central), it is in the seat, it is alone in view, or somebody declared it; "
         "without the evidence it counts as nobody's. A declaration counts with all of them",
     )
-    seat: tuple[Share, Share, Share, Share] = Field(
-        (0.15, 0.05, 0.7, 0.9),
+    seat: tuple[Share, Share, Share, Share] | None = Field(
+        None,
         description="Where the participant sits: left, top, width and height in shares of the "
-        "picture, 0 to 1",
+        "picture, 0 to 1; left out: no seat, and no face counts as in it",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _undrawn_seat(cls, values: object) -> object:
+        """Leave out the seat that an earlier release wrote unless it is asked for."""
+        if isinstance(values, dict) and values.get("whose", "leading") != "seat":
+            seat = values.get("seat")
+            if isinstance(seat, list | tuple) and list(seat) == FORMER_SEAT:
+                return {name: value for name, value in values.items() if name != "seat"}
+        return values
 
     @model_validator(mode="after")
     def _seat_in_picture(self) -> VisionSettings:
+        if self.seat is None:
+            if self.whose == "seat":
+                raise ValueError(
+                    'whose = "seat" needs a seat: left, top, width and height in shares of the '
+                    "picture, such as seat = [0.3, 0.2, 0.4, 0.5], drawn around the face that sits "
+                    "there; the page of a standing session proposes it"
+                )
+            return self
         left, top, width, height = self.seat
         if width <= 0 or height <= 0 or left + width > 1.000001 or top + height > 1.000001:
             raise ValueError(

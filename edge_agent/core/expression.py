@@ -209,6 +209,7 @@ class Observation:
         smoothed_movements: the same, smoothed over time.
         attribution: by which evidence it counts as the participant's; ``unknown``: it is followed
             without the evidence, and not primary; ``None``: it is another face.
+        is_picture: whether the face has shown no life for so long that it is a poster or portrait.
     """
 
     track: int
@@ -222,6 +223,7 @@ class Observation:
     movements: FaceMovements | None = None
     smoothed_movements: FaceMovements | None = None
     attribution: Attribution | None = None
+    is_picture: bool = False
 
     @property
     def turned_away(self) -> bool | None:

@@ -86,6 +86,7 @@ def _face(observation: Observation, recognition: Recognition) -> dict[str, Any]:
         "box": [round(part, 5) for part in relative],
         "primary": observation.primary,
         "attribution": observation.attribution,
+        "picture": observation.is_picture,
         "emotion": observation.emotion.value if observation.emotion else None,
         "probabilities": {name: round(p, 4) for name, p in observation.raw.as_dict().items()},
         "smoothed": {name: round(p, 4) for name, p in smoothed.as_dict().items()},

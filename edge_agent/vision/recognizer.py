@@ -293,6 +293,7 @@ class Recognizer:
             else self._observe(frame, track, face, None, None)
             for track, face in tracked
         )
+        self._attributor.see(observations, frame.at)
         if self._reader is not None:
             tracks = [track for track, _ in tracked]
             self._reader.plan(tracks, frame.at, is_new=self._stages.tracker.is_confirming)
@@ -397,6 +398,7 @@ class Recognizer:
             movements,
             smoothed_movements,
             evidence,
+            track in self._attributor.pictures,
         )
 
     def _classify(
@@ -484,7 +486,11 @@ class Recognizer:
 
 
 def open_recognizer(
-    options: VisionSettings = VisionSettings(), *, by_need: bool = False, covers: bool = True
+    options: VisionSettings = VisionSettings(),
+    *,
+    by_need: bool = False,
+    covers: bool = True,
+    judges_pictures: bool = False,
 ) -> Recognizer:
     """Load the models and build the vision chain.
 
@@ -494,6 +500,8 @@ def open_recognizer(
             (``edge_agent.vision.reading_by_need``), instead of all in each frame; not for still
             pictures.
         covers: whether covered faces are detected.
+        judges_pictures: whether a face before the camera that shows no life is a picture, and
+            counts as nobody's; in a recorded video a still is a face as well.
 
     Raises:
         ModelError: a model is missing, damaged or does not fit.
@@ -522,6 +530,8 @@ def open_recognizer(
         reader=open_need_reader(classifier, options) if by_need else None,
         cover=open_cover(options.threads) if covers else None,
         movements=open_movements(options.threads) if options.movements else None,
-        attributor=Attributor(options.whose, options.seat, selector),
+        attributor=Attributor(
+            options.whose, options.seat, selector, judges_pictures=judges_pictures
+        ),
     )
     return Recognizer(stages, uncertain_below=threshold, quality_filter=options.gate)

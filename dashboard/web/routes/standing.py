@@ -187,7 +187,7 @@ def standing_page(request: Request, services: ServicesDep, code: CodeDep) -> Res
         settings=list(SessionSetting),
         text_version=TEXT_VERSION,
         whose=services.options.vision.whose,
-        seat=services.options.vision.seat,
+        seat=services.options.vision.seat if services.options.vision.whose == "seat" else None,
     )
 
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.expression import Attribution, Box, Face, Whose
+from edge_agent.core.expression import Attribution, Box, Face, Observation, Whose
+from edge_agent.core.movements import POSE
 from edge_agent.vision.faces.tracking import FaceMemory, PrimaryFaceSelector, prominence
 
 Tracked = Sequence[tuple[int, Face]]
@@ -24,7 +25,18 @@ Zone = tuple[float, float, float, float]
 ALONE_S = 10.0
 """Seconds without another living face after which one is alone."""
 STILL_S = 120.0
-"""Seconds without a movement after which a face is a picture: a poster, a frozen television."""
+"""Seconds without a sign of life after which a face is a picture: a poster, a frozen television."""
+LIFE_S = 3_600.0
+"""Seconds for which a sign of life holds: a sleeper moves more often, and a poster that somebody
+pushed is a picture again."""
+CHANGED = 0.35
+TURNED_DEGREES = 10.0
+"""Change of a probability or of closed eyes, and of the pose of a head, within some seconds that is
+a sign of life.
+
+Two portraits of 31 to 182 pixels in noise of 4 and 10 grey levels, with a lamp that is switched
+off: at most 0.15 for probabilities, 0.1 for closed eyes and 4.4°, in one minute of each."""
+_USUAL_S = 10.0  # the usual expression of a face is the mean over so many seconds
 STILL_SIDES = 0.08
 """Distance in sides of the face that is no movement, and the same share of its size.
 
@@ -41,6 +53,10 @@ TOUCHING_SIDES = 1.3
 TOUCHING_S = 0.25
 """Distance between two faces, in sides of the larger, within which one that was hidden for so many
 seconds may have changed places with the other."""
+PASSING_S = 10.0
+BEFORE_SIDES = 0.6
+"""Seconds unseen within which a declared face goes on being the declared one where somebody passed
+in front of it: the distance across in sides of the larger, at any height, for a body hides, too."""
 SAME_PLACE_SIDES = 0.3
 SAME_SIZE = 1.25
 """Distance in sides, and ratio of sides, within which it is the same one that comes back."""
@@ -67,9 +83,29 @@ class _Place:
     since: Instant
     seen: Instant
     now: tuple[float, float, float]
+    alive: Instant | None = None
+    usual: dict[str, float] = field(default_factory=dict)
+    read: Instant | None = None
 
     def is_still(self, at: Instant) -> bool:
-        return at.seconds_since(self.since) >= STILL_S
+        is_alive = self.alive is not None and at.seconds_since(self.alive) < LIFE_S
+        return at.seconds_since(self.since) >= STILL_S and not is_alive
+
+    def see(self, values: dict[str, float], at: Instant) -> None:
+        """Compare what the face shows with what it usually shows."""
+        # Beside a face that has just come back nothing is usual yet.
+        is_late = self.read is None or at.seconds_since(self.read) > _USUAL_S
+        elapsed_s = 0.0 if self.read is None else max(at.seconds_since(self.read), 0.0)
+        self.read = at
+        if is_late:
+            self.usual = dict(values)
+            return
+        share = -math.expm1(-elapsed_s / _USUAL_S)
+        for name, value in values.items():
+            usual = self.usual.setdefault(name, value)
+            if abs(value - usual) >= (TURNED_DEGREES if name in POSE else CHANGED):
+                self.alive = at
+            self.usual[name] = usual + share * (value - usual)
 
     def holds(self, x: float, y: float, side: float) -> bool:
         """Return whether a face at (x, y) of this size has not moved away from here."""
@@ -78,9 +114,11 @@ class _Place:
 
 
 class StillFaces:
-    """Knows which of the faces in view have not moved for `STILL_S` seconds.
+    """Knows which of the faces in view are pictures: `STILL_S` seconds without a sign of life.
 
-    A picture that was hidden for a while, or that the detector lost, is known again by its place.
+    A face that has moved, blinked, turned or changed its expression since it came is none, however
+    still it is now. A picture that was hidden for a while, or that the detector lost, is known
+    again by its place.
     """
 
     def __init__(self) -> None:
@@ -95,6 +133,11 @@ class StillFaces:
         for track, face in faces:
             self._move(track, face.box, at)
         return frozenset(track for track in present if self._places[track].is_still(at))
+
+    def see(self, track: int, values: dict[str, float], at: Instant) -> None:
+        """Look for a sign of life in what a face of the last frame shows."""
+        if track in self._places:
+            self._places[track].see(values, at)
 
     def forget(self) -> None:
         """Forget all places: the camera looks at something else."""
@@ -122,6 +165,7 @@ class StillFaces:
         place.now, place.seen = (one, other, size), at
         if not place.holds(one, other, size):
             place.x, place.y, place.side, place.since = one, other, size, at
+            place.alive = at
 
 
 @dataclass(slots=True, eq=False)
@@ -132,6 +176,7 @@ class _Unbroken:
     seen: Instant
     box: Box
     in_doubt: bool = False
+    is_passed: bool = False
 
     def fits(self, box: Box) -> bool:
         """Return whether a face comes back where and as it was."""
@@ -145,11 +190,13 @@ class Attributor:
 
     Args:
         whose: which evidence is asked for; without it the face is followed, and counts as nobody's.
-        seat: where the participant sits.
+        seat: where the participant sits; ``None``: nobody drew it, so that no face is in it.
         selector: selects the leading face.
+        judges_pictures: whether a face that shows no life for minutes counts as nobody's; the still
+            face of a recorded video does count.
 
     Example:
-        >>> attributor = Attributor("seat")
+        >>> attributor = Attributor("seat", (0.3, 0.2, 0.4, 0.6))
         >>> face = Face(Box(0, 200, 80, 80), 0.9, ())
         >>> attributor.attribute([(1, face)], (640, 480), Instant(boot_ms=0, wall_ms=0))
         (1, <Attribution.UNKNOWN: 'unknown'>)
@@ -158,13 +205,16 @@ class Attributor:
     def __init__(
         self,
         whose: Whose = "leading",
-        seat: Zone = (0.15, 0.05, 0.7, 0.9),
+        seat: Zone | None = None,
         selector: PrimaryFaceSelector | None = None,
+        *,
+        judges_pictures: bool = True,
     ) -> None:
         self._whose = whose
         self._seat = seat
         self._selector = selector or PrimaryFaceSelector()
-        self._still = StillFaces()
+        self._still = StillFaces() if judges_pictures else None
+        self._pictures: frozenset[int] = frozenset()
         self._memory = FaceMemory(UNBROKEN_S)
         self._unbroken: dict[int, _Unbroken] = {}
         self._seated: set[int] = set()
@@ -181,6 +231,11 @@ class Attributor:
         self._answered: Instant | None = None
 
     @property
+    def pictures(self) -> frozenset[int]:
+        """The tracks of the last frame that are pictures and no living faces."""
+        return self._pictures
+
+    @property
     def declared(self) -> int | None:
         """The track that was declared, while it is unbroken."""
         return self._declared
@@ -195,11 +250,12 @@ class Attributor:
             size: width and height of the frame, pixels.
             at: when it was taken, later than the last one.
         """
-        still = self._still.update(faces, at)
-        living = [one for one in faces if one[0] not in still]
+        if self._still is not None:
+            self._pictures = self._still.update(faces, at)
+        living = [one for one in faces if one[0] not in self._pictures]
         self._see(faces, living, size, at)
         self._answer_press(at)
-        pool, chosen = self._candidates(faces, living)
+        pool, chosen = self._candidates(faces, living, at)
         if pool != self._pool:
             # Who is in view but no candidate any more is not waited for.
             self._selector.forget()
@@ -209,10 +265,19 @@ class Attributor:
             return None, None
         return track, self._evidence(track, {one for one, _ in living})
 
+    def see(self, observations: Iterable[Observation], at: Instant) -> None:
+        """Look for signs of life in what the faces of the last frame show."""
+        if self._still is None:
+            return
+        for one in observations:
+            if one.reject_reason is None:
+                self._still.see(one.track, _shown(one), at)
+
     def forget(self) -> None:
         """Forget all faces: the camera looks at something else."""
         self._selector.forget()
-        self._still.forget()
+        if self._still is not None:
+            self._still.forget()
         self._unbroken.clear()
         self._others.clear()
         self._led.clear()
@@ -248,16 +313,18 @@ class Attributor:
                     # The track now follows somebody else who passed by.
                     self._hidden, self._declared = known, None
                 continue
-            known.seen, known.box, known.in_doubt = at, face.box, False
+            known.seen, known.box = at, face.box
+            known.in_doubt = known.is_passed = False
         self._find_hidden(faces, memory_s, at)
         hidden = {track: one for track, one in self._unbroken.items() if track not in seen}
         for track, one in hidden.items():
+            one.is_passed = one.is_passed or _is_passed(one, seen.values())
             if at.seconds_since(one.seen) > memory_s:
                 del self._unbroken[track]
+                if track == self._declared:
+                    self._hidden, self._declared = one, None
             elif at.seconds_since(one.seen) > HIDDEN_S or self._is_touched(one, seen.values(), at):
                 one.in_doubt = True
-        if self._declared not in self._unbroken:
-            self._declared = None
 
     def _find_hidden(self, faces: Tracked, memory_s: float, at: Instant) -> None:
         """Let a declared face go on that has lost its track and is back where and as it was."""
@@ -270,9 +337,11 @@ class Attributor:
             # Not somebody who was in view all the time, and has taken the place.
             if hidden.fits(face.box) and self._unbroken[track].since.boot_ms > hidden.seen.boot_ms
         ]
-        if len(candidates) == 1 and at.seconds_since(hidden.seen) <= memory_s:
+        hidden_s = at.seconds_since(hidden.seen)
+        is_late = hidden_s > (max(memory_s, PASSING_S) if hidden.is_passed else memory_s)
+        if len(candidates) == 1 and not is_late:
             self._declared = candidates[0]
-        if candidates or at.seconds_since(hidden.seen) > memory_s:
+        if candidates or is_late:
             self._hidden = None
 
     def _is_touched(self, hidden: _Unbroken, others: Iterable[Face], at: Instant) -> bool:
@@ -287,6 +356,8 @@ class Attributor:
         )
 
     def _in_seat(self, faces: Tracked, size: tuple[int, int]) -> Iterable[int]:
+        if self._seat is None:
+            return
         left, top, width, height = self._seat
         for track, face in faces:
             x, y = face.box.center[0] / size[0], face.box.center[1] / size[1]
@@ -311,28 +382,32 @@ class Attributor:
             last = max(when.boot_ms for when, one in led if one == track)
             known = self._unbroken.get(track)
             if known is not None and known.since.boot_ms <= last:
-                self._declared = track
+                self._declared, self._hidden = track, None
             self._answered = pressed
         elif at.boot_ms > until.boot_ms:
             self._answered = pressed
 
-    def _candidates(self, faces: Tracked, living: Tracked) -> tuple[str, Tracked]:
-        """Return the faces from which the one to follow is selected, and what they are."""
-        if self._declared is not None:
-            return "declared", [one for one in faces if one[0] == self._declared]
-        seated = [one for one in faces if one[0] in self._seated]
+    def _candidates(self, faces: Tracked, living: Tracked, at: Instant) -> tuple[str, Tracked]:
+        """Return the faces from which the one to follow is selected, and what they are.
+
+        A picture is followed only where nobody living was seen for a while.
+        """
+        if self._declared is not None and self._declared not in self._pictures:
+            return "declared", [one for one in living if one[0] == self._declared]
+        seated = [one for one in living if one[0] in self._seated]
         if self._whose == "seat" and seated:
             return "seat", seated
-        if self._whose == "alone" and living:
-            return "living", living
-        return "all", faces
+        is_missed = bool(self._led) and at.seconds_since(self._led[-1][0]) <= UNBROKEN_S
+        return ("living", living) if living or is_missed else ("pictures", faces)
 
     def _evidence(self, track: int, living: set[int]) -> Attribution:
         """Return the strongest evidence, or that the one that is asked for is lacking."""
+        if track not in living:
+            return Attribution.UNKNOWN
         holds = [
             (Attribution.DECLARED, track == self._declared),
             (Attribution.SEAT, track in self._seated),
-            (Attribution.ALONE, track in living and not self._others.keys() - {track}),
+            (Attribution.ALONE, not self._others.keys() - {track}),
             (Attribution.LEADING, True),
         ]
         evidence = (one for one, does in holds if does)
@@ -340,3 +415,23 @@ class Attributor:
             return next(evidence)
         wanted = {Attribution.DECLARED, Attribution(self._whose)}
         return next((one for one in evidence if one in wanted), Attribution.UNKNOWN)
+
+
+def _is_passed(hidden: _Unbroken, others: Iterable[Face]) -> bool:
+    """Return whether somebody nearer to the camera stands before a face that is out of view."""
+    x, side = hidden.box.center[0], math.sqrt(hidden.box.area)
+    return any(
+        side <= SAME_SIZE * other_side
+        and abs(other.box.center[0] - x) <= BEFORE_SIDES * max(side, other_side)
+        for other, other_side in ((one, math.sqrt(one.box.area)) for one in others)
+    )
+
+
+def _shown(face: Observation) -> dict[str, float]:
+    """Return what of a face changes in the living and not in pictures."""
+    shown = face.smoothed.as_dict()
+    movements = face.movements
+    if movements is None:
+        return shown
+    names = POSE if movements.only_pose else ("eye_blink", *POSE)
+    return shown | {name: movements.as_dict()[name] for name in names}

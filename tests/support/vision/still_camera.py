@@ -1,4 +1,4 @@
-"""An IP camera's still-picture address that shows what a test wants, falls silent or stands still."""
+"""An IP camera's still-picture address that shows what a test wants, falls silent or freezes."""
 
 from __future__ import annotations
 

@@ -35,6 +35,14 @@ def problem(file: Path | None) -> str:
     return str(caught.value)
 
 
+@pytest.mark.parametrize(("whose", "seat"), [("leading", None), ("seat", (0.15, 0.05, 0.7, 0.9))])
+def test_former_default_seat_is_drawn_only_where_it_is_asked_for(
+    tmp_path: Path, whose: str, seat: tuple[float, ...] | None
+) -> None:
+    text = f'[vision]\nwhose = "{whose}"\nseat = [0.15, 0.05, 0.7, 0.9]'
+    assert load_settings(write(tmp_path, text)).vision.seat == seat
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -57,6 +65,8 @@ def problem(file: Path | None) -> str:
         ("[dashboard]\ncertificate = 'c.pem'", "certificate and key go together"),
         ('[vision]\ndetector = "yunet"', "needs the path of YuNet's ONNX .*not 'face-detector'"),
         ('[vision]\ndetector_model = "y.onnx"', 'is an ONNX file; say detector = "yunet"'),
+        ('[vision]\nwhose = "seat"', 'whose = "seat" needs a seat: left, top, width'),
+        ("[vision]\nseat = [0.5, 0.1, 0.6, 0.2]", "does not lie in the picture"),
         ('[vision]\ndetector = "haar"', "line 2: vision.detector = 'haar'.*'tflite' or 'yunet'"),
         ('[data]\nfolder = "a\\u0000b"', "line 2: data.folder: .*may not hold a zero byte"),
         ('[mqtt]\nusername = "a\\u0000b"', "line 2: mqtt.username: .*may not hold a zero byte"),

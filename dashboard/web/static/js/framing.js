@@ -74,6 +74,16 @@ export function zoneOf(frame) {
   return outline(ZONE, frame, "face-zone");
 }
 
+const SEAT_SIDES = 1.25; // from the middle of the face to each edge of its seat: a head that leans stays in it
+
+/** The seat around a face: left, top, width and height in shares of the picture. */
+export function seatAround([x, y, width, height]) {
+  const edge = (middle, side) => [middle - SEAT_SIDES * side, middle + SEAT_SIDES * side].map((value) => Math.round(100 * Math.min(Math.max(value, 0), 1)) / 100);
+  const [left, right] = edge(x + width / 2, width);
+  const [top, bottom] = edge(y + height / 2, height);
+  return [left, top, right - left, bottom - top].map((value) => Number(value.toFixed(2)));
+}
+
 /** Where the participant sits, as `vision.seat` says: left, top, width and height; nothing where it is not asked for. */
 export function seatOf(seat, frame) {
   if (!seat) return [];

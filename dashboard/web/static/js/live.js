@@ -105,6 +105,7 @@ function showPlace(message) {
   let text = _("No face in the picture.");
   if (count > 0 && notKnown(message)) text = ngettext("One face in the picture; it is not known whose it is.", "{n} faces in the picture; it is not known whose they are.", count);
   else if (count > 0) text = ngettext("One face in the picture.", "{n} faces; the participant’s has the thick frame.", count);
+  if (message.faces.some((face) => face.picture)) text += ` ${_("A face among them is a picture: it has shown no life, and counts as nobody’s.")}`;
   setPlaceText(`${text} ${isPreviewed ? whoSees() : _("No picture leaves the agent.")}`);
 }
 
@@ -115,6 +116,7 @@ function notKnown(message) {
 
 /** Why there is no face of the participant. */
 function whyNobody(message) {
+  if (notKnown(message)?.picture) return _("A picture is in view, and nobody’s face");
   return notKnown(message) ? _("It is not known whose face it is") : _("No face in the picture");
 }
 

@@ -9,9 +9,10 @@ import pytest
 from benchmarks.simulated import attribution as people
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Attribution, Box, Face, Whose
-from edge_agent.vision.faces.attribution import STILL_S, Attributor, StillFaces
+from edge_agent.vision.faces.attribution import LIFE_S, STILL_S, Attributor, StillFaces
 
 SIZE = (640, 480)
+SEAT = people.SEAT
 
 
 def face(x: float, side: float = 100) -> Face:
@@ -30,7 +31,7 @@ def evidence(
 
 def test_leading_face_names_its_strongest_evidence() -> None:
     seen = evidence(
-        Attributor(),
+        Attributor("leading", SEAT),
         (0, [(1, face(320))]),
         (1, [(1, face(20))]),
         (2, [(1, face(20, 200)), (2, face(620, 60))]),
@@ -38,13 +39,20 @@ def test_leading_face_names_its_strongest_evidence() -> None:
     assert [one for _, one in seen] == ["seat", "alone", "leading"]
 
 
+def test_face_is_in_no_seat_where_none_was_drawn() -> None:
+    seen = evidence(
+        Attributor(), (0, [(1, face(320))]), (2, [(1, face(320, 200)), (2, face(620, 60))])
+    )
+    assert [one for _, one in seen] == ["alone", "leading"]
+
+
 def test_seat_follows_the_seated_face_before_a_larger_one() -> None:
-    (seen,) = evidence(Attributor("seat"), (0, [(1, face(320, 60)), (2, face(600, 200))]))
+    (seen,) = evidence(Attributor("seat", SEAT), (0, [(1, face(320, 60)), (2, face(600, 200))]))
     assert seen == (1, Attribution.SEAT)
 
 
 def test_seat_without_anybody_leaves_the_leading_face_unknown() -> None:
-    (seen,) = evidence(Attributor("seat"), (0, [(2, face(620, 200))]))
+    (seen,) = evidence(Attributor("seat", SEAT), (0, [(2, face(620, 200))]))
     assert seen == (2, Attribution.UNKNOWN)
 
 
@@ -70,6 +78,98 @@ def test_picture_that_comes_back_is_known_by_its_place() -> None:
         still.update([(1, face(320))], at(second))
     still.update([], at(300))
     assert still.update([(7, face(321))], at(600)) == {7}
+
+
+def seconds_of(
+    attributor: Attributor, end: int, faces: Sequence[tuple[int, Face]], begin: int = 0
+) -> list[tuple[int | None, Attribution | None]]:
+    return evidence(attributor, *((second, faces) for second in range(begin, end)))
+
+
+@pytest.mark.parametrize("whose", ["leading", "seat", "alone"])
+def test_picture_alone_is_nobody(whose: Whose) -> None:
+    attributor = Attributor(whose, SEAT)
+    seen = seconds_of(attributor, 240, [(1, face(320))])
+    assert seen[-1] == (1, Attribution.UNKNOWN)
+    assert attributor.pictures == {1}
+
+
+@pytest.mark.parametrize("whose", ["leading", "seat", "alone", "declared"])
+def test_picture_yields_at_once_to_a_small_living_face(whose: Whose) -> None:
+    attributor = Attributor(whose, SEAT)
+    portrait = (1, face(320, 150))
+    seconds_of(attributor, 240, [portrait])
+    (seen,) = evidence(attributor, (240, [portrait, (2, face(420, 60))]))
+    assert seen[0] == 2
+
+
+def test_press_beside_a_picture_declares_who_lives() -> None:
+    attributor = Attributor("declared")
+    portrait = (1, face(320, 150))
+    seconds_of(attributor, 240, [portrait])
+    both = [portrait, (2, face(500, 60))]
+    evidence(attributor, (240, both))
+    attributor.pressed = at(240.1)
+    assert evidence(attributor, (240.2, both)) == [(2, Attribution.DECLARED)]
+
+
+def test_declared_picture_is_nobody_and_yields() -> None:
+    attributor = Attributor("declared")
+    portrait = (1, face(320, 150))
+    seconds_of(attributor, 10, [portrait])
+    attributor.pressed = at(9.5)
+    seen = seconds_of(attributor, 240, [portrait], begin=10)
+    assert (seen[10][1], seen[-1][1]) == (Attribution.DECLARED, Attribution.UNKNOWN)
+    assert evidence(attributor, (240, [portrait, (2, face(500, 60))]))[0][0] == 2
+
+
+def test_living_face_that_is_missed_leaves_no_picture_in_its_place() -> None:
+    attributor = Attributor()
+    portrait = (1, face(200, 150))
+    seconds_of(attributor, 240, [portrait])
+    (lives, missed) = evidence(
+        attributor, (240, [portrait, (2, face(500, 60))]), (240.2, [portrait])
+    )
+    assert (lives[0], missed[0]) == (2, None)
+
+
+def test_participant_who_sat_down_keeps_ten_still_minutes() -> None:
+    attributor = Attributor()
+    came = evidence(
+        attributor, *((tenth / 5, [(1, face(100 + 10 * tenth))]) for tenth in range(22))
+    )
+    seen = seconds_of(attributor, 605, [(1, face(310))], begin=5)
+    assert {one for _, one in came + seen} == {Attribution.ALONE}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "lives"),
+    [("eye_blink", 0.6, True), ("happiness", 0.5, True), ("yaw", 14.0, True),
+     ("eye_blink", 0.1, False), ("happiness", 0.15, False), ("yaw", 5.0, False)],
+)  # fmt: skip
+def test_face_that_blinks_turns_or_smiles_lives_however_still(
+    name: str, value: float, lives: bool
+) -> None:
+    still = StillFaces()
+    found: frozenset[int] = frozenset()
+    for second in range(700):
+        found = still.update([(1, face(320))], at(second))
+        still.see(1, {name: value if second == 60 else 0.0}, at(second))
+    assert found == (frozenset() if lives else {1})
+
+
+def test_poster_that_was_pushed_is_a_picture_again_after_an_hour() -> None:
+    still = StillFaces()
+    found: list[frozenset[int]] = []
+    for second in range(0, int(LIFE_S) + 300, 5):
+        found.append(still.update([(1, face(320 if second < 200 else 380))], at(second)))
+    assert found[38] == found[-1] == {1}
+    assert found[100] == frozenset()
+
+
+def test_still_face_of_a_recorded_video_counts() -> None:
+    seen = seconds_of(Attributor(judges_pictures=False), 600, [(1, face(320))])
+    assert seen[-1] == (1, Attribution.ALONE)
 
 
 def test_press_declares_the_face_that_led_then() -> None:
@@ -106,6 +206,15 @@ def test_declaration_ends_where_a_face_comes_back_elsewhere() -> None:
     )
     assert attributor.declared is None
     assert seen[-1][1] is Attribution.UNKNOWN
+
+
+@pytest.mark.parametrize("passes_s", [4, 8])
+def test_declaration_outlasts_somebody_who_passes_in_front(passes_s: float) -> None:
+    count = people.play(
+        people.passing_in_front(passes_s), "declared", 1, seconds=80, pressed_until_s=10
+    )
+    assert count.wrong_percent == 0
+    assert count.kept_percent >= 90
 
 
 def test_late_press_for_a_face_that_left_declares_nothing() -> None:

@@ -99,5 +99,7 @@ def test_seat_is_proposed_for_a_standing_session_and_drawn_on_live(
     page = client.get(PAGE).text
 
     assert ("Proposal: count only a face in the seat." in page) is proposed
-    assert '<rect class="face-seat" x="192.0" y="96.0" width="256.0" height="288.0"/>' in page
+    rectangle = '<rect class="face-seat" x="192.0" y="96.0" width="256.0" height="288.0"/>'
+    assert (rectangle in page) is drawn
+    assert ("/js/seat.js" in page) is proposed, "it draws the seat around the face"
     assert ('data-seat="0.3 0.2 0.4 0.6"' in client.get("/live").text) is drawn
