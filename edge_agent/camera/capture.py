@@ -95,12 +95,12 @@ class CaptureWorker(Worker):
         self.failure: CameraError | None = None
         self.ended = False
         self.begun_s = clock.boot_seconds()
-        self._silent_since = self._heard = clock.now()
+        self._silent_since = self._frame_came = clock.now()
 
     @property
     def silent_s(self) -> float:
         """Seconds without any frame, a repeated one included, though one may be captured."""
-        return clock.now().seconds_since(self._heard)
+        return clock.now().seconds_since(self._frame_came)
 
     @property
     def is_idle(self) -> bool:
@@ -116,7 +116,7 @@ class CaptureWorker(Worker):
 
     def work(self) -> None:
         """Open, read and reopen until stopped or until a file ends."""
-        self._silent_since = self._heard = clock.now()
+        self._silent_since = self._frame_came = clock.now()
         while not self.stopping.is_set() and not self.ended:
             if not self._may_capture():
                 self._pause()
@@ -178,7 +178,7 @@ class CaptureWorker(Worker):
         A camera that was opened again in vain stays open for longer each time, so that its first
         new picture is seen at once.
         """
-        self._heard = at = clock.now()
+        self._frame_came = at = clock.now()
         begun = max(opened, self._silent_since, key=lambda moment: moment.boot_ms)
         longest_s = max(self._still_s, LATE_PERIODS * self._usual_s)
         if self._stands_still:
@@ -228,12 +228,12 @@ class CaptureWorker(Worker):
         Returns:
             Seconds that it lasted.
         """
-        since, heard, at = self._silent_since, self._heard, clock.now()
-        self._silent_since = self._heard = at
+        since, frame_came, at = self._silent_since, self._frame_came, clock.now()
+        self._silent_since = self._frame_came = at
         waited_s = at.seconds_since(since)
         longest_s = max(LATE_PERIODS * self._usual_s, LATE_S)
         if self._gap_start is None and waited_s > longest_s:
-            was_alive = heard != since and at.seconds_since(heard) <= longest_s
+            was_alive = frame_came != since and at.seconds_since(frame_came) <= longest_s
             reason = CameraReason.STANDS_STILL.value if was_alive else STOPPED
             self._tell_gap(Gap("camera", since, at, reason))
         return waited_s
@@ -247,7 +247,7 @@ class CaptureWorker(Worker):
             return
         gap = Gap("camera", self._gap_start, clock.now(), self._gap_reason)
         self._gap_start = self._gap_reason = None
-        self._silent_since = self._heard = gap.end
+        self._silent_since = self._frame_came = gap.end
         self._tell_gap(gap)
 
     def _tell_gap(self, gap: Gap) -> None:

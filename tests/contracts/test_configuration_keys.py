@@ -37,6 +37,7 @@ DOORS = ("password", "file", "folder", "key", "host", "port", "keep_", "username
 """Parts of names of keys that give access, name a path or delete rows: no browser changes these."""
 NAMED = {"mqtt.username": "ada", "mqtt.password": "secret"}
 NEEDED = {
+    "vision.whose": {"vision.seat": "[0.3, 0.2, 0.4, 0.5]"},
     "mqtt.commands": NAMED,
     "vitals.mqtt.enabled": NAMED,
     "vision.detector": {"vision.detector_model": "yunet.onnx"},

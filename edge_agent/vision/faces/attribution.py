@@ -271,7 +271,7 @@ class Attributor:
             return
         for one in observations:
             if one.reject_reason is None:
-                self._still.see(one.track, _shown(one), at)
+                self._still.see(one.track, _values_of(one), at)
 
     def forget(self) -> None:
         """Forget all faces: the camera looks at something else."""
@@ -427,7 +427,7 @@ def _is_passed(hidden: _Unbroken, others: Iterable[Face]) -> bool:
     )
 
 
-def _shown(face: Observation) -> dict[str, float]:
+def _values_of(face: Observation) -> dict[str, float]:
     """Return what of a face changes in the living and not in pictures."""
     shown = face.smoothed.as_dict()
     movements = face.movements
