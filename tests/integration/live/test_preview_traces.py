@@ -129,37 +129,31 @@ def looking(client: httpx2.Client) -> Iterator[Looking]:
 def test_no_byte_of_a_picture_lies_on_a_disk(stand: Stand) -> None:
     began = time.time()
     with stand.log_in(Role.ADMINISTRATOR) as client, looking(client) as preview:
-        data = preview.picture()
-        for _ in range(10):
-            assert preview.picture() == data, "a picture that does not change is the same each time"
-        assert not picture_files(stand, began, data)
+        shown = [preview.picture() for _ in range(11)]
+        assert not picture_files(stand, began, shown)
     ends = "SELECT detail FROM audit WHERE action = 'preview_end' ORDER BY id"
     wait_until(
         lambda: any(detail.startswith("left") for (detail,) in query(stand.agent.database, ends)),
         "its end",
     )
-    assert not picture_files(stand, began, data)
-    (stand.folder / "temporary" / "kept").write_bytes(data[100:])
-    assert len(picture_files(stand, began, data)) == 1, "a file with a picture would be found"
+    assert not picture_files(stand, began, shown)
+    (stand.folder / "temporary" / "kept").write_bytes(shown[-1][100:])
+    assert len(picture_files(stand, began, shown)) == 1, "a file with a picture would be found"
     (stand.folder / "temporary" / "kept").unlink()
 
 
-def picture_files(stand: Stand, since: float, data: bytes) -> list[Path]:
-    """Return every file that holds a part of the picture: as it was sent, seen or received.
+def picture_files(stand: Stand, since: float, shown: list[bytes]) -> list[Path]:
+    """Return every file that holds a part of a picture: as it was sent, seen or received.
 
     Looked at are the folders of agent and dashboard, what was written below /tmp and /dev/shm
     meanwhile, and what both processes hold open, files without a name included.
     """
-    middle = len(data) // 2
     seen = smiling()
     row = seen[seen.shape[0] // 2].tobytes()
-    received = stand.camera.data
-    needles = [
-        data[middle : middle + NEEDLE],
-        data[middle // 2 : middle // 2 + NEEDLE],
-        row[len(row) // 2 : len(row) // 2 + NEEDLE],
-        received[len(received) // 2 : len(received) // 2 + NEEDLE],
-    ]
+    needles = [row[len(row) // 2 : len(row) // 2 + NEEDLE]]
+    for data in [*shown, *list(stand.camera.sent)]:
+        middle = len(data) // 2
+        needles += [data[middle : middle + NEEDLE], data[middle // 2 : middle // 2 + NEEDLE]]
     assert jpeg_of(seen) != b""
     files = [one for one in stand.folder.rglob("*") if one.is_file()]
     for folder in (Path("/tmp"), Path("/dev/shm"), Path("/var/tmp")):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from http.server import BaseHTTPRequestHandler
 
 import cv2
@@ -25,6 +26,7 @@ class StillCamera(AnsweringServer):
         self._thawed.set()
         self._noise = np.random.default_rng(1)
         self._held = b""
+        self.sent: deque[bytes] = deque(maxlen=30)
         self.show(picture)
 
     def show(self, picture: Picture) -> None:
@@ -59,6 +61,7 @@ class StillCamera(AnsweringServer):
         request.send_header("Content-Length", str(len(data)))
         request.end_headers()
         request.wfile.write(data)
+        self.sent.append(data)
 
     def _taken(self) -> bytes:
         noisy = self._picture.astype(np.int16) + self._noise.integers(-1, 2, self._picture.shape)

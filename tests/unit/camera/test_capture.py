@@ -358,7 +358,7 @@ def watched(
     steps = iter(shown)
 
     def open_sensor() -> Camera:
-        failures.append(worker.failure and worker.failure.reason)
+        failures.append(None if worker.failure is None else worker.failure.reason)
         return Sensor(steps, seconds, sets_pace)
 
     def note(gap: Gap) -> None:
