@@ -23,6 +23,8 @@ from edge_agent.timeline.study.capture_switch import CaptureSwitch
 from edge_agent.timeline.upkeep.budget import Space
 from edge_agent.timeline.upkeep.copies import CopiesState, make_daily_copy
 from tests.support.broker import free_port
+from tests.support.vision.portraits import smiling
+from tests.support.vision.still_camera import StillCamera
 
 
 def settings_with(**changes: Mapping[str, Any]) -> Settings:
@@ -44,6 +46,17 @@ def test_a_sound_machine_has_no_problem(tmp_path: Path) -> None:
     assert exit_code(list(findings.values())) == 0, findings
     assert findings["camera"].found.endswith("640×480")
     assert "expression rows" in findings["database"].found
+
+
+def test_doctor_reports_a_picture_that_stands_still(tmp_path: Path) -> None:
+    with StillCamera(smiling()) as camera:
+        options: dict[str, Any] = {"source": "snapshot", "device": camera.address}
+        options |= {"snapshot_seconds": 0.1, "stall_seconds": 1.0}
+        assert examine(tmp_path, camera=options)["camera"].verdict is Verdict.OK
+        camera.hold()
+        finding = examine(tmp_path, camera=options)["camera"]
+    assert finding.verdict is Verdict.PROBLEM
+    assert "stands still" in finding.found
 
 
 def test_a_camera_that_somebody_has_switched_off_is_not_opened(tmp_path: Path) -> None:
