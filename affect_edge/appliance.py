@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import sys
-import tomllib
 from collections.abc import Callable, Collection
 from dataclasses import asdict
 from functools import partial
@@ -28,6 +27,7 @@ from affect_edge.options import (
 from edge_agent.core import clock
 from edge_agent.core.addresses import masked
 from edge_agent.core.advice import printable_lines, shell_word
+from edge_agent.core.brought_values import ValuesError, parse_toml
 from edge_agent.core.errors import AffectEdgeError, CertificateError, ConfigError, StoreError
 from edge_agent.core.logs import log_to_stderr
 from edge_agent.core.owners import as_owner_of
@@ -593,8 +593,8 @@ def _read(change: str) -> tuple[str, Any]:
         return name, None
     try:
         # TOML decides the type: 10 is a number, true a truth value, ["a", "b"] a list.
-        return name, tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        return name, parse_toml(f"value = {text}")["value"]
+    except ValuesError:
         return name, text  # a text without its quotes, as a shell hands it over
 
 

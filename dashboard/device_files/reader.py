@@ -22,8 +22,14 @@ from edge_agent.vitals.zone_names import zone_named
 
 ANSWER_S = 120.0
 """A file with as many readings as are taken needs 7 s of the processor of a desktop computer."""
+MOST_AHEAD = 4
+"""Files that are read or wait: each holds a thread, and pages need the others."""
 _LATE = N_("{file}: could not be read in {seconds:.0f} seconds.")
 _ENDED = N_("{file}: the process that reads files ended while reading this one.")
+_FULL = N_(
+    "{file}: {count} files of others are read before it, each up to two minutes. Nothing was "
+    "imported. Send it again later."
+)
 _STOPS = N_("The dashboard is stopping. Try again when it is back.")
 
 
@@ -73,6 +79,7 @@ class DeviceFileReader:
     def __init__(self, answer_s: float = ANSWER_S) -> None:
         self._answer_s = answer_s
         self._turn = threading.Lock()
+        self._ahead = threading.BoundedSemaphore(MOST_AHEAD)
         self._stopping = threading.Event()
 
     def read(self, file: DeviceFile, zone: str) -> FileReadings:
@@ -83,14 +90,20 @@ class DeviceFileReader:
             zone: name of the time zone of times that name none; empty refuses such times.
 
         Raises:
-            DataFileError: the time zone is unknown, or the file is damaged or has no reading.
+            DataFileError: the time zone is unknown, the file is damaged or has no reading, or
+                ``MOST_AHEAD`` files come before it.
             TooLargeError: it has too many readings, or takes too long.
             ReaderClosedError: the dashboard stops.
         """
         zone_named(zone)
-        # One at a time: each may need as much memory as the dashboard.
-        with self._turn:
-            answer = answer_type().validate_json(self._answer(file, zone))
+        if not self._ahead.acquire(blocking=False):
+            raise DataFileError(_FULL, file=file.name, count=MOST_AHEAD)
+        try:
+            # One at a time: each may need as much memory as the dashboard.
+            with self._turn:
+                answer = answer_type().validate_json(self._answer(file, zone))
+        finally:
+            self._ahead.release()
         if isinstance(answer, FileReadings):
             return answer
         raise _error_of(answer)

@@ -15,6 +15,7 @@ from contextlib import suppress
 
 from dashboard.device_files.answer import FileReadings, Refusal, answer_type
 from edge_agent.core import clock
+from edge_agent.core.bounds import limited_work
 from edge_agent.core.errors import AffectEdgeError, DataFileError
 from edge_agent.core.helper.answering import answer_questions
 from edge_agent.core.helper.rights import forbid
@@ -25,7 +26,7 @@ from edge_agent.timeline.write.reading_imports import ReadingTable
 from edge_agent.vitals.health.exports import XDF, export_of_file
 from edge_agent.vitals.health.files import RowValidator
 from edge_agent.vitals.health.xdf.samples import load_libraries
-from edge_agent.vitals.passed_over import PassedOver
+from edge_agent.vitals.passed_over import PassedOver, Rows
 from edge_agent.vitals.zone_names import local_times
 
 log = logging.getLogger(__name__)
@@ -34,9 +35,13 @@ MEMORY_BYTES = 384 * 1024 * 1024
 """Most that it may ask for."""
 MOST_READINGS = 250_000
 """Readings of one file: 17 hours of skin conductance, four a second."""
+_MOST_ROWS = 1_000_000
+"""Rows of any kind: most of a file may have no reading."""
 _COLUMNS_TOLD = 100
 _EXAMPLE = b"date,heart rate,systolic,diastolic\n2026-01-05 08:00:00Z,61,120,80\n"
 _TOO_MANY = N_("{file}: has more than {most} readings, which is the most that this page takes.")
+_MANY_ROWS = N_("{file}: has more than {most} rows, which is the most that this page takes.")
+_LONG = N_("{file}: takes longer to read than any file with so many readings.")
 _TOO_MUCH = N_("{file}: needs more memory than this page allows.")
 
 
@@ -89,9 +94,10 @@ def read(name: str, content: bytes, zone: LocalTimes | None) -> FileReadings:
     if export is None:
         raise DataFileError(f"{name}: its format is not known.")
     passed_over = PassedOver()
-    with StagedReadings(name, in_memory=True) as staged:
+    too_long = _TooManyError(_LONG, file=name)
+    with StagedReadings(name, in_memory=True) as staged, limited_work(too_long):
         validator = RowValidator(clock.now(), zone)
-        readings = passed_over.readings_of(export.rows(validator))
+        readings = passed_over.readings_of(_bounded_rows(export.rows(validator), name))
         staged.add(_bounded(readings, name))
         if zone is not None and zone.twice:
             passed_over.remarks.append(zone.sentence)
@@ -109,6 +115,13 @@ def read(name: str, content: bytes, zone: LocalTimes | None) -> FileReadings:
             {source: sorted(names) for source, names in validator.former.items()},
             sorted(validator.certain),
         )
+
+
+def _bounded_rows(rows: Rows, name: str) -> Rows:
+    for count, row in enumerate(rows):
+        if count == _MOST_ROWS:
+            raise _TooManyError(_MANY_ROWS, file=name, most=_MOST_ROWS)
+        yield row
 
 
 def _bounded(readings: Iterable[VitalReading], name: str) -> Iterator[VitalReading]:

@@ -8,13 +8,13 @@ compared with what was meant, so that a text that looks like a table is never cu
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from dashboard.protocols.file import ProtocolError
+from edge_agent.core.brought_values import ValuesError, parse_toml
 from edge_agent.core.texts import N_
 
 HEAD = ("title", "order", "blocks")
@@ -186,7 +186,7 @@ def _parts(text: str) -> list[_Part]:
 
 
 def _steps_of(text: str) -> list[dict[str, Any]]:
-    steps: list[dict[str, Any]] = tomllib.loads(text).get(_STEP, [])
+    steps: list[dict[str, Any]] = parse_toml(text).get(_STEP, [])
     return steps
 
 
@@ -267,10 +267,10 @@ def _join_parts(text: str, parts: list[_Part], change: Callable[[dict[str, Any]]
         for part in parts
     )
     try:
-        meant = tomllib.loads(text)
+        meant = parse_toml(text)
         change(meant)
-        is_meant = tomllib.loads(whole) == meant
-    except (tomllib.TOMLDecodeError, LookupError):
+        is_meant = parse_toml(whole) == meant
+    except (ValuesError, LookupError):
         is_meant = False
     if not is_meant:
         raise ProtocolError(

@@ -22,8 +22,8 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
-from edge_agent.core.brought_files import UNBOUNDED
-from edge_agent.core.errors import AffectEdgeError
+from edge_agent.core.brought_files import UNBOUNDED, opened_archive
+from edge_agent.core.errors import AffectEdgeError, DataFileError
 from edge_agent.core.texts import N_, Message
 
 PAGE = "index.html"
@@ -215,9 +215,13 @@ def _pieces(place: Path, inside: str, size: int) -> Iterator[bytes]:
 def _open_archive(place: Path) -> Iterator[zipfile.ZipFile]:
     """Open a ZIP file whose list of files was checked."""
     try:
-        with zipfile.ZipFile(place) as archive:
+        with opened_archive(place, MOST_FILES) as archive:
             check_files(archive.infolist(), MOST_FILES, MOST_BYTES)
             yield archive
+    except DataFileError as error:
+        raise ExperimentError(
+            N_("its list of files is far too long; pack it again with fewer files")
+        ) from error
     except UNREADABLE as error:
         raise ExperimentError(
             N_("it cannot be unpacked ({reason}); pack it again as a ZIP file"),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,6 +21,8 @@ from pydantic_core import ErrorDetails
 from dashboard.protocols.media import check_media
 from dashboard.protocols.steps import STEP_KINDS, Baseline, Step, Stimulus, keys_of
 from dashboard.protocols.texts import Label, Part, Texts
+from edge_agent.core.bounds import ERRORS_SHOWN
+from edge_agent.core.brought_values import ValuesError, parse_toml
 from edge_agent.core.errors import AffectEdgeError
 from edge_agent.core.instruments import LONGEST, InstrumentName, instruments_text
 from edge_agent.core.own_neutral import LEAST_SECONDS
@@ -166,21 +167,19 @@ def load_protocol(path: Path) -> StudyProtocol:
     """
     text, digest = _read(path)
     try:
-        content = ProtocolFile.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
+        content = ProtocolFile.model_validate(parse_toml(text))
+    except ValuesError as error:
         raise ProtocolError(
             N_("{path}: is not valid TOML: {error}. Put text values in quotes."),
             path=path,
             error=error,
         ) from error
     except ValidationError as error:
-        raise ProtocolError(
-            "\n".join(_describe(detail, path, text) for detail in error.errors())
-        ) from error
-    except RecursionError as error:
-        raise ProtocolError(
-            N_("{path}: tables are nested too deeply. Write only [[step]] tables."), path=path
-        ) from error
+        details = error.errors()
+        lines = [_describe(detail, path, text) for detail in details[:ERRORS_SHOWN]]
+        if more := details[ERRORS_SHOWN:]:
+            lines.append(f"… and {len(more)} more.")
+        raise ProtocolError("\n".join(lines)) from error
     problems = list(_media_problems(content, path, text))
     if problems:
         raise ProtocolError("\n".join(problems))

@@ -6,7 +6,6 @@ form holds values as texts.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from dashboard.languages.current import gettext as _
 from edge_agent.config import editing, keys
 from edge_agent.config.loading import load_right_part, load_settings
 from edge_agent.config.settings import Settings
+from edge_agent.core.brought_values import ValuesError, parse_toml
 from edge_agent.core.errors import ConfigError
 from edge_agent.core.texts import N_
 
@@ -128,10 +128,10 @@ def read_present(path: Path | None) -> Present:
     file: editing.ConfigFile | None = None
     written: dict[str, Any] = {}
     text = ""
-    with suppress(ConfigError, tomllib.TOMLDecodeError):
+    with suppress(ConfigError, ValuesError):
         if path is not None:
             file = editing.read_file(path)
-            written = tomllib.loads(file.text)
+            written = parse_toml(file.text)
             text = file.text
     return Present(
         file,

@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -39,6 +38,7 @@ from edge_agent.config.keys import key_named
 from edge_agent.config.loading import load_settings
 from edge_agent.core import clock
 from edge_agent.core.bounds import printable
+from edge_agent.core.brought_values import parse_toml
 from edge_agent.core.errors import BackupError, ConfigError, StoreError
 from edge_agent.core.files import give_owner, make_folder
 from edge_agent.core.owners import as_owner_of, is_root, owner_of
@@ -198,7 +198,7 @@ def _values(content: bytes) -> dict[str, object]:
     Raises:
         ValueError: it is no TOML.
     """
-    sections = tomllib.loads(content.decode("utf-8"))
+    sections = parse_toml(content.decode("utf-8"))
     return {
         f"{section}.{key}": value
         for section, values in sections.items()
@@ -432,7 +432,7 @@ def _check_config(prepared: Path, manifest: Manifest) -> None:
 
 def _folder(text: str, places: Places) -> dict[str, str]:
     """Return the key of the data folder, if the configuration names another folder or none."""
-    named = tomllib.loads(text).get("data", {}).get("folder", "~/.local/share/affect-edge")
+    named = parse_toml(text).get("data", {}).get("folder", "~/.local/share/affect-edge")
     if Path(named).expanduser().absolute() == places.data.absolute():
         return {}
     return {"data.folder": str(places.data.absolute())}

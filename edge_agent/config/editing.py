@@ -12,7 +12,6 @@ import re
 import shlex
 import shutil
 import tempfile
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from edge_agent.config.hiding import hider_of
 from edge_agent.config.keys import RULES
 from edge_agent.config.loading import load_settings
 from edge_agent.config.settings import Settings
+from edge_agent.core.brought_values import parse_toml
 from edge_agent.core.errors import ConfigError, StoreError
 from edge_agent.core.files import take_lock
 from edge_agent.core.owners import as_owner_of
@@ -123,7 +123,7 @@ def rules_of(text: str) -> list[dict[str, Any]]:
     Args:
         text: valid TOML.
     """
-    written = tomllib.loads(text).get("alerts", {}).get("rule")
+    written = parse_toml(text).get("alerts", {}).get("rule")
     if written is None:
         return [one.model_dump(mode="json", exclude_defaults=True) for one in AlertSettings().rule]
     return [dict(rule) for rule in written]

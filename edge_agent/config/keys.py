@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,6 +14,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from edge_agent.config.environment import ENV_DELIMITER, ENV_PREFIX
 from edge_agent.config.loading import line_of_key
 from edge_agent.config.settings import Settings
+from edge_agent.core.brought_values import parse_toml
 
 RULES = "alerts.rule"
 """The key whose value is the list of rules."""
@@ -113,7 +113,7 @@ def values_of(settings: Settings, text: str) -> dict[str, Value]:
         settings: the loaded settings.
         text: content of their file, empty without one.
     """
-    written = tomllib.loads(text)
+    written = parse_toml(text)
     every = settings.model_dump(mode="json")
     return {key.name: _value_of(key, every, written, text) for key in all_keys()}
 

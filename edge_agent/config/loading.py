@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +19,8 @@ from pydantic_core import ErrorDetails
 from edge_agent.config.environment import ENV_DELIMITER, ENV_PREFIX, merge, read_environment
 from edge_agent.config.settings import Settings
 from edge_agent.core.addresses import HIDDEN, masked
+from edge_agent.core.bounds import ERRORS_SHOWN
+from edge_agent.core.brought_values import ValuesError, parse_toml
 from edge_agent.core.errors import ConfigError
 
 _POLAR = (
@@ -198,11 +199,13 @@ def load_settings(
     changed = {section: dict(values) for section, values in (changes or {}).items()}
     given = merge(read_environment(Settings, os.environ), changed)
     try:
-        return Settings.of_file(path, merge(tomllib.loads(text), given))
+        return Settings.of_file(path, merge(parse_toml(text), given))
     except ValidationError as error:
-        raise ConfigError(
-            "\n".join(describe(detail, path, text, changes or {}) for detail in error.errors())
-        ) from error
+        details = error.errors()
+        lines = [describe(detail, path, text, changes or {}) for detail in details[:ERRORS_SHOWN]]
+        if more := details[ERRORS_SHOWN:]:
+            lines.append(f"… and {len(more)} more.")
+        raise ConfigError("\n".join(lines)) from error
 
 
 def load_right_part(file: Path | None = None) -> tuple[Settings, ConfigError | None]:
@@ -220,7 +223,7 @@ def load_right_part(file: Path | None = None) -> tuple[Settings, ConfigError | N
 def _without_faults(path: Path) -> Settings:
     """Return the right values of a file, and of the environment if that is right, too."""
     try:
-        written = tomllib.loads(path.read_text(encoding="utf-8"))
+        written = parse_toml(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         written = {}
     with suppress(ConfigError):
@@ -271,7 +274,7 @@ def _read_toml(path: Path | None) -> str:
             raise ConfigError(
                 f"{path}: begins with a byte order mark. Save it as UTF-8 without one."
             )
-        tomllib.loads(text)
+        parse_toml(text)
     except FileNotFoundError as error:
         raise ConfigError(
             f"{path}: no such file. Copy config/affect-edge.toml there, or leave --config out."
@@ -284,16 +287,12 @@ def _read_toml(path: Path | None) -> str:
         raise ConfigError(
             f"{path}: is not UTF-8 text (byte {error.start}). Save it as UTF-8."
         ) from error
-    except tomllib.TOMLDecodeError as error:
+    except ValuesError as error:
         place = re.search(r"line (\d+)", str(error))
         is_switch = place and _SWITCH.search(text.splitlines()[int(place[1]) - 1])
         hint = "a switch is true or false" if is_switch else "text values need quotes"
         raise ConfigError(
             f"{path}: is not valid TOML: {masked(str(error))}. Correct that line; {hint}."
-        ) from error
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits, or nesting
-        raise ConfigError(
-            f"{path}: cannot be read ({str(error)[:80]}). Write shorter numbers and fewer brackets."
         ) from error
     return text
 

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import fields
 from enum import Enum
 from typing import TYPE_CHECKING, TextIO, cast
@@ -44,6 +46,16 @@ NAMES_MOST = 20_000
 """Characters of all names of columns: pages and messages repeat them."""
 LINE_MOST = 1024 * 1024
 """Characters: each empty cell of a line takes eight times its length in memory."""
+MOST_WORK = 8_000_000
+"""Steps of reading one file that a page takes: lines, each 256 characters of a long one, names of
+files. A study of two million rows takes half of them.
+"""
+ERRORS_SHOWN = 20
+"""Faults of one text that are named; where each is, is looked up in the whole text."""
+_STEP_CHARACTERS = 256
+_CELLS_OF_A_STEP = 20
+_STEPS_AT_ONCE = 1_000
+_WORK: ContextVar[Callable[[int], None] | None] = ContextVar("work", default=None)
 COMMAND_LINE = "command line"
 DASHBOARD = "dashboard service"
 """The dashboard itself, where no account asked for what it does."""
@@ -173,6 +185,51 @@ def _refusal(name: str, value: object, why: str) -> StudyError:
     return StudyError(f"{name}: {shown_value(value)} {why}. Nothing was done.", field=name)
 
 
+@contextmanager
+def limited_work(refusal: DataFileError) -> Iterator[None]:
+    """Limit the steps of reading in the block, whichever way leads through a file.
+
+    A small file may hold any number of lines, and most of them may become no row.
+
+    Args:
+        refusal: raised beyond ``MOST_WORK``.
+    """
+    left = MOST_WORK
+
+    def watch(steps: int) -> None:
+        nonlocal left
+        left -= steps
+        if left < 0:
+            raise refusal
+
+    token = _WORK.set(watch)
+    try:
+        yield
+    finally:
+        _WORK.reset(token)
+
+
+def add_work(steps: int) -> None:
+    """Count steps of reading; without ``limited_work`` they have no limit.
+
+    Raises:
+        DataFileError: they are too many.
+    """
+    watch = _WORK.get()
+    if watch is not None:
+        watch(steps)
+
+
+def add_work_of_cells(count: int) -> None:
+    """Count the cells of a row that has more than any table; others are counted by their lines.
+
+    Raises:
+        DataFileError: as ``add_work``.
+    """
+    if count > COLUMNS_MOST:
+        add_work(count // _CELLS_OF_A_STEP)
+
+
 def bounded_lines(file: TextIO, name: str) -> Iterator[str]:
     """Yield the lines of a text file.
 
@@ -181,9 +238,9 @@ def bounded_lines(file: TextIO, name: str) -> Iterator[str]:
         name: of it, for the message.
 
     Raises:
-        DataFileError: a line has more than ``LINE_MOST`` characters.
+        DataFileError: a line has more than ``LINE_MOST`` characters, or as ``add_work``.
     """
-    number = 0
+    number = steps = 0
     # Not `for line in file`: that reads a line of gigabytes before its length can be checked.
     while line := file.readline(LINE_MOST + 1):
         number += 1
@@ -192,14 +249,19 @@ def bounded_lines(file: TextIO, name: str) -> Iterator[str]:
                 f"{name}, line {number}: is longer than {LINE_MOST} characters. Is it a table, one "
                 "row a line?"
             )
+        steps += 1 + len(line) // _STEP_CHARACTERS
+        if steps >= _STEPS_AT_ONCE:
+            add_work(steps)
+            steps = 0
         yield line
 
 
 def within(cells: list[str], columns: int) -> list[str]:
     """Return the cells of a row without empty ones behind the last column."""
-    while len(cells) > columns and not cells[-1].strip():
-        cells = cells[:-1]
-    return cells
+    end = len(cells)
+    while end > columns and not cells[end - 1].strip():
+        end -= 1
+    return cells if end == len(cells) else cells[:end]
 
 
 def check_header(name: str, header: Sequence[str]) -> None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 import shutil
+import struct
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import BinaryIO
 
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.texts import N_, Message, as_message, join_sentences
@@ -23,6 +25,15 @@ MOST_BYTES = 64 * 2**30
 MOST_FILES = 200_000
 _UNPACKED_BYTES = 2 * 2**30
 _UNPACKED_FILES = 1_000
+_NAME_MOST = 1_000
+_FOLDERS_MOST = 40
+"""Folders in one another: each has a name as long as those of all above it."""
+_LISTED_BYTES = 200
+"""Of a file in an archive's list, on average: 46, its name, and its times."""
+_END = struct.Struct("<4s4H2LH")
+_WIDE_END = struct.Struct("<4sQ2H2L4Q")
+_LOCATOR_BYTES = 20
+_END_MARK, _WIDE_END_MARK = b"PK\5\6", b"PK\6\6"
 _TABLES = (".csv", ".tsv", ".txt")
 _ENCRYPTED = 0x1
 UNBOUNDED = frozenset({zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA})
@@ -115,14 +126,59 @@ def refuse_document(name: str, members: Iterable[str]) -> None:
         )
 
 
+def check_list(name: str, file: BinaryIO, most_files: int) -> None:
+    """Refuse an archive with a long list of files before ``zipfile`` keeps the whole of it.
+
+    Args:
+        name: of the archive, for the message.
+        file: the archive, opened; where it is read from does not matter afterwards.
+        most_files: how many files it may have.
+
+    Raises:
+        DataFileError: the list is too long.
+    """
+    size = file.seek(0, 2)
+    tail_bytes = _WIDE_END.size + _LOCATOR_BYTES + _END.size + 0xFFFF
+    file.seek(max(0, size - tail_bytes))
+    tail = file.read(tail_bytes)
+    # Where zipfile looks for the end: without a comment behind it, else the last mark.
+    ends = {len(tail) - _END.size, tail.rfind(_END_MARK)}
+    listed = [0]
+    for at in ends:
+        if at >= 0 and tail[at:].startswith(_END_MARK) and len(tail) >= at + _END.size:
+            listed.append(_END.unpack_from(tail, at)[5] % 0xFFFFFFFF)
+            wide = at - _LOCATOR_BYTES - _WIDE_END.size
+            if wide >= 0 and tail[wide:].startswith(_WIDE_END_MARK):
+                listed.append(_WIDE_END.unpack_from(tail, wide)[8])
+    if max(listed) > 0x10000 + most_files * _LISTED_BYTES:
+        raise DataFileError(
+            f"{name}: its list of files has {max(listed):,} bytes, far more than {most_files:,} "
+            "files need. Nothing was imported. Pack it anew, with fewer files."
+        )
+
+
+@contextmanager
+def opened_archive(path: Path, most_files: int) -> Iterator[zipfile.ZipFile]:
+    """Open a zip for the block, once its list of files was checked.
+
+    Raises:
+        DataFileError: as ``check_list``.
+        OSError, ValueError, zipfile.BadZipFile: it cannot be read.
+    """
+    with path.open("rb") as file:
+        check_list(path.name, file, most_files)
+        with zipfile.ZipFile(file) as archive:
+            yield archive
+
+
 def checked_members(
     name: str, archive: zipfile.ZipFile, most_bytes: int, most_files: int
 ) -> list[zipfile.ZipInfo]:
     """Return the files of an archive, without its folders, sorted by name.
 
     Raises:
-        DataFileError: one is encrypted, needs any memory, or its name leads out of the archive's
-            folder; or they are too many, or too large when unpacked.
+        DataFileError: one is encrypted, needs any memory, or its name is long or leads out of the
+            archive's folder; or they are too many, or too large when unpacked.
     """
     files = [info for info in archive.infolist() if info.filename[-1:] not in {"", "/"}]
     # The sizes are those in the archive's directory; zipfile stops at them when it unpacks.
@@ -139,6 +195,11 @@ def checked_members(
         if info.compress_type in UNBOUNDED:
             raise DataFileError(
                 f"{name}: {info.filename!r} is packed in a rare way. Unpack it, and pack it anew."
+            )
+        if len(info.filename) > _NAME_MOST or info.filename.count("/") > _FOLDERS_MOST:
+            raise DataFileError(
+                f"{name}: {info.filename[:80]!r}… has more than {_NAME_MOST} characters or "
+                f"{_FOLDERS_MOST} folders in one another. Pack it anew, with shorter names."
             )
         if _LEAVES.match(info.filename):
             raise DataFileError(
@@ -174,7 +235,7 @@ def _unpack(path: Path, folder: Path) -> tuple[list[Path], list[str]]:
     tables: list[Path] = []
     others: list[str] = []
     try:
-        with zipfile.ZipFile(path) as archive:
+        with opened_archive(path, _UNPACKED_FILES) as archive:
             for info in checked_members(path.name, archive, _UNPACKED_BYTES, _UNPACKED_FILES):
                 name = info.filename.rpartition("/")[2]
                 # macOS packs a hidden companion of each file.

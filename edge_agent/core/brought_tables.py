@@ -26,13 +26,22 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
-from edge_agent.core.bounds import bounded_lines, check_header, within
+from edge_agent.core.bounds import (
+    COLUMNS_MOST,
+    LINE_MOST,
+    add_work_of_cells,
+    bounded_lines,
+    check_header,
+    within,
+)
 from edge_agent.core.brought_files import HEAD_BYTES, refuse_other_kind
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.files import why_unreadable
 from edge_agent.core.texts import N_, Message
 
 SEPARATORS = ",;\t"
+MOST_BLANK = 1_048_576
+"""Blank rows below the names: a spreadsheet saves all that it has, if one of them was touched."""
 MOST_ABOVE = 50
 """So many rows may stand above the names of the columns."""
 KEPT_ABOVE_CHARACTERS = 10_000
@@ -133,12 +142,21 @@ class BroughtTable:
         """Yield the rows below the names that are not blank.
 
         Raises:
-            DataFileError: a row is no CSV, or no text.
+            DataFileError: a row is no CSV, or no text; or too many are blank.
         """
-        width, last, day = len(self.header), self.above + 1, ""
+        width, last, day, blank = len(self.header), self.above + 1, "", 0
         for number, whole in self._csv_rows():
             is_header = number == self.above + 1 and not self._form.names
-            if is_header or not any(whole):
+            if is_header:
+                continue
+            if not any(whole):
+                blank += 1
+                if blank > MOST_BLANK:
+                    raise DataFileError(
+                        N_("{file}: has more than {most} blank rows. Delete them."),
+                        file=self.name,
+                        most=f"{MOST_BLANK:,}",
+                    )
                 continue
             if self._form.has_days and _is_day(whole):
                 last, day = number, next(filter(None, whole))
@@ -198,11 +216,13 @@ class BroughtTable:
             if form.above is not None:
                 is_found = above == form.above
             else:
-                is_found = form.is_names is None or form.is_names(cells)
+                # Whether there are too many is checked where they are found.
+                named = cells[: COLUMNS_MOST + 1]
+                is_found = form.is_names is None or form.is_names(named)
             is_found = is_found and (form.above is not None or any(cells))
             if is_found:
                 return above, separator
-            if form.above is None and above >= MOST_ABOVE:
+            if form.above is None and (above >= MOST_ABOVE or kept > LINE_MOST):
                 break
             places.append((above, line, separator))
             kept += len(line)
@@ -222,10 +242,22 @@ class BroughtTable:
 
     def _csv_rows(self) -> Iterator[tuple[int, list[str]]]:
         """Yield the rows from the names on, or below ``above``, with their numbers."""
-        lines = islice(self._lines(), self.above, None)
-        rows = csv.reader(lines, delimiter=self.separator, strict=True)
+        held = 0
+
+        def lines() -> Iterator[str]:
+            nonlocal held
+            for line in islice(self._lines(), self.above, None):
+                # A row whose quotes hold line ends may go on without end.
+                held += len(line)
+                if held > LINE_MOST:
+                    raise csv.Error(f"it has more than {LINE_MOST} characters")
+                yield line
+
+        rows = csv.reader(lines(), delimiter=self.separator, strict=True)
         try:
             for number, cells in enumerate(rows, start=self.above + 1):
+                held = 0
+                add_work_of_cells(len(cells))
                 yield number, [cell.strip() for cell in cells]
         except csv.Error as error:
             raise DataFileError(
@@ -326,7 +358,7 @@ def rows_of_head(head: bytes) -> Iterator[tuple[str, ...]]:
             told = sep[1]
         else:
             names = cells_of(line.rstrip("\r\n"), told or separator_of(line))
-            yield names_of(names)
+            yield names_of(names[: COLUMNS_MOST + 1])
 
 
 def names_of(cells: Iterable[str]) -> tuple[str, ...]:

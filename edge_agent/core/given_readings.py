@@ -7,7 +7,6 @@ with a ``ReadingError`` that contains field, value and the allowed values.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import threading
@@ -23,6 +22,7 @@ from typing import Annotated, Literal, NoReturn
 from pydantic import BaseModel, ConfigDict, Field
 
 from edge_agent.core import bounds
+from edge_agent.core.brought_values import ValuesError, parse_json
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ImpossibleError, ReadingError, shown_value
 from edge_agent.core.readings import (
@@ -175,14 +175,11 @@ def parse_payload(payload: bytes) -> list[object]:
         raise ReadingError("payload", "", "is empty. Send a reading, or a list of readings.")
     try:
         # Python accepts NaN and Infinity, which are no JSON and no values.
-        given = json.loads(payload.decode("utf-8"), parse_constant=_refuse_constant)
+        text = payload.decode("utf-8")
+        given = parse_json(text, MAX_BYTES, _refuse_constant)
     except UnicodeDecodeError as error:
         raise ReadingError("payload", "", f"is not UTF-8 text (byte {error.start}).") from error
-    except RecursionError as error:
-        raise ReadingError(
-            "payload", "", "is nested too deeply. Send a reading, or a list of readings."
-        ) from error
-    except ValueError as error:
+    except ValuesError as error:
         raise ReadingError("payload", "", f"is not JSON ({error}).") from error
     items = given if isinstance(given, list) else [given]
     if not 1 <= len(items) <= MAX_READINGS:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from edge_agent.core.brought_values import parse_toml
 from edge_agent.core.errors import ConfigError
 
 SUPPORT_FILE = Path(__file__).with_name("support.toml")
@@ -48,7 +48,7 @@ def read_support(file: Path = SUPPORT_FILE) -> Support:
         ConfigError: the file is missing, is no TOML, or has an impossible date.
     """
     try:
-        values = tomllib.loads(file.read_text(encoding="utf-8"))
+        values = parse_toml(file.read_text(encoding="utf-8"))
         text = str(values.get("support_until", ""))
         until = date.fromisoformat(text) if text else None
     except (OSError, ValueError) as error:

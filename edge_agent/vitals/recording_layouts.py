@@ -6,13 +6,14 @@ Forms: OpenSignals (PLUX, its file specification), AcqKnowledge (BIOPAC, text ex
 
 from __future__ import annotations
 
-import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from edge_agent.core.brought_tables import TableForm, cells_of, separator_of
+from edge_agent.core.brought_values import parse_json
 from edge_agent.core.texts import N_, Message
 from edge_agent.vitals.row_times import SECONDS, Elapsed
 
@@ -85,7 +86,7 @@ class RecordingFormat(NamedTuple):
 def layout_of_opensignals(name: str, lines: Lines) -> Recording | None:
     end = next((at for at, line in enumerate(lines) if "EndOfHeader" in line), None)
     try:
-        told = json.loads(next(line for line in lines if line.startswith("# {")).lstrip("# "))
+        told = parse_json(next(line for line in lines if line.startswith("# {")).lstrip("# "))
         devices: list[dict[str, Any]] = list(told.values())
         names: list[str] = []
         factors: dict[int, float] = {}
@@ -114,7 +115,7 @@ def _columns_of(device: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
     bits = list(device["resolution"])
     if len(bits) != len(columns):  # of the channels alone
         bits = [0] * (len(columns) - len(bits)) + bits
-    several = [_sensor(sensor) for sensor in device["sensor"]]
+    several = Counter(map(_sensor, device["sensor"]))
     for column, resolution in zip(columns, bits, strict=True):
         sensor = _sensor(sensors.get(column, ""))
         known = bool(_EDA_DEVICES.fullmatch(str(device.get("device", ""))))
@@ -124,7 +125,7 @@ def _columns_of(device: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
         if not sensor:
             yield str(column), 0
         else:
-            label = sensor if several.count(sensor) == 1 else f"{sensor} {column}"
+            label = sensor if several[sensor] == 1 else f"{sensor} {column}"
             named = f"{label} ({unit})" if unit else label
             yield named, int(resolution) if is_raw_eda else 0
 

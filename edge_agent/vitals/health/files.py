@@ -19,7 +19,7 @@ from tempfile import SpooledTemporaryFile
 from types import MappingProxyType
 from typing import BinaryIO, NamedTuple, cast
 
-from edge_agent.core.brought_files import MOST_BYTES, MOST_FILES, checked_members
+from edge_agent.core.brought_files import MOST_BYTES, MOST_FILES, check_list, checked_members
 from edge_agent.core.brought_tables import BroughtTable, TableForm, names_of, rows_of_head
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError, ReadingError
@@ -32,7 +32,9 @@ from edge_agent.vitals.passed_over import LeftOut, Remark, Row, Rows
 HEAD_BYTES = 65_536
 MAX_INNER_BYTES = 2 * 2**30
 """Packed size of an archive within an archive."""
-MAX_HELD_BYTES = 16 * 2**20
+MAX_INNER = 100
+"""Archives within an archive; Garmin's export has a few."""
+MAX_HELD_BYTES = 4 * 2**20
 """A larger inner archive is copied to a temporary file while it is read."""
 GZIPPED = ".fit.gz"
 DAMAGED_GZIP = (gzip.BadGzipFile, EOFError, zlib.error)
@@ -113,16 +115,28 @@ def members_of(path: Path) -> Iterator[list[Member]]:
                 paths = sorted(path.resolve().rglob("*"))
                 files = [member_at(file, file.parent.name) for file in paths if file.is_file()]
             elif zipfile.is_zipfile(path):
-                files = _members_of(path.name, opened.enter_context(zipfile.ZipFile(path)))
+                files = _members_of(path.name, opened.enter_context(path.open("rb")), opened)
             else:
                 files = [member_at(path)]
+            _check_inner(path.name, files)
             members = [one for each in files for one in _inside(each, opened)]
         yield [member.unpack() for member in members]
 
 
+def _check_inner(name: str, files: list[Member]) -> None:
+    if sum(_is_archive(one) for one in files) > MAX_INNER:
+        raise DataFileError(
+            f"{name}: holds more than {MAX_INNER} archives. Unpack them, and name the folder."
+        )
+
+
+def _is_archive(member: Member) -> bool:
+    return member.name.lower().endswith(".zip")
+
+
 def _inside(member: Member, opened: ExitStack) -> list[Member]:
     """Return the files of an archive within an export, such as Garmin's; else the file itself."""
-    if not member.name.lower().endswith(".zip"):
+    if not _is_archive(member):
         return [member]
     if member.size > MAX_INNER_BYTES:
         raise DataFileError(
@@ -135,7 +149,7 @@ def _inside(member: Member, opened: ExitStack) -> list[Member]:
         opened.enter_context(copy)
         with member.open() as file:
             shutil.copyfileobj(file, copy)
-        return _members_of(member.name, opened.enter_context(zipfile.ZipFile(copy)))
+        return _members_of(member.name, cast("BinaryIO", copy), opened)
 
 
 def member_at(path: Path, place: str = "") -> Member:
@@ -144,7 +158,9 @@ def member_at(path: Path, place: str = "") -> Member:
     return Member(path.name, path.stat().st_size, opens, place)
 
 
-def _members_of(name: str, archive: zipfile.ZipFile) -> list[Member]:
+def _members_of(name: str, file: BinaryIO, opened: ExitStack) -> list[Member]:
+    check_list(name, file, MOST_FILES)
+    archive = opened.enter_context(zipfile.ZipFile(file))
     return [
         Member(
             info.filename.rpartition("/")[2],

@@ -8,11 +8,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 
+from edge_agent.core.brought_values import ValuesError, parse_json
 from edge_agent.core.vitals import SPECS, VitalKind
 from edge_agent.vitals.health.files import Member, RowValidator, Table, has_header
 from edge_agent.vitals.passed_over import LeftOut, Row, Rows
@@ -80,8 +80,8 @@ def _series(
 def _numbers(text: str) -> list[float] | None:
     """Parse a list such as ``[60,61]``; ``None`` if it is none."""
     try:
-        items = json.loads(text)
-    except (ValueError, RecursionError):
+        items = parse_json(text)
+    except ValuesError:
         return None
     if not isinstance(items, list):
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import cast
@@ -91,3 +92,15 @@ def test_device_file_with_too_many_readings_is_refused(monkeypatch: pytest.Monke
     monkeypatch.setattr(worker, "MOST_READINGS", 1)
     with pytest.raises(DataFileError, match="more than 1 readings"):
         worker.read("EDA.csv", E4, None)
+
+
+def test_device_file_behind_many_others_is_refused_and_does_not_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reader = DeviceFileReader()
+    monkeypatch.setattr(reader, "_answer", lambda *_: reader.read(recognised("EDA.csv", E4), ""))
+    monkeypatch.setattr(reader, "_turn", nullcontext())
+    with pytest.raises(DataFileError, match="4 files of others are read before it"):
+        reader.read(recognised("EDA.csv", E4), "")
+    monkeypatch.undo()
+    assert reader.read(recognised("EDA.csv", E4), "").table.rows

@@ -36,13 +36,17 @@ _FILE_HEADER, _STREAM_HEADER, SAMPLES, CLOCK, _BOUNDARY, _FOOTER = range(1, 7)
 _OF_STREAM = frozenset({_STREAM_HEADER, SAMPLES, CLOCK, _FOOTER})
 _UUID = bytes.fromhex("43a546dccbf5410fb30ed5467383cbe4")
 _LENGTHS: Mapping[int, str] = {1: "<B", 4: "<I", 8: "<Q"}
-_BLOCK = 1 << 20
+_BLOCK = 1 << 16
 _MOST_XML = 4 << 20
 _ALL_XML = 64 << 20
 MOST_STREAMS = 1_000
 MOST_CHANNELS = 4_096
 _MOST_CHUNKS = 4_000_000
 """A day of 20 streams; each place is kept."""
+_MOST_DAMAGED = 1_000
+"""A recording that was cut off, or a copy with bad blocks, is damaged at a few places."""
+_MOST_ELEMENTS = 500_000
+"""Of the descriptions of all streams, which are kept: those of a thousand channels have 10,000."""
 _MOST_CLOCKS = 100_000
 """LabRecorder measures each five seconds; pyxdf looks at each a thousand times."""
 _MOST_HZ = 1e6
@@ -62,6 +66,14 @@ _MANY_CHUNKS = N_(
 _LONG_XML = N_(
     "{file}: its descriptions have more than {most} bytes, which no recording has. Nothing was "
     "imported. Write the streams that are needed into a file of their own."
+)
+
+_MANY_ELEMENTS = N_(
+    "{file}: its descriptions have more than {most} elements, which no recording has. Nothing was "
+    "imported. Write the streams that are needed into a file of their own."
+)
+_MANY_DAMAGED = N_(
+    "{file}: is damaged at more than {most} places. Nothing was imported. Copy it again."
 )
 
 
@@ -192,6 +204,7 @@ class _Walker:
         self._at = len(MAGIC)
         self._chunks = 0
         self._xml = 0
+        self._elements = 0
 
     def walk(self) -> None:
         """Walk to the end."""
@@ -202,6 +215,8 @@ class _Walker:
                 is_cut = isinstance(error, _CutError)
                 if self._go_to_boundary():
                     self.container.damaged += 1
+                    if self.container.damaged > _MOST_DAMAGED:
+                        self._refuse(_MANY_DAMAGED, _MOST_DAMAGED)
                 else:
                     self.container.is_cut |= is_cut
                     self.container.damaged += not is_cut
@@ -280,7 +295,11 @@ class _Walker:
         streams[number] = Stream(number, "", problem="its description is too long to be read")
         if content <= _MOST_XML:
             try:
-                streams[number] = stream_of(number, read_xml(self._read(content)))
+                raw = self._read(content)
+                self._elements += raw.count(b"<")
+                if self._elements > 2 * _MOST_ELEMENTS:
+                    self._refuse(_MANY_ELEMENTS, _MOST_ELEMENTS)
+                streams[number] = stream_of(number, read_xml(raw))
             except DescriptionError as error:
                 streams[number].problem = f"its description {error}"
 

@@ -206,7 +206,7 @@ def test_only_plain_json_is_read(
     [
         (b"{", 400, "payload: is not JSON"),
         (b"[]", 400, "payload: of 0 readings is not allowed. Send 1 to 1000."),
-        (b"[" * 100_000, 400, "payload: is nested too deeply"),
+        (b"[" * 100_000, 400, "payload: is not JSON (it is nested too deeply"),
         (b" " * (MAX_BYTES + 1), 413, "The request is larger than 256 KiB"),
         (b" " * 2_000_000, 413, "The request is larger than"),
     ],
