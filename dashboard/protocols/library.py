@@ -13,11 +13,12 @@ import secrets
 import shutil
 import zipfile
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from threading import Lock
+from typing import BinaryIO, cast
 
 from dashboard.protocols.experiments import (
     FILE_NAME,
@@ -32,19 +33,26 @@ from dashboard.protocols.experiments import (
 from dashboard.protocols.file import ENDING, EXAMPLES, ProtocolError, StudyProtocol, load_protocol
 from dashboard.protocols.media import MediaKind, check_media, endings, kind_of
 from dashboard.protocols.steps import Stimulus
+from edge_agent.core import clock
+from edge_agent.core.brought_files import opened_archive
+from edge_agent.core.errors import DataFileError
 from edge_agent.core.texts import N_, Message, text_of
+from edge_agent.timeline.database.dashboard_file import LEFT_S, written_s
 
 _ARCHIVE_BYTES = 1024**3
 """Of all files in an archive."""
 _SPARE_BYTES = 500 * 1024**2
 """Left free on the disk, for what is recorded."""
 _MOST_FILES = 500
+_MOST_LISTED = 20_000
 _MOST_OWN = 500
 _NAME_LENGTH = 48
 _CHUNK = 1024 * 1024
 _ZIP = b"PK\x03\x04"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _WRITES = Lock()
+_SPACE = Lock()
+_PASSING = _INCOMING, _MADE, _REMOVED = ".incoming-", ".made-", ".removed-"
 _PROGRAM = N_("{name}: an experiment is a program. Ask an administrator to bring it.")
 
 
@@ -154,7 +162,34 @@ class Library:
     def incoming(self) -> Path:
         """Return a new place for a file that is being sent; the caller deletes it."""
         self.own.mkdir(mode=0o700, exist_ok=True)
-        return self.own / f".incoming-{secrets.token_hex(8)}"
+        self.sweep()
+        return self.own / f"{_INCOMING}{secrets.token_hex(8)}"
+
+    def sweep(self) -> None:
+        """Delete what an interruption has left of files that were sent, made or removed.
+
+        That is what begins as they do, and into which nothing was written for an hour.
+        """
+        now_s = clock.now().wall_ms / 1000
+        with suppress(OSError):
+            for one in self.own.iterdir():
+                with suppress(OSError):
+                    if one.name.startswith(_PASSING) and now_s - written_s(one) > LEFT_S:
+                        if one.is_dir() and not one.is_symlink():
+                            shutil.rmtree(one)
+                        else:
+                            one.unlink()
+
+    def write(self, target: BinaryIO, content: bytes) -> None:
+        """Write a piece of a file, and leave as much space on the disk as is reserved.
+
+        Raises:
+            ProtocolError: it would not be left.
+        """
+        with _SPACE:  # several write at once, and each takes from the same space
+            self.check_space(len(content))
+            target.write(content)
+            target.flush()
 
     def check_space(self, size: int) -> None:
         """Refuse a file that would fill the disk.
@@ -187,10 +222,10 @@ class Library:
             is_zip = file.read(len(_ZIP)) == _ZIP
         with self._made_aside() as folder:
             if is_zip:
-                toml = _unpack(sent, file_name, folder, programs=programs)
+                toml = _unpack(self, sent, file_name, folder, programs=programs)
             else:
                 toml = folder / (_plain(PurePosixPath(file_name).stem) + ENDING)
-                shutil.copyfile(sent, toml)
+                self._copy(sent, toml)
             return self._take_in(folder, toml)
 
     def add_media(
@@ -280,10 +315,10 @@ class Library:
         self.check_space(sum((path.parent / one).stat().st_size for one in media))
         with self._made_aside() as folder:
             toml = folder / path.name
-            shutil.copyfile(path, toml)
+            self._copy(path, toml)
             for one in media:
                 (folder / one).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path.parent / one, folder / one)
+                self._copy(path.parent / one, folder / one)
             return self._take_in(folder, toml)
 
     def save(self, name: str, text: str, was: str) -> None:
@@ -321,9 +356,9 @@ class Library:
         """
         folder = self.own_file(name).parent
         with _WRITES:
-            aside = self.own / f".removed-{secrets.token_hex(8)}"
+            aside = self.own / f"{_REMOVED}{secrets.token_hex(8)}"
             folder.rename(aside)
-        shutil.rmtree(aside)
+        shutil.rmtree(aside, ignore_errors=True)  # what stays is swept
 
     def pack(self, name: str, target: Path) -> None:
         """Write a protocol with the media that it names into a ZIP file.
@@ -334,10 +369,18 @@ class Library:
         _, path = self.place_of(name)
         media = media_named(load_protocol(path))
         # Media are packed already.
-        with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
-            archive.write(path, path.name)
-            for one in media:
-                archive.write(path.parent / one, one)
+        with target.open("xb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+            for one in (path.name, *media):
+                entry = zipfile.ZipInfo.from_file(path.parent / one, one)
+                with (path.parent / one).open("rb") as source, archive.open(entry, "w") as member:
+                    while chunk := source.read(_CHUNK):
+                        self.write(cast("BinaryIO", member), chunk)
+
+    def _copy(self, source: Path, target: Path) -> None:
+        """Copy a file piece by piece, as ``write`` does."""
+        with source.open("rb") as read, target.open("xb") as written:
+            while chunk := read.read(_CHUNK):
+                self.write(written, chunk)
 
     def _files(self) -> Iterator[tuple[Origin, Path]]:
         """Yield the files of all shelves, the first shelf first."""
@@ -365,7 +408,7 @@ class Library:
     def _made_aside(self) -> Iterator[Path]:
         """Give a folder in which a protocol is made; it goes where it was not taken in."""
         self.own.mkdir(mode=0o700, exist_ok=True)
-        folder = self.own / f".made-{secrets.token_hex(8)}"
+        folder = self.own / f"{_MADE}{secrets.token_hex(8)}"
         folder.mkdir(mode=0o700)
         try:
             yield folder
@@ -454,12 +497,12 @@ def _refusal(file_name: str, error: ValueError) -> ProtocolError:
     return ProtocolError(N_("{name}: {reason}"), name=file_name[:80], reason=text_of(error))
 
 
-def _unpack(sent: Path, file_name: str, folder: Path, *, programs: bool) -> Path:
+def _unpack(library: Library, sent: Path, file_name: str, folder: Path, *, programs: bool) -> Path:
     """Unpack the protocol and the media of a ZIP file, and return the protocol's file."""
     left: list[str] = []
     experiments: list[Path] = []
     try:
-        with zipfile.ZipFile(sent) as archive:
+        with opened_archive(sent, _MOST_LISTED) as archive:
             entries = [one for one in archive.infolist() if _is_wanted(one)]
             files = [one for one in entries if one.filename.endswith(ENDING)]
             _check_archive(file_name, entries, files)
@@ -470,10 +513,15 @@ def _unpack(sent: Path, file_name: str, folder: Path, *, programs: bool) -> Path
                     left.append(path.name)
                 elif path.is_relative_to(root):
                     place = folder.joinpath(*path.relative_to(root).parts)
-                    _extract(archive, entry, place)
+                    _extract(library, archive, entry, place)
                     if kind_of(path.name) is MediaKind.EXPERIMENT:
                         experiments.append(place)
             name = PurePosixPath(files[0].filename).name
+    except DataFileError as error:
+        raise ProtocolError(
+            N_("{name}: holds far too many files. Pack it again with those of the protocol."),
+            name=file_name[:80],
+        ) from error
     except UNREADABLE as error:
         raise ProtocolError(
             N_("{name}: cannot be unpacked ({reason}). Pack it again as a ZIP file."),
@@ -523,7 +571,9 @@ def _check_archive(
         )
 
 
-def _extract(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, place: Path) -> None:
+def _extract(
+    library: Library, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, place: Path
+) -> None:
     """Write an entry; never more than it says, which was checked."""
     place.parent.mkdir(parents=True, exist_ok=True)
     left = entry.file_size
@@ -532,4 +582,4 @@ def _extract(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, place: Path) -> N
             left -= len(chunk)
             if left < 0:
                 raise zipfile.BadZipFile("an entry is larger than it says")
-            target.write(chunk)
+            library.write(target, chunk)

@@ -7,7 +7,6 @@ is kept.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -44,6 +43,7 @@ from dashboard.web.guards.security import LARGER
 from dashboard.web.rendering import render
 from dashboard.web.routes.protocol import ORIGINS, UPLOAD, framed_file, list_page, shown_screen
 from dashboard.web.services import OptionsDep, Services, ServicesDep
+from edge_agent.core.brought_values import ValuesError, parse_toml
 from edge_agent.core.texts import N_
 
 PAGE = "/protocols"
@@ -228,7 +228,7 @@ async def upload(
         library.check_space(int(size[:18]) if size.isdecimal() else LARGER[UPLOAD])
         with sent.open("xb") as target:
             async for chunk in request.stream():
-                await run_in_threadpool(target.write, chunk)
+                await run_in_threadpool(library.write, target, chunk)
         if to:
             if replace:  # it may have begun while the file was sent
                 _check_rest(services, to, _REPLACED_LATER)
@@ -398,7 +398,7 @@ def new_step_page(
     Not of a stimulus where there are files: a text beside a film would be refused.
     """
     entry = _kind(kind)
-    example = tomllib.loads(entry.example)
+    example = parse_toml(entry.example)
     if kind == "stimulus" and any(options.library.media_of(name, one) for one in MediaKind):
         example = {key: value for key, value in example.items() if key not in _OF_NO_FILE}
     return _step_page(request, options, name, entry, None, example, sha256_of(place[1]))
@@ -604,8 +604,8 @@ def _kind(name: str) -> StepKind:
 def _tables(text: str) -> list[dict[str, Any]]:
     """Return the steps of a text; none where it cannot be read."""
     try:
-        steps = tomllib.loads(text).get("step", [])
-    except tomllib.TOMLDecodeError:
+        steps = parse_toml(text).get("step", [])
+    except ValuesError:
         return []
     return [one for one in steps if isinstance(one, dict)] if isinstance(steps, list) else []
 

@@ -10,7 +10,9 @@ anybody is erased.
 
 from __future__ import annotations
 
+import fcntl
 import os
+import re
 import secrets
 import shutil
 import sqlite3
@@ -51,6 +53,11 @@ _REPLACE = (
 _MAKE_FOLDER = (
     "Then make the dashboard's folder anew: sudo /opt/affect-edge/current/install.sh --activate"
 )
+LEFT_S = 3600
+"""What waits or is written is younger."""
+_MADE_S = 60
+"""So long the lock of a new folder may not be there yet."""
+_PASSING = re.compile(r"(?:[a-z]+-)?[0-9a-f]{16}")
 PREPARED = "exports"
 PROTOCOLS = "protocols"
 """Folder of the protocols that were made or brought in the browser, in the dashboard's own."""
@@ -439,17 +446,56 @@ def make_prepared_folder(data: Path, name: str = "") -> Path:
 def passing_folder(data: Path, prefix: str = "") -> Iterator[Path]:
     """Make a new folder among this user's prepared exports for the time of the block.
 
-    What an interruption leaves of it goes when anybody is erased.
+    What an interruption leaves of it goes with ``sweep_prepared``, and when anybody is erased.
 
     Raises:
         OSError: it cannot be made.
         StoreError: a link or another user's folder has taken the place of the exports.
     """
+    sweep_prepared(data)
     folder = make_prepared_folder(data, f"{prefix}{secrets.token_hex(8)}")
     try:
-        yield folder
+        # The lock ends with the process, however it ends.
+        with opened_folder(folder) as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep_prepared(data: Path) -> None:
+    """Delete what an interruption has left among this user's prepared exports.
+
+    That is a passing folder that no process holds any more, and all else into which nothing was
+    written for ``LEFT_S``. What cannot be deleted stays for the next time.
+    """
+    with suppress(OSError):
+        for folder in prepared_folder(data).iterdir():
+            with suppress(OSError, StoreError):
+                if _is_left(folder):
+                    shutil.rmtree(folder)
+
+
+def _is_left(folder: Path) -> bool:
+    age_s = clock.now().wall_ms / 1000 - written_s(folder)
+    if not _PASSING.fullmatch(folder.name):
+        return age_s > LEFT_S
+    if age_s < _MADE_S:
+        return False
+    with opened_folder(folder, {os.geteuid()}) as opened:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
+
+
+def written_s(folder: Path) -> float:
+    """Return when something was last written in a folder, or into a file of it; seconds of UTC."""
+    last_s = folder.lstat().st_mtime
+    if folder.is_dir() and not folder.is_symlink():
+        last_s = max([last_s, *(one.lstat().st_mtime for one in folder.iterdir())])
+    return last_s
 
 
 def delete_prepared_exports(data: Path) -> None:

@@ -10,7 +10,6 @@ sensor's. What an imported study brings has the number of its import.
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +25,7 @@ from edge_agent.core.bounds import (
     fold_name,
     printable,
 )
+from edge_agent.core.brought_values import ValuesError, parse_json
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import DataFileError, ReadingError, StudyError
 from edge_agent.core.given_readings import refuse_impossible
@@ -427,11 +427,11 @@ class Commands(PlainCommands):
         if not self._one_study.acquire(blocking=False):
             raise StudyError(N_("Another study is being read. Try again in a minute."))
         try:
-            source = opened_study(file, choices.first_ms, zone)
-            watch = sent_files.row_watch(file)
-            report = import_study(
-                self.path, source, options, actor=actor, dry_run=dry_run, on_row=watch
-            )
+            with sent_files.reading(file) as watch:
+                source = opened_study(file, choices.first_ms, zone, sent_files.MOST_FILES)
+                report = import_study(
+                    self.path, source, options, actor=actor, dry_run=dry_run, on_row=watch
+                )
             return report.answer()
         except DataFileError as error:  # people know their file, and not where it waits
             if str(file) not in str(error):
@@ -556,9 +556,9 @@ def _check_not_negative(**numbers: int) -> None:
 def _check_object(name: str, text: str) -> None:
     """Refuse what is not a JSON object, and one that a page could not read any more."""
     try:
-        parsed = json.loads(text, parse_constant=_no_number)
+        parsed = parse_json(text, parse_constant=_no_number)
         is_object = isinstance(parsed, dict)
-    except (ValueError, RecursionError):
+    except ValuesError:
         is_object = False
     level = [parsed] if is_object else []
     # Read where more functions call each other, a deeper one ends with an error.

@@ -15,6 +15,7 @@ from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, StoreError
 from edge_agent.core.texts import pack_text, text_of
 from edge_agent.timeline.database.connection import connect
+from edge_agent.timeline.database.dashboard_file import sweep_prepared
 from edge_agent.timeline.gate.client import AND_PARTS, COMMANDS, ERRORS
 from edge_agent.timeline.gate.commands import Commands
 from edge_agent.timeline.gate.receiver import GateQuestion, Receiver
@@ -150,6 +151,8 @@ class Gate:
         given: socket.socket | None = None,
         idle_s: float = IDLE_S,
     ) -> None:
+        # A gate that was killed has left what it staged.
+        sweep_prepared(commands.path.parent)
         self._kept = connect(commands.path, readonly=False)
         # Reads once, for a connection opens the file with its first query.
         self._kept.execute("SELECT count(*) FROM setting").fetchone()

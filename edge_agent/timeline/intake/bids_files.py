@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
 import math
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, Literal, cast
 
-from edge_agent.core.bounds import bounded_lines, check_header
-from edge_agent.core.brought_files import MOST_BYTES, MOST_FILES, checked_members
+from edge_agent.core.bounds import add_work, add_work_of_cells, bounded_lines, check_header
+from edge_agent.core.brought_files import MOST_BYTES, MOST_FILES, check_list, checked_members
 from edge_agent.core.brought_tables import FAULT
+from edge_agent.core.brought_values import MOST_BYTES as MOST_DESCRIBED
+from edge_agent.core.brought_values import ValuesError, parse_json
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.export.bids import BEH_TABLES, NOT_AVAILABLE
 from edge_agent.timeline.intake.cells import UNREADABLE
 
-Node = Path | zipfile.Path
 DESCRIPTION = "dataset_description.json"
 _DEPTH = 4
+_BYTES_OF_A_STEP = 64
+"""Of a description: it is parsed for each file that it describes."""
 _TABLES = {label: table for table, label in BEH_TABLES.items()}
 _WAVEFORMS = {"pulse", "puls"}
 _FASTEST_HZ = 50
@@ -34,6 +36,51 @@ Skin conductance has no waveform: with its unit it is read at any rate.
 """
 _OF_CONDUCTANCE = {"gsr", "galvanic skin response", "scl"}
 """Names that may mean something else, unless the unit is one of conductance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A file or folder in an archive, with as much of ``Path`` as is used here.
+
+    ``zipfile.Path`` looks through all names of the archive for each folder.
+
+    Attributes:
+        archive: the archive, which stays open.
+        folders: path of each folder → the names in it, and which of them are folders.
+        path: its own, from the archive's folder on; empty: that folder.
+    """
+
+    archive: zipfile.ZipFile
+    folders: Mapping[str, Mapping[str, bool]]
+    path: str = ""
+
+    @property
+    def name(self) -> str:
+        """Its name, without folders; of the archive's own folder none."""
+        return self.path.rpartition("/")[2]
+
+    def __truediv__(self, name: str) -> Packed:
+        return replace(self, path=f"{self.path}/{name}" if self.path else name)
+
+    def is_dir(self) -> bool:
+        """Tell whether it is a folder."""
+        return self.path in self.folders
+
+    def is_file(self) -> bool:
+        """Tell whether it is a file."""
+        folder, _, name = self.path.rpartition("/")
+        return self.folders.get(folder, {}).get(name) is False
+
+    def iterdir(self) -> Iterator[Packed]:
+        """Yield what lies in the folder."""
+        return (self / name for name in self.folders[self.path])
+
+    def open(self, _mode: Literal["rb"]) -> IO[bytes]:
+        """Open the file for reading bytes."""
+        return self.archive.open(self.path)
+
+
+Node = Path | Packed
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +104,12 @@ class BidsFile:
     ending: str
 
 
-def opened_root(path: Path) -> Node | None:
+def opened_root(path: Path, most_files: int = MOST_FILES) -> Node | None:
     """Return the folder of a BIDS data set, in a folder or a zip; ``None`` where it is none.
+
+    Args:
+        path: the folder or zip.
+        most_files: how many files a zip may hold.
 
     Raises:
         DataFileError: its description cannot be read.
@@ -68,8 +119,13 @@ def opened_root(path: Path) -> Node | None:
         roots: list[Node] = [path, path / "bids"]
     elif zipfile.is_zipfile(path):
         with readable(path.name):
-            top = zipfile.Path(path)
-            checked_members(path.name, top.root, MOST_BYTES, MOST_FILES)
+            with path.open("rb") as file:
+                check_list(path.name, file, most_files)
+            archive = zipfile.ZipFile(path)
+            names = [
+                one.filename for one in checked_members(path.name, archive, MOST_BYTES, most_files)
+            ]
+            top = Packed(archive, _folders_of(names))
             # A zip may hold the data set in a folder of its name.
             roots = [top, *(one for one in top.iterdir() if one.is_dir())]
     else:
@@ -78,7 +134,25 @@ def opened_root(path: Path) -> Node | None:
         description = root / DESCRIPTION
         if description.is_file() and "BIDSVersion" in read_json(description):
             return root
+    if isinstance(roots[0], Packed):
+        roots[0].archive.close()
     return None
+
+
+def _folders_of(names: Iterable[str]) -> dict[str, dict[str, bool]]:
+    """Return the folders that the names of files make, as ``Packed`` has them."""
+    folders: dict[str, dict[str, bool]] = {"": {}}
+    for path in names:
+        folder, _, name = path.rpartition("/")
+        folders.setdefault(folder, {})[name] = False
+        while folder:
+            above, _, name = folder.rpartition("/")
+            of_above = folders.setdefault(above, {})
+            if of_above.get(name):
+                break
+            of_above[name] = True
+            folder = above
+    return folders
 
 
 def data_files(root: Node) -> Iterator[BidsFile]:
@@ -118,8 +192,11 @@ def _check_folder(file: BidsFile) -> None:
 
 
 def _sorted(folder: Node) -> list[Node]:
+    nodes: list[Node]
     with readable(folder.name):
-        return sorted(folder.iterdir(), key=lambda one: one.name)
+        nodes = sorted(folder.iterdir(), key=lambda one: one.name)
+    add_work(len(nodes))  # a folder is looked through for each file below it
+    return nodes
 
 
 def _named(node: Node, path: str, folders: tuple[Node, ...]) -> BidsFile:
@@ -132,6 +209,7 @@ def _named(node: Node, path: str, folders: tuple[Node, ...]) -> BidsFile:
 def sidecar(file: BidsFile) -> dict[str, Any]:
     """Return the merged JSON sidecars that apply to a file; the nearest one wins."""
     told: dict[str, Any] = {}
+    left = MOST_DESCRIBED
     for folder in file.folders:
         for node in _sorted(folder):
             if node.name.endswith(f"{file.suffix}.json") and node.name != DESCRIPTION:
@@ -139,7 +217,14 @@ def sidecar(file: BidsFile) -> dict[str, Any]:
                 # A sidecar applies if all that its name says holds for the file.
                 if named.suffix == file.suffix and named.entities.items() <= file.entities.items():
                     # From the data set's folder down: the nearer one overwrites.
-                    told |= read_json(node)
+                    text = _bytes_of(node)
+                    left -= len(text)
+                    if left < 0:
+                        raise DataFileError(
+                            f"{node.name}: with it, more than {MOST_DESCRIBED:,} bytes describe "
+                            f"{file.path}. Keep only what is needed."
+                        )
+                    told |= _object_in(node, text)
     return told
 
 
@@ -149,11 +234,20 @@ def read_json(node: Node) -> dict[str, Any]:
     Raises:
         DataFileError: it cannot be read, or is none.
     """
-    with readable(node.name):
-        text = node.read_text(encoding="utf-8-sig")
+    return _object_in(node, _bytes_of(node))
+
+
+def _bytes_of(node: Node) -> bytes:
+    with readable(node.name), node.open("rb") as file:
+        text = file.read(MOST_DESCRIBED + 1)
+    add_work(len(text) // _BYTES_OF_A_STEP)
+    return text
+
+
+def _object_in(node: Node, text: bytes) -> dict[str, Any]:
     try:
-        content = json.loads(text)
-    except ValueError as error:
+        content = parse_json(text, MOST_DESCRIBED)
+    except ValuesError as error:
         raise DataFileError(f"{node.name}: is not JSON ({error}). Correct it.") from error
     if not isinstance(content, dict):
         raise DataFileError(f"{node.name}: is no JSON object. Correct it.")
@@ -194,6 +288,7 @@ def tsv_lines(node: Node, path: str) -> Iterator[list[str]]:
         text = stack.enter_context(io.TextIOWrapper(file, encoding="utf-8-sig"))
         for line in bounded_lines(text, path):
             cells = line.rstrip("\n").split("\t")
+            add_work_of_cells(len(cells))
             yield ["" if cell == NOT_AVAILABLE else cell for cell in cells]
 
 

@@ -13,18 +13,22 @@ import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from edge_agent.core import clock
-from edge_agent.core.bounds import is_printable
+from edge_agent.core.bounds import is_printable, limited_work
 from edge_agent.core.errors import DataFileError, FileGoneError, StudyError
 from edge_agent.core.study import AttributeUse, Purpose, SessionSetting
 from edge_agent.core.texts import N_
-from edge_agent.timeline.database.dashboard_file import make_prepared_folder, prepared_folder
+from edge_agent.timeline.database.dashboard_file import (
+    make_prepared_folder,
+    prepared_folder,
+    sweep_prepared,
+)
 from edge_agent.timeline.database.files import translate_errors
 from edge_agent.timeline.intake.cells import ImportOptions, StatedConsent
 
@@ -36,6 +40,8 @@ KEPT_MS = 3_600_000
 MOST_ROWS = 2_000_000
 """Rows of a study that a page imports: a small archive may hold any number, and reading takes time.
 """
+MOST_FILES = 20_000
+"""Files in an archive; the list of them is kept while it is read."""
 _ROWS_BETWEEN = 50_000
 SPARE_BYTES = 500_000_000
 """Space that must stay free: the recording on the same disk needs it."""
@@ -147,6 +153,7 @@ def begin_file(path: Path, name: str, actor: str) -> str:
         raise DataFileError(N_("{name}: begins with a dot. Rename it."), name=name)
     own = _owner(actor)
     with translate_errors(path):
+        sweep_prepared(path.parent)
         for folder in _waiting(path):
             if folder.name.startswith(own) or _age_ms(folder) > KEPT_MS:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -212,12 +219,29 @@ def forget_file(path: Path, key: str, actor: str) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def row_watch(file: Path) -> Callable[[], None]:
-    """Return what is called for each row that is read of a file, so that none fills the disk.
+@contextmanager
+def reading(file: Path) -> Iterator[Callable[[], None]]:
+    """Limit the reading of a file in the block.
 
-    It raises ``DataFileError`` for a row beyond ``MOST_ROWS``, and where ``SPARE_BYTES`` are no
-    longer free.
+    Yields:
+        What is called for each row that is read. It raises ``DataFileError`` for a row beyond
+        ``MOST_ROWS``, and where ``SPARE_BYTES`` are no longer free.
+
+    Raises:
+        DataFileError: the reading takes more steps than any study of ``MOST_ROWS`` needs.
     """
+    refusal = DataFileError(
+        N_(
+            "{name}: takes longer to read than a study of a page does. Is it damaged? Import it "
+            "with the command: affect-edge import-study."
+        ),
+        name=file.name,
+    )
+    with limited_work(refusal):
+        yield _row_watch(file)
+
+
+def _row_watch(file: Path) -> Callable[[], None]:
     rows = 0
 
     def watch() -> None:

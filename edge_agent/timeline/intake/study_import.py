@@ -16,6 +16,7 @@ from datetime import tzinfo
 from pathlib import Path
 
 from edge_agent.core import clock
+from edge_agent.core.brought_files import MOST_FILES
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import DataFileError, StoreError
 from edge_agent.core.participant_codes import misread_codes
@@ -402,7 +403,10 @@ def notes_of(source: StudySource) -> list[str]:
 
 
 def opened_study(
-    path: Path, first_ms: int | None = None, zone: tzinfo | None = None
+    path: Path,
+    first_ms: int | None = None,
+    zone: tzinfo | None = None,
+    most_files: int = MOST_FILES,
 ) -> StudySource:
     """Open the files of a study: a BIDS data set if it has a description, else tables.
 
@@ -411,12 +415,13 @@ def opened_study(
         first_ms: when the first session of a data set that tells no times began.
         zone: time zone of times without one; ``None``: in tables such times are refused, in a BIDS
             data set they are in UTC.
+        most_files: how many files a zip may hold.
 
     Raises:
         DataFileError: it cannot be read, is neither, or tells no times; or ``first_ms`` is given
             for tables, which tell theirs.
     """
-    root = opened_root(path)
+    root = opened_root(path, most_files)
     if root is None:
         if first_ms is not None:
             raise DataFileError(TIMES_ARE_TOLD)

@@ -10,7 +10,7 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
-from edge_agent.core.brought_files import refuse_document
+from edge_agent.core.brought_files import MOST_FILES, opened_archive, refuse_document
 from edge_agent.core.brought_tables import BroughtTable
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.csv_cells import strip_guard
@@ -176,7 +176,7 @@ class TidySource:
         """Return the files beside the table of sessions: name → name within the folder or zip."""
         try:
             if self._is_zip:
-                with zipfile.ZipFile(self._path) as archive:
+                with opened_archive(self._path, MOST_FILES) as archive:
                     return _beside_session(archive.namelist())
             return {file.name: file.name for file in self._path.iterdir() if file.is_file()}
         except FileNotFoundError as error:

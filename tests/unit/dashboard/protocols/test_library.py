@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import stat
 import zipfile
+from collections import namedtuple
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -196,3 +200,40 @@ def test_archive_that_is_downloaded_can_be_brought_again(library: Library, tmp_p
     sent.write_bytes((tmp_path / "film.zip").read_bytes())
     assert library.add_upload("film.zip", sent) == "film-2"
     assert library.find("film-2").sha256 == library.find("film").sha256
+
+
+def test_archive_that_would_take_reserved_space_is_refused_while_unpacked(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reserved = 500 * 2**20
+    free = [reserved + 3 * 2**20]
+    usage = namedtuple("usage", "free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(free[0]))
+    write = Library.write
+
+    def taking(self: Library, target: BinaryIO, content: bytes) -> None:
+        write(self, target, content)
+        free[0] -= len(content)
+
+    monkeypatch.setattr(Library, "write", taking)
+    with pytest.raises(ProtocolError, match="too little space"):
+        _upload(library, "a.zip", {"film.toml": FILM.encode(), "a/b.png": PNG + bytes(9 * 2**20)})
+    assert free[0] >= reserved
+    assert _left(library) == []
+
+
+def test_leftovers_of_interruptions_are_swept_once_they_are_old(
+    library: Library, tmp_path: Path
+) -> None:
+    _upload(library, "kept.toml", REST.encode())
+    for name in (".made-1", ".removed-1", ".made-new"):
+        (library.own / name).mkdir()
+        (library.own / name / "a.toml").write_text(REST)
+    (library.own / ".incoming-1").write_bytes(PNG)
+    (library.own / ".made-linked").symlink_to(tmp_path)
+    for name in (".made-1/a.toml", ".made-1", ".removed-1/a.toml", ".removed-1", ".incoming-1"):
+        os.utime(library.own / name, (0, 0))
+    os.utime(library.own / ".made-linked", (0, 0), follow_symlinks=False)
+    library.sweep()
+    assert _left(library) == [".made-new", "kept"]
+    assert tmp_path.is_dir()

@@ -34,8 +34,10 @@ from edge_agent.timeline.database.dashboard_file import (
     delete_prepared_exports,
     is_anothers,
     make_prepared_folder,
+    passing_folder,
     read_as_owner,
     read_dashboard,
+    sweep_prepared,
     write_dashboard,
 )
 from edge_agent.timeline.database.schema import DATABASE_NAME
@@ -380,3 +382,26 @@ def test_accounts_exchanged_while_they_are_opened_are_not_believed(
             pass
     with read_as_owner(database) as connection:
         assert [row["name"] for row in connection.execute("SELECT name FROM account")] == ["owner"]
+
+
+def test_staged_folder_of_a_killed_process_is_swept_and_one_in_use_is_not(tmp_path: Path) -> None:
+    with passing_folder(tmp_path, "study-") as used:
+        left = make_prepared_folder(tmp_path, "study-" + "0" * 16)
+        (left / "study.db").write_bytes(b"a")
+        young = make_prepared_folder(tmp_path, "study-" + "1" * 16)
+        waiting = make_prepared_folder(tmp_path, "export")
+        old = make_prepared_folder(tmp_path, "other")
+        for folder in (used, left, left / "study.db", old):
+            os.utime(folder, (0, 0))
+        sweep_prepared(tmp_path)
+        assert sorted(one.name for one in used.parent.iterdir()) == sorted(
+            one.name for one in (used, young, waiting)
+        )
+
+
+def test_export_that_is_written_for_hours_is_not_swept(tmp_path: Path) -> None:
+    folder = make_prepared_folder(tmp_path, "export")
+    (folder / "bundle.zip").write_bytes(b"a")
+    os.utime(folder, (0, 0))
+    sweep_prepared(tmp_path)
+    assert (folder / "bundle.zip").exists()

@@ -156,6 +156,6 @@ def test_second_study_at_a_time_is_refused_and_the_first_goes_on(
 
         return watch
 
-    monkeypatch.setattr(sent_files, "row_watch", watch_and_ask)
+    monkeypatch.setattr(sent_files, "_row_watch", watch_and_ask)
     assert commands.import_study(key, STATED, actor="ada").imported
     assert refused
