@@ -74,10 +74,10 @@ def parse_toml(text: str, most_bytes: int = MOST_BYTES) -> dict[str, Any]:
     _check_length(text, most_bytes)
     # Dots and digits in texts and remarks are no keys and no numbers.
     bare = _TOML_TEXTS.sub(_without_text, text)
-    if found := _LONG_KEY.search(bare):
-        _refuse(f"line {_line(bare, found)}: a key has more than {MOST_PARTS} parts")
-    if found := _LONG_NUMBER.search(bare):
-        _refuse(f"line {_line(bare, found)}: a number has more than {MOST_DIGITS} digits")
+    if match := _LONG_KEY.search(bare):
+        _refuse(f"line {_line(bare, match)}: a key has more than {MOST_PARTS} parts")
+    if match := _LONG_NUMBER.search(bare):
+        _refuse(f"line {_line(bare, match)}: a number has more than {MOST_DIGITS} digits")
     try:
         return tomllib.loads(text)
     except RecursionError as error:
@@ -86,8 +86,8 @@ def parse_toml(text: str, most_bytes: int = MOST_BYTES) -> dict[str, Any]:
         raise ValuesError(str(error)) from error
 
 
-def _without_text(found: re.Match[str]) -> str:
-    return "" if found["remark"] else "_" + "\n" * found[0].count("\n")
+def _without_text(match: re.Match[str]) -> str:
+    return "" if match["remark"] else "_" + "\n" * match[0].count("\n")
 
 
 def _check_length(content: str | bytes, most_bytes: int) -> None:
@@ -115,8 +115,8 @@ def _whole(digits: str) -> int:
     return int(digits)
 
 
-def _line(bare: str, found: re.Match[str]) -> int:
-    return bare.count("\n", 0, found.start()) + 1
+def _line(bare: str, match: re.Match[str]) -> int:
+    return bare.count("\n", 0, match.start()) + 1
 
 
 def _refuse(why: str) -> NoReturn:
