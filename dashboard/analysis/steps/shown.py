@@ -1,4 +1,4 @@
-"""What the faces in the stimuli showed, and what a check of the stimuli asks of them."""
+"""Sums of what the faces in the stimuli showed, and the question of a check of the stimuli."""
 
 from __future__ import annotations
 

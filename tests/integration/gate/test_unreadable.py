@@ -53,8 +53,8 @@ def test_rows_beyond_bounds_stop_no_page_and_no_export(spoilt: Path, tmp_path: P
     with client_of(tmp_path) as client:
         assert failing_pages(set_up(client, tmp_path)) == []
     assert "9999-12-30" in run("alerts", "--all", data=tmp_path)
-    for form in ("bundle", "csv", "json"):
-        out = tmp_path / f"out-{form}.{"json" if form == "json" else "zip"}"
+    for form, ending in (("bundle", "zip"), ("csv", "zip"), ("json", "json")):
+        out = tmp_path / f"out-{form}.{ending}"
         run("export", "--out", str(out), "--format", form, data=tmp_path)
 
 
