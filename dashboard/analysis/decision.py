@@ -14,7 +14,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import fmean, stdev
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from dashboard.analysis.conclusions import Caution, Conclusion
 from dashboard.analysis.inference.checks import FaceReading, Misreading, misreading_of
@@ -250,18 +250,7 @@ def comparison_model(
         result=results[0],
         others=results[1:],
         method=c.method,
-        n_first=len(c.first),
-        n_second=len(c.second),
-        n_both=c.n_both,
-        n_apart=c.n_apart,
-        n_first_only=c.n_first_only,
-        n_second_only=c.n_second_only,
-        left_out=c.left_out,
-        mean_first=fmean(c.first) if c.first else None,
-        sd_first=stdev(c.first) if c.first else None,
-        mean_second=fmean(c.second) if c.second else None,
-        sd_second=stdev(c.second) if c.second else None,
-        difference=c.difference,
+        **_of_people(c),
         interval=t and t.interval,
         t=t and t.t,
         df=t and t.df,
@@ -294,6 +283,24 @@ def comparison_model(
         ),
         by_model=of.tested and _with_differs(of.tested, results),
     )
+
+
+def _of_people(c: Comparison) -> dict[str, Any]:
+    """Return how many people are on each side, and what their values come to."""
+    return {
+        "n_first": len(c.first),
+        "n_second": len(c.second),
+        "n_both": c.n_both,
+        "n_apart": c.n_apart,
+        "n_first_only": c.n_first_only,
+        "n_second_only": c.n_second_only,
+        "left_out": c.left_out,
+        "mean_first": fmean(c.first) if c.first else None,
+        "sd_first": stdev(c.first) if c.first else None,
+        "mean_second": fmean(c.second) if c.second else None,
+        "sd_second": stdev(c.second) if c.second else None,
+        "difference": c.difference,
+    }
 
 
 def _shapiro(first: str, second: str, tests: Tests) -> list[ShapiroModel]:
