@@ -295,11 +295,9 @@ GAP = (
     _text("source", "What did not speak: camera, recorder, or the source of a vital"),
     _text(
         "reason",
-        "Why: no_face (more than 3 s), lens_covered (or no light: nothing but one colour), "
-        "stalled, stands_still (the camera sends one picture again and again), stopped (no frame, "
-        "although the camera had not failed), disconnected, not_written (no room), silent (for "
-        "more than 10 s), switched_off (the camera), failed (the source, which began again), "
-        "agent_stopped …",
+        "Why: no_face (more than 3 s), lens_covered (or no light), stalled, stands_still (one "
+        "picture again and again), stopped (no frame), disconnected, not_written (no room), silent "
+        "(more than 10 s), switched_off, failed (the source), agent_stopped …",
     ),
 )
 MARKER = (

@@ -51,7 +51,7 @@ GROWS = {
     "SELECT at, emotion FROM expression WHERE is_primary = ? AND at > ? ": _STREAMED,
     "SELECT at, interval_ms, emotion, simulated, frames FROM expression ": _STREAMED,
     "SELECT strftime(?, started / ?": _STREAMED,  # gaps
-    "SELECT DISTINCT kind, source FROM vital WHERE at >= ? ": _STREAMED,
+    "SELECT kind, source, step, count(*) FROM ( SELECT kind, source, at - lag(at) ": _STREAMED,
     "SELECT at, source, value, flags FROM vital WHERE at BETWEEN ": (
         "heart rates are judged by their neighbours hour by hour, which bounds the memory"
     ),
@@ -111,6 +111,7 @@ ABSENT = {
             *("/protocols/{name}", "/protocols/{name}/add", "/protocols/{name}/steps/{place}"),
             *("/protocols/{name}/preview/{screen}", "/protocols/{name}/preview/media/{screen}"),
             "/protocols/{name}/download",
+            "/participate/preview/{key}/{name}/{screen}/{file:path}",
         ),
         "one file of a protocol",
     ),

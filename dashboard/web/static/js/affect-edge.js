@@ -50,11 +50,11 @@ const affectEdge = (() => {
     }
     const names = Object.keys(value);
     // Such as a file or an error: what it holds is no value of its own.
-    if (names.length === 0 && ![Object.prototype, null].includes(Object.getPrototypeOf(value))) {
+    if (names.length === 0 && ![Object, undefined].includes(value.constructor)) {
       state.whole = false;
       return null;
     }
-    const kept = {};
+    const kept = Object.create(null); // in which any name is one of a value
     for (const name of names) {
       if (state.parts > LONGEST) break;
       try {

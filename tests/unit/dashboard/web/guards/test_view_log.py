@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 from dashboard.accounts.roles import Role
 from dashboard.web.guards.permissions import AGAIN_S
 from edge_agent.core.errors import StoreError
-from edge_agent.timeline.gate.commands import Commands
+from edge_agent.timeline.gate.commands import PlainCommands
 from edge_agent.timeline.upkeep.erasure import erase_participant
 from tests.support.clocks.simulated_time import Seconds
 from tests.support.dashboard import NAME, add_session, client_of, log_in_as, set_up
@@ -62,7 +62,7 @@ def test_a_full_disk_keeps_nobody_from_what_is_recorded(
 
     add_session(database)
     with monkeypatch.context() as patched:
-        patched.setattr(Commands, "note", full)
+        patched.setattr(PlainCommands, "note", full)
         assert ada.get("/study/participants/P-01").status_code == 200
     assert "the line of participant_view is written later" in caplog.text
     ada.post("/logout")
