@@ -477,6 +477,6 @@ def test_reaction_times_of_jspsych_are_stored_with_markers(
     assert [value for _, name, value in values if name == "correct"] == ["true", "false"]
     times = [float(value) for _, name, value in values if name == "rt" and value is not None]
     assert all(100 < one < 60_000 for one in times[1:3])
-    # Each marker lies within its trial.
+    # Each lies within its trial. Page and device tell the time to some milliseconds of each other.
     for (marked,), (began, lasted) in zip(markers, (keys[2], keys[4]), strict=True):
-        assert 0 <= marked - began <= lasted
+        assert -50 <= marked - began <= lasted
