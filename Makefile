@@ -192,7 +192,7 @@ release-key: $(VENV)/.dev
 image-layer: $(VENV)/.dev
 	@$(BIN)/python -m tools.build_image_layer --suite $(SUITE) $(ARGS)
 
-# Both at once, because the type checker does a part of its work in one process. The quick check comes before: it is what fails most.
+# Both at once, because the type checker works in one process. The quick check comes before: it is what fails most.
 lint: quick
 	@$(MAKE) --no-print-directory --jobs --keep-going --output-sync typed shell-checked
 
@@ -214,15 +214,16 @@ formatted: $(VENV)/.dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 
-# Training is checked beside the packages that it has: the files of `[tool.mypy]` are those of both environments.
+# Training is checked beside the packages that it has: the files of `[tool.mypy]` are those of both environments. Workers of mypy
+# (`--num-workers`) have three seconds to start, too few on a machine at work, and save no processor time.
 TRAINED := training tests/unit/training tests/integration/training tests/support/vision/line_task.py
 typed: $(VENV)/.dev
-	@$(BIN)/mypy --num-workers $$(nproc) --follow-imports silent --exclude '^($(subst $(eval) ,|,$(TRAINED)))' \
+	@$(BIN)/mypy --follow-imports silent --exclude '^($(subst $(eval) ,|,$(TRAINED)))' \
 	affect_edge edge_agent collector container dashboard benchmarks tests tools
 	@$(if $(TRAINING),! $(TOUCHED) || $(MAKE) --no-print-directory typed-training)
 
 typed-training: $(LEARN)/.dev
-	@if [ -e $(LEARN)/bin/mypy ]; then $(LEARN)/bin/mypy --num-workers $$(nproc) --follow-imports silent --cache-dir .mypy_cache/training $(TRAINED); \
+	@if [ -e $(LEARN)/bin/mypy ]; then $(LEARN)/bin/mypy --follow-imports silent --cache-dir .mypy_cache/training $(TRAINED); \
 	else echo "PyTorch is missing: training is not checked"; fi
 
 shell-checked:
