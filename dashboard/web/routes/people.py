@@ -26,7 +26,7 @@ from dashboard.web.services import ServicesDep
 from edge_agent.core.study import Session
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
-from edge_agent.timeline.study.people import Enrolled, everybody
+from edge_agent.timeline.study.people import ConsentState, Enrolled, everybody
 
 router = APIRouter(tags=["study"], dependencies=[needs(Permission.WEEK), APPLIANCE_ONLY])
 home_router = APIRouter(include_in_schema=False, dependencies=[needs(Permission.OWN)])
@@ -60,6 +60,13 @@ class ListedPersonModel(ApiModel):
     simulated: bool = Field(description="Made up")
     sessions: int = Field(description="How many sessions they have")
     latest: ShownMs | None = Field(description="Start of the latest session; null: none")
+    recorded: ShownMs | None = Field(
+        description="Time of the newest row of the latest session; null: no session"
+    )
+    has_consent: bool = Field(description="Whether a session may start: consent holds")
+    consent_withdrawn: ShownMs | None = Field(
+        description="When consent was withdrawn: nothing more is recorded; null: it was not"
+    )
     days: list[ListedDayModel] = Field(description="The last seven days, today last")
 
 
@@ -88,7 +95,7 @@ def _people_listed(services: ServicesDep, account: AccountDep) -> list[_Listed]:
     nothing = nothing_on(calendar)
     return [
         _person_of(one, counted.get(one.code, nothing), recent[one.code])
-        for one in sorted(people, key=lambda one: (-(one.latest_ms or 0), one.code.casefold()))
+        for one in sorted(people, key=lambda one: (-(one.recorded_ms or 0), one.code.casefold()))
     ]
 
 
@@ -98,6 +105,9 @@ def _person_of(person: Enrolled, days: list[DayModel], sessions: list[Session]) 
         simulated=person.simulated,
         sessions=person.sessions,
         latest=person.latest_ms,
+        recorded=person.recorded_ms,
+        has_consent=person.consent is ConsentState.GIVEN,
+        consent_withdrawn=person.withdrawn_ms,
         days=[
             ListedDayModel(
                 day=day.first.isoformat(),
@@ -129,9 +139,9 @@ def _sparkline_of(days: list[DayModel]) -> Sparkline:
 
 def _days_away(person: ListedPersonModel) -> int:
     """Return for how many days nothing was recorded; 0: on one of the last, or never."""
-    if person.latest is None or not _is_unseen(person):
+    if person.recorded is None or not _is_unseen(person):
         return 0
-    latest = datetime.fromtimestamp(person.latest / 1000).astimezone().date()
+    latest = datetime.fromtimestamp(person.recorded / 1000).astimezone().date()
     return (datetime.fromisoformat(person.days[-1].day).date() - latest).days
 
 

@@ -684,6 +684,15 @@ RECORDED = tuple(table for table in TIMELINE if table.is_recorded)
 PRUNED = tuple(table for table in TIMELINE if table.kept in {Retention.DAYS, Retention.BUDGET})
 """Those whose rows go for their age or for space; rollups of them stay."""
 OF_SESSION = tuple(table for table in TIMELINE if table.whose is Owner.SESSION)
+OF_SESSION_IN_TIME = tuple(
+    table
+    for table in TIMELINE
+    if table.whose in {Owner.SESSION, Owner.TIME}
+    and _AT in table.times
+    and (table.is_recorded or table.brought)
+    and not table.is_comment
+)
+"""Those whose rows were recorded in a session at an instant of it, by machine or by hand."""
 OF_PARTICIPANT = tuple(
     table for table in TIMELINE if table.whose is Owner.PARTICIPANT and table.name != "participant"
 )

@@ -301,6 +301,7 @@ class SessionRecord:
         operator: account or program that started it; ``None``: the audit trail names none.
         answers: self-reports in order of time.
         own_answers: screens with a question of the protocol's own that was answered, in order.
+        withdrawn_ms: when the participant's newest consent was withdrawn; ``None``: it was not.
     """
 
     consent: str | None
@@ -308,6 +309,7 @@ class SessionRecord:
     operator: str | None
     answers: tuple[Answers, ...]
     own_answers: tuple[ShownTrial, ...]
+    withdrawn_ms: int | None
 
 
 def read_record(connection: sqlite3.Connection, session: Session) -> SessionRecord:
@@ -316,6 +318,11 @@ def read_record(connection: sqlite3.Connection, session: Session) -> SessionReco
         "SELECT text_version FROM consent JOIN participant ON participant.id = participant WHERE "
         "code = ? AND given <= ? ORDER BY given DESC, consent.id DESC LIMIT 1",
         (session.participant, session.start_ms),
+    ).fetchone()
+    newest = connection.execute(
+        "SELECT withdrawn FROM consent JOIN participant ON participant.id = participant WHERE "
+        "code = ? ORDER BY consent.id DESC LIMIT 1",
+        (session.participant,),
     ).fetchone()
     protocol = connection.execute(
         "SELECT title FROM protocol_run WHERE session = ?", (session.id,)
@@ -331,6 +338,7 @@ def read_record(connection: sqlite3.Connection, session: Session) -> SessionReco
         operator=operator and operator[0],
         answers=_answers(connection, session.id),
         own_answers=answers_of(connection, session.id),
+        withdrawn_ms=newest and newest[0],
     )
 
 

@@ -18,16 +18,29 @@ from edge_agent.core.errors import StudyError
 from edge_agent.core.study import MOST, AttributeUse, checked_attribute
 from edge_agent.core.texts import N_
 from edge_agent.timeline.database.connection import read_transaction, write_transaction
+from edge_agent.timeline.database.tables import OF_SESSION_IN_TIME, Owner, Table
 from edge_agent.timeline.study.rows import attribute_use, find_participant, insert_audit
 
+# ruff: noqa: S608 - only our own names are put into SQL text
 PAGE_ROWS = 25
+
+
+def _newest_row_of(table: Table) -> str:
+    """Return the query of the time of the newest row in a participant's latest session."""
+    own = "session = latest_id AND " if table.whose is Owner.SESSION else ""
+    newest = f"SELECT max(at) FROM {table.name} WHERE {own}"
+    return f"coalesce(({newest}at >= latest AND at <= coalesce(latest_end, at)), latest)"
+
+
+_NEWEST_ROWS = ", ".join(_newest_row_of(table) for table in OF_SESSION_IN_TIME)
 _LINES = (
     "WITH newest AS (SELECT participant, max(id) AS id FROM consent GROUP BY participant), held AS "
-    "(SELECT participant, count(*) AS sessions, max(started) AS latest FROM session GROUP BY "
-    "participant), line AS (SELECT code, created, participant.simulated, text_version, given, "
-    "withdrawn, CASE WHEN consent.id IS NULL THEN 'none' WHEN withdrawn IS NULL THEN 'given' ELSE "
-    "'withdrawn' END AS consent, coalesce(sessions, 0) AS sessions, latest FROM participant LEFT "
-    "JOIN newest ON newest.participant = participant.id LEFT JOIN consent ON consent.id = "
+    "(SELECT participant, count(*) AS sessions, max(started) AS latest, id AS latest_id, ended AS "
+    "latest_end FROM session GROUP BY participant), line AS (SELECT code, created, "
+    "participant.simulated, text_version, given, withdrawn, CASE WHEN consent.id IS NULL THEN "
+    "'none' WHEN withdrawn IS NULL THEN 'given' ELSE 'withdrawn' END AS consent, "
+    f"coalesce(sessions, 0) AS sessions, latest, max({_NEWEST_ROWS}) AS recorded FROM participant "
+    "LEFT JOIN newest ON newest.participant = participant.id LEFT JOIN consent ON consent.id = "
     "newest.id LEFT JOIN held ON held.participant = participant.id) SELECT *, count(*) OVER () AS "
     "matching FROM line WHERE instr(lower(code), lower(:search)) > 0 AND (:consent = '' OR consent "
     "= :consent) "
@@ -64,6 +77,8 @@ class Enrolled:
         consent_ms: when it was given, or withdrawn; ``None`` without any.
         sessions: how many they have.
         latest_ms: start of the latest; ``None`` without any.
+        recorded_ms: time of the newest row in the latest, or its start where it has none; ``None``
+            without any.
     """
 
     code: str
@@ -74,6 +89,12 @@ class Enrolled:
     consent_ms: int | None
     sessions: int
     latest_ms: int | None
+    recorded_ms: int | None
+
+    @property
+    def withdrawn_ms(self) -> int | None:
+        """When the newest consent was withdrawn; ``None``: it was not."""
+        return self.consent_ms if self.consent is ConsentState.WITHDRAWN else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +184,7 @@ def _line_of(row: sqlite3.Row) -> Enrolled:
         consent_ms=row["given"] if ended_ms is None else ended_ms,
         sessions=row["sessions"],
         latest_ms=row["latest"],
+        recorded_ms=row["recorded"],
     )
 
 
@@ -251,7 +273,7 @@ def _attributes_where(
 ) -> dict[str, dict[str, str]]:
     told: dict[str, dict[str, str]] = {}
     for code, name, value in connection.execute(
-        "SELECT code, name, value FROM participant_attribute JOIN participant ON "  # noqa: S608
+        "SELECT code, name, value FROM participant_attribute JOIN participant ON "
         f"participant.id = participant WHERE {condition} ORDER BY code, name",
         values,
     ):

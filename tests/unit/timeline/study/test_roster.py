@@ -14,10 +14,11 @@ from edge_agent.timeline.study.people import (
     RosterQuery,
     consenting,
     consents_of,
+    everybody,
     list_entry_of,
     read_roster,
 )
-from tests.support.timeline import session_row, timeline
+from tests.support.timeline import reading, row, second_of, session_row, timeline
 
 
 @pytest.fixture
@@ -77,3 +78,21 @@ def test_one_participant_is_found_in_any_case_with_all_consents(database: Path) 
 
 def test_people_whose_last_answer_is_consent_may_be_recorded(database: Path) -> None:
     assert [code for code, _ in consenting(database, 3)] == ["P-112", "P-115", "P-118"]
+
+
+def test_person_was_recorded_last_when_the_newest_row_came(tmp_path: Path) -> None:
+    recorded = timeline(
+        tmp_path,
+        session=[
+            session_row(100, 200, participant="P-001"),
+            session_row(1_000, None, participant="P-002"),
+            session_row(3_000, 4_000, participant="P-003"),
+        ],
+        expression=[row(150), row(1_700), row(2_500)],
+        vital=[reading(190), reading(1_800)],
+        marker=[{"session": 2, "at": 2_700, "label": "wall"}],
+    )
+    newest = {
+        one.code: one.recorded_ms and second_of(one.recorded_ms) for one in everybody(recorded)
+    }
+    assert newest == {"P-001": 190, "P-002": 2_700, "P-003": 3_000}

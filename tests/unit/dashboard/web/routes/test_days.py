@@ -346,8 +346,26 @@ def test_only_those_see_it_who_may_see_participants(carer: TestClient) -> None:
     for path in ("/study/participants/P-01/days", "/api/v1/participants/P-01/days"):
         assert operator.get(path).status_code == 403
     assert "/days" not in operator.get("/study").text
+
+
+def test_withdrawn_consent_is_the_first_line_wherever_the_person_is(carer: TestClient) -> None:
+    sessions = carer.get("/api/v1/sessions").json()
+    number = next(one["id"] for one in sessions if one["participant"] == "P-01")
+    pages = {
+        "/people": ">P-01</a></h2>",
+        "/study/participants/P-01": "<article",
+        "/study/participants/P-01/days?weeks=2": "<article",
+        f"/study/sessions/{number}": "<article",
+    }
+    start = "/study?participant=P-01#session-title"
+    assert start in carer.get("/people").text
+    for page in pages:
+        assert "Consent was withdrawn" not in carer.get(page).text
     carer.post("/study/participants/P-01/withdraw")
-    assert "Consent was withdrawn" in carer.get("/study/participants/P-01/days").text
+    assert start not in carer.get("/people").text
+    for page, before in pages.items():
+        first = carer.get(page).text.partition(before)[2].partition("<p ")[2]
+        assert "Consent was withdrawn on" in first.partition("</p>")[0], page
 
 
 def test_today_is_the_last_day_and_nothing_lies_ahead(carer: TestClient) -> None:
