@@ -16,7 +16,7 @@ from statistics import median
 from edge_agent.core.clock import CLOCK_JUMP_MS
 from edge_agent.core.expression import RejectReason
 from edge_agent.core.movements import TURNED_AWAY_DEGREES
-from edge_agent.core.readings import DOUBTFUL, UNUSABLE, VitalFlag
+from edge_agent.core.readings import DOUBTFUL, STOPPED, UNUSABLE, VitalFlag
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.schema import MOVEMENT_STEPS
@@ -34,6 +34,9 @@ from edge_agent.timeline.study.exclusions import Exclusion
 Span = tuple[int, int]
 SILENCE_MS = 10_000
 """A silence longer than this is a loss of what comes all the time; a cuff speaks when pressed."""
+CAMERA = "camera"
+OF_AGENT = frozenset({"agent_stopped", "not_written", STOPPED})
+"""Reasons of a gap in which nothing of what comes by itself was recorded."""
 _SHORTEST_MS = 1_000  # where every frame is a row, each stands for the second before it
 
 
@@ -200,6 +203,14 @@ class Check:
     cure: str = ""
 
 
+class Meant(StrEnum):
+    """A purpose of measuring in a session."""
+
+    FACE = "face"
+    READINGS = "readings"
+    ANSWERS = "answers"
+
+
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """The recorded data of a session: the input of ``measure``.
@@ -223,6 +234,7 @@ class Recorded:
         faces: how often the followed face was out of view, and who else was there.
         tested: labels of the conditions that are compared, in lower case; ``None`` where nobody
             declared any: all but the baseline.
+        has_answers: whether the participant answered a question or a trial.
     """
 
     session: Session
@@ -241,6 +253,23 @@ class Recorded:
     estimates: Sequence[tuple[VitalKind, str, int]] = ()
     faces: FacesInView = field(default_factory=FacesInView)
     tested: frozenset[str] | None = None
+    has_answers: bool = False
+
+    @property
+    def meant(self) -> frozenset[Meant]:
+        """What the session meant to measure: all of which there is any sign, loss included.
+
+        Everything, where there is no sign of anything.
+        """
+        of_agent = any(one.source != CAMERA and one.reason in OF_AGENT for one in self.gaps)
+        lost = {one.source for one in self.gaps if one.reason not in OF_AGENT}
+        measured = any(VitalFlag.ESTIMATED not in one.flags for one in self.readings)
+        signs = {
+            Meant.FACE: bool(self.face or self.frames.seen or CAMERA in lost or of_agent),
+            Meant.READINGS: bool(measured or lost - {CAMERA} or of_agent),
+            Meant.ANSWERS: self.has_answers,
+        }
+        return frozenset(one for one, sign in signs.items() if sign) or frozenset(Meant)
 
 
 @dataclass(frozen=True, slots=True)
@@ -489,6 +518,16 @@ def read_lost_seconds(
         (_SHORTEST_MS, start_ms, end_ms),
     )
     return {RejectReason(row[0]): row[1] for row in rows}
+
+
+def read_has_answers(connection: sqlite3.Connection, session: int) -> bool:
+    """Return whether a question or a trial of a session was answered."""
+    found = connection.execute(
+        "SELECT EXISTS(SELECT 1 FROM self_report WHERE session = :session) OR EXISTS(SELECT 1 FROM "
+        "trial WHERE session = :session)",
+        {"session": session},
+    )
+    return bool(found.fetchone()[0])
 
 
 def read_clock(

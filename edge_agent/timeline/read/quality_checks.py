@@ -24,8 +24,10 @@ from edge_agent.timeline.read.faces_in_view import in_words
 from edge_agent.timeline.read.matching import Matching
 from edge_agent.timeline.read.observed import match, read_face_labels
 from edge_agent.timeline.read.quality import (
+    CAMERA,
     Check,
     Level,
+    Meant,
     Measures,
     Recorded,
     Thresholds,
@@ -199,8 +201,12 @@ def _check_conditions(recorded: Recorded, measures: Measures) -> Check:
     return _check(name, is_open, message, N_("Check again once it has ended."))
 
 
-def _check_face(measures: Measures, bars: Thresholds) -> Check:
+def _check_face(recorded: Recorded, measures: Measures, bars: Thresholds) -> Check:
     name = "the face"
+    if Meant.FACE not in recorded.meant:
+        text = N_("No camera spoke during the session: the face was not measured.")
+        cure = N_("To measure it, turn the camera on before the session.")
+        return Check(name, Level.UNMARKED, text, cure)
     share = measures.face_share or 0.0
     if not measures.conditions:
         text = N_("The face was read in {share:.0%} of the session.")
@@ -234,7 +240,7 @@ def _cure_of_face(measures: Measures) -> str:
         {reason: round(seconds) for reason, seconds in measures.lost_s.items()}
     )
     for gap in measures.gaps:
-        if gap.source == "camera":
+        if gap.source == CAMERA:
             known = gap.reason in CURES_OF_FACE
             lost[gap.reason if known else "stalled"] += round(gap.seconds)
         elif gap.reason in {"agent_stopped", "not_written"}:
@@ -253,9 +259,10 @@ def _check_readings(recorded: Recorded, measures: Measures, bars: Thresholds) ->
     # A strap that sends intervals sends the rate as well, which is asked for.
     kinds = [vital.kind for vital in measures.vitals if vital.kind is not VitalKind.RR_INTERVAL]
     if not kinds:
+        is_missing = measures.conditions and Meant.READINGS in recorded.meant
         return Check(
             name,
-            Level.BAD if measures.conditions else Level.UNMARKED,
+            Level.BAD if is_missing else Level.UNMARKED,
             N_("There is no reading of heart rate or blood pressure."),
             N_(
                 "Connect a strap or cuff, or import its readings, and look at the live page before "
@@ -643,6 +650,7 @@ def session_quality(
         shown = read_face_labels(connection, [recorded_session])
         own = own_neutrals(connection).get(session)
         tested = _declared_states(connection)
+        has_answers = quality.read_has_answers(connection, session)
     readings = reader.session_readings([session], tuple(VitalKind))
     recorded = Recorded(
         session=recorded_session,
@@ -664,12 +672,13 @@ def session_quality(
         estimates=estimates,
         faces=reader.faces_in_view([recorded_session])[session],
         tested=tested,
+        has_answers=has_answers,
     )
     bars = thresholds or Thresholds()
     measures = quality.measure(recorded)
     checks = (
         _check_conditions(recorded, measures),
-        _check_face(measures, bars),
+        _check_face(recorded, measures, bars),
         _check_readings(recorded, measures, bars),
         _check_clock(recorded, measures),
         *_check_streams(measures, bars),

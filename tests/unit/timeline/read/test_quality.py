@@ -429,6 +429,40 @@ def test_a_session_of_estimates_alone_is_not_fit(path: Path) -> None:
     assert readings.found == "There is no reading of heart rate or blood pressure."
 
 
+STRAP = [reading(second, 70.0) for second in range(120)]
+REPORTS = [
+    {"at": 50.0, "condition": label, "scale": "valence", "value": 4}
+    for label in ("anger", "neutral")
+]
+
+
+@pytest.mark.parametrize(
+    ("rows", "unfit"),
+    [
+        ({"self_report": REPORTS}, set()),
+        ({"self_report": REPORTS, "vital": STRAP}, set()),
+        ({"self_report": REPORTS, "expression": range(1, 121)}, set()),
+        ({"expression": range(1, 121)}, set()),
+        ({"vital": STRAP}, set()),
+        ({"self_report": REPORTS, "gap": [gap(0, 120, "stalled")]}, {"the face"}),
+        ({"self_report": REPORTS, "gap": [gap(0, 120, "silent", "strap")]}, {"readings"}),
+        (
+            {"self_report": REPORTS, "gap": [gap(0, 120, "agent_stopped", "agent")]},
+            {"the face", "readings"},
+        ),
+        ({}, {"the face", "readings"}),
+    ],
+)
+def test_session_is_judged_by_what_it_meant_to_measure(
+    path: Path, rows: dict[str, Sequence[Row]], unfit: set[str]
+) -> None:
+    session = hold(path)
+    timeline(path, **rows)
+    found = report(path, session)
+    assert {one.name for one in found.checks if one.level is Level.BAD} == unfit
+    assert (found.level is Level.BAD) == bool(unfit)
+
+
 def test_estimates_beside_measurements_change_no_verdict(path: Path) -> None:
     add_session(path, "P-1", heart(anger=80.0, neutral=70.0))
     with write_transaction(path) as connection:
