@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dashboard.charts.week import DayInWords, Recorded, WeekPicture, week_picture
 from dashboard.languages import names
+from dashboard.languages.current import gettext
 from dashboard.languages.figures import day as written_day
 from dashboard.languages.figures import decimal, weekday
 from dashboard.languages.macros import Macros
@@ -144,7 +145,7 @@ def value_text(kind: VitalKind, value: float) -> str:
     """Write a value with its unit, such as ``72 per minute`` or ``121 mmHg``."""
     unit = names.translate(kind.spec.unit_shown)
     if unit == "/min":
-        unit = names.translate("per minute")
+        unit = gettext("per minute")
     return f"{decimal(value, kind.spec.decimals)} {unit}"
 
 

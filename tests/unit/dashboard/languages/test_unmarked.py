@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,19 @@ def test_every_text_of_a_template_is_marked(path: Path) -> None:
 def test_every_text_of_a_script_is_marked(path: Path) -> None:
     texts = unmarked_in_script(path.read_text(encoding="utf-8"))
     assert [text for text in texts if text not in NOT_SHOWN] == []
+
+
+def test_every_literal_that_is_translated_is_in_the_catalogue() -> None:
+    # ``translate`` and ``said`` look up names of data: what is written there is in no catalogue.
+    found = [
+        f"{path.name}:{call.lineno}"
+        for path in HERE.parent.rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call)
+        and ast.unparse(call.func).rpartition(".")[2] in {"translate", "said_of"}
+        and any(isinstance(one, ast.Constant) for one in call.args)
+    ]
+    assert found == []
 
 
 def test_a_text_that_is_not_marked_would_be_found() -> None:
