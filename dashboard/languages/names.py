@@ -41,6 +41,7 @@ GAP_REASONS = (
     N_("silent"),
     N_("stalled"),
     N_("stands still"),
+    N_("starting"),
     N_("stopped"),
     N_("switched off"),
 )

@@ -18,7 +18,7 @@ from edge_agent.core.errors import CameraError, CameraReason
 from edge_agent.core.expression import Frame
 from edge_agent.core.pauses import Pauses, doubling, pause_after
 from edge_agent.core.pictures import are_equal, is_of_one_colour
-from edge_agent.core.readings import STOPPED, Gap
+from edge_agent.core.readings import STARTING, STOPPED, Gap
 from edge_agent.core.texts import N_, Message
 from edge_agent.core.threads import LatestValue, Worker
 
@@ -87,6 +87,7 @@ class CaptureWorker(Worker):
         self._period_s = self._usual_s = period_s
         self._still_s = still_s
         self._picture: Image | None = None
+        self._is_starting = False
         self._camera: Camera | None = None
         self._gap_start: clock.Instant | None = None
         self._gap_reason: str | None = None
@@ -150,6 +151,7 @@ class CaptureWorker(Worker):
 
     def _read(self, camera: Camera) -> None:
         self._usual_s = self._period_s
+        self._is_starting = True
         opened = clock.now()
         while not self.stopping.is_set() and self._may_capture():
             frame = camera.read()
@@ -157,6 +159,7 @@ class CaptureWorker(Worker):
                 self._bear_repetition(camera, frame, opened)
                 continue
             waited_s = self._end_silence()
+            self._is_starting = False
             if camera.sets_pace and frame.number > 0:  # its last interval tells of the next
                 self._usual_s = max(self._period_s, waited_s)
             self._forget_failure()
@@ -234,7 +237,8 @@ class CaptureWorker(Worker):
         longest_s = max(LATE_PERIODS * self._usual_s, LATE_S)
         if self._gap_start is None and waited_s > longest_s:
             was_alive = frame_came != since and at.seconds_since(frame_came) <= longest_s
-            reason = CameraReason.STANDS_STILL.value if was_alive else STOPPED
+            stood = STARTING if self._is_starting else STOPPED
+            reason = CameraReason.STANDS_STILL.value if was_alive else stood
             self._tell_gap(Gap("camera", since, at, reason))
         return waited_s
 

@@ -62,6 +62,10 @@ _NO_BEATS = N_(
     "times. Such values are resampled, or stand in the file twice, and give a wrong heart-rate "
     "variability. Export the beats themselves (one row for each beat), or leave the column out."
 )
+STARTING = "starting"
+"""Reason of a gap in which a camera had been opened, and its first frame had not come."""
+
+
 STOPPED = "stopped"
 """Reason of a gap in which a source had not failed, and yet nothing came: something stood still."""
 

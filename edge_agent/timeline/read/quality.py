@@ -16,7 +16,7 @@ from statistics import median
 from edge_agent.core.clock import CLOCK_JUMP_MS
 from edge_agent.core.expression import RejectReason
 from edge_agent.core.movements import TURNED_AWAY_DEGREES
-from edge_agent.core.readings import DOUBTFUL, STOPPED, UNUSABLE, VitalFlag
+from edge_agent.core.readings import DOUBTFUL, UNUSABLE, VitalFlag
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.schema import MOVEMENT_STEPS
@@ -35,7 +35,7 @@ Span = tuple[int, int]
 SILENCE_MS = 10_000
 """A silence longer than this is a loss of what comes all the time; a cuff speaks when pressed."""
 CAMERA = "camera"
-OF_AGENT = frozenset({"agent_stopped", "not_written", STOPPED})
+OF_AGENT = frozenset({"agent_stopped", "not_written"})
 """Reasons of a gap in which nothing of what comes by itself was recorded."""
 _SHORTEST_MS = 1_000  # where every frame is a row, each stands for the second before it
 

@@ -15,7 +15,7 @@ from edge_agent.core.errors import CameraReason
 from edge_agent.core.expression import Emotion, RejectReason
 from edge_agent.core.movements import TURNED_AWAY_DEGREES
 from edge_agent.core.own_neutral import OwnNeutralState, Refusal
-from edge_agent.core.readings import STOPPED
+from edge_agent.core.readings import STARTING, STOPPED
 from edge_agent.core.study import exact_since_start
 from edge_agent.core.texts import N_, Message, as_message, join_list
 from edge_agent.core.vitals import VitalKind
@@ -77,6 +77,9 @@ CURES_OF_FACE = {
     ),
     "switched_off": N_(
         "Most was lost because the camera was switched off: turn it on before the session."
+    ),
+    STARTING: N_(
+        "Most was lost while the camera was starting: begin when the live page shows the face."
     ),
     STOPPED: N_(
         "Most was lost because agent or machine stood still: keep the machine from sleeping, and "

@@ -282,6 +282,20 @@ def test_capture_that_stood_tells_gap_from_three_periods_and_three_seconds(
     assert caplog.text.count("no frames came for") == len(told)
 
 
+def test_camera_whose_first_frame_is_late_was_starting(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = Seconds()
+    monkeypatch.setattr(clock, "now", lambda: START.shift(seconds.now))
+    gaps: list[Gap] = []
+    camera = Playing(iter([(4.0, None), (0.1, None), (9.0, None)]), seconds, sets_pace=False)
+    CaptureWorker(
+        lambda: camera, LatestValue(), gaps.append, lambda: None, lambda: True, period_s=0.1
+    ).work()
+    assert [(gap.reason, gap.end.seconds_since(gap.start)) for gap in gaps] == [
+        ("starting", pytest.approx(4.0)),
+        ("stopped", pytest.approx(9.0)),
+    ]
+
+
 def test_a_camera_that_fails_after_silence_has_one_gap_from_its_last_frame(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
