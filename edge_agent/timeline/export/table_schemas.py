@@ -296,8 +296,8 @@ GAP = (
     _text(
         "reason",
         "Why: no_face (more than 3 s), lens_covered (or no light), stalled, stands_still (one "
-        "picture again and again), starting, stopped (no frame), disconnected, not_written (no room), "
-        "silent (more than 10 s), switched_off, failed (the source), agent_stopped …",
+        "picture again and again), starting, stopped (no frame), disconnected, not_written (no "
+        "room), silent (more than 10 s), switched_off, failed (the source), agent_stopped …",
     ),
 )
 MARKER = (

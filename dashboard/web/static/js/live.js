@@ -5,7 +5,7 @@ import { showCapture } from "./capture.js";
 import { showChecklist } from "./checklist.js";
 import { followFeed } from "./feed.js";
 import { seatOf, showFraming, zoneOf } from "./framing.js";
-import { _, between, figure, ngettext, said } from "./messages.js";
+import { _, between, figure, nearest, ngettext, said } from "./messages.js";
 import { MovementBars, poseText } from "./movements.js";
 import { ago, deviceNow, showWithCode, span } from "./page.js";
 import { Plane } from "./plane.js";
@@ -147,9 +147,11 @@ function showNothing(reason) {
 
 function showFace(face) {
   const label = face.emotion ?? "uncertain";
+  const category = face.emotion ?? nearest(face.smoothed);
+  const share = percent(face.smoothed[category]);
   const detail = face.emotion
-    ? _("{share} of the smoothed probability", { share: percent(face.smoothed[face.emotion]) })
-    : _("No clear expression");
+    ? _("{share} of the smoothed probability", { share })
+    : _("Nearest: {emotion}, {share}; too little for a name", { emotion: said(category), share });
   showLabel(said(label), detail, label);
   showBars(face.smoothed);
   showValence(face.valence ?? null);

@@ -30,6 +30,9 @@ export function ngettext(one, several, n, places = {}) {
 /** Return a name of the data, such as that of an emotion, in the page's language. */
 export const said = (name) => _(name);
 
+/** The category with the largest of the probabilities by category. */
+export const nearest = (probabilities) => Object.keys(probabilities).reduce((best, name) => (probabilities[name] > probabilities[best] ? name : best));
+
 /** Return a text of a message of the live feed in the page's language, where the message brings it. */
 export const told = (text, message) => message.said?.[LANGUAGE]?.[text] ?? text;
 

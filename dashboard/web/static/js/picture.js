@@ -1,7 +1,7 @@
 // The page Picture: takes pictures, shows what was read in one, and makes a table of many.
 
 import { csvText } from "./csv.js";
-import { _, figure, ngettext, said } from "./messages.js";
+import { _, figure, nearest, ngettext, said } from "./messages.js";
 import { LOOK, POSE, movementsText, poseText } from "./movements.js";
 import { drawEvidence, drawPicture, evidenceText } from "./picture_drawing.js";
 import { PictureProblem, decoded, droppedFiles, prepared, readPicture } from "./picture_sending.js";
@@ -18,7 +18,7 @@ const pictureCount = (count) => ngettext("{n} picture", "{n} pictures", count);
 /** Say in words what was read in a face. */
 function nameOf(face) {
   if (face.flaw) return _("not read");
-  return said(face.uncertain ? "uncertain" : face.emotion);
+  return face.uncertain ? _("uncertain, nearest: {emotion}", { emotion: said(nearest(face.probabilities)) }) : said(face.emotion);
 }
 
 function describe({ name, answer, remark }) {
@@ -67,7 +67,7 @@ function showEvidence(card, face, picture) {
     card.querySelector("[data-evidence-text]").textContent = text;
   };
   const { probabilities } = face;
-  select.value = start.emotions.reduce((best, name) => (probabilities[name] > probabilities[best] ? name : best));
+  select.value = nearest(probabilities);
   select.addEventListener("change", show);
   card.querySelector("[data-evidence]").hidden = false;
   show();
