@@ -13,6 +13,11 @@ adjusted for three tests; ``_unwarned``: told without the caution:
     loss_windows        the same of windows that were declared before
     loss_slow           nobody tuned to this one: 14 people, a reading in 4 s that jitters, states
                         of 60 to 150 s, and the lowest quarter is lost in happiness
+    loss_each_30        a heart rate in half a minute, states of 4 minutes, the highest 30 % is
+                        lost in anger
+    loss_cuff, loss_cuff_tenth      a systolic pressure a minute, states of 5 minutes, of which the
+                        highest 30 or 10 % is lost in anger
+    loss_cuff_twice, loss_cuff_once     two pressures a state, or one, the highest 30 % lost
 
 and the shares of the studies in which any result has the caution though none is deserved:
 
@@ -21,40 +26,65 @@ and the shares of the studies in which any result has the caution though none is
     loss_idle_stretches stretches of 5 to 15 s are lost, a twentieth of the time
     loss_idle_slow      a reading in 4 s that jitters, states of 60 to 150 s, 8 people
     loss_idle_curves, loss_idle_windows     one in twenty readings is lost, 36 people
+    loss_idle_each_30, loss_idle_cuff, loss_idle_cuff_once  few readings, one in twenty is lost
+    loss_idle_lengths   the same as each_30, of states of 2, 3 and 4 minutes
+    loss_idle_plan_more, loss_idle_plan_less    two pressures in anger and one elsewhere by plan, or
+                        one and two; one in twenty is lost
+    loss_idle_plan_heart    the pulse of such a cuff, one in anger and two elsewhere
+
+and, of studies in which anger adds 3.5 and nothing is lost unequally, the share of those that
+report it which do without the caution:
+
+    loss_true_each_30, loss_true_cuff, loss_true_plan_more
+
+and, of 12 people with 200 intervals between beats in a state, each with its stated error, which of
+any difference of RMSSD in three tests:
+
+    loss_errors_told, loss_errors_unwarned  errors of 12 ms in anger, 5 elsewhere, without effect
+    loss_idle_errors    errors of 7 ms or so, alike in all states: the share with the caution
+    loss_true_errors    RMSSD 30 % higher in anger there: reported differences without it
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 from scipy import signal
+from scipy.stats import norm
 
 from benchmarks._command import benchmark
 from benchmarks.simulated.responses import WINDOWS, blocks, study
 from dashboard.analysis.conclusions import Caution, shows
+from dashboard.analysis.decision import decide_measures
 from dashboard.analysis.inference.family import compare_visits
-from dashboard.analysis.inference.loss import compare_losses, losses_in_states
-from dashboard.analysis.query import TESTED_STATES, AnalysisQuery, Sample
+from dashboard.analysis.inference.heart import recordings_of
+from dashboard.analysis.inference.loss import compare_losses, losses_in_states, with_errors
+from dashboard.analysis.inference.measures import compare_measures, measured_values
+from dashboard.analysis.query import TESTED_STATES, AnalysisQuery, HeartMeasure, Sample
 from dashboard.analysis.readings.means import session_means, visits_of
 from dashboard.analysis.readings.series import Series
 from dashboard.analysis.readings.states import ReadingGroup
+from dashboard.analysis.results import HeartTestModel
 from dashboard.questions.responses.answer import ResponsesQuery
 from dashboard.questions.responses.computing import Material, compare_windows, respond
 from edge_agent.core.measures import Measure
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.read.events import EventKind
+from edge_agent.timeline.read.observed import Beats
 
 PEOPLE = 24
 HEART = VitalKind.HEART_RATE
-QUERY = AnalysisQuery(vital=(HEART,))
+PRESSURE = VitalKind.SYSTOLIC
 RESPONSES = ResponsesQuery(vital=(HEART,))
 SECONDS = 100
 SD = 3.0
 REACTION_SD = 2.0
+ADDED = 3.5
 Reals = npt.NDArray[np.float64]
 Marks = npt.NDArray[np.bool_]
 Rng = np.random.Generator
@@ -132,26 +162,73 @@ def slow_and_low(rng: Rng, level: float, state: str) -> State:
     return replace(one, kept=~low) if state == "happiness" else one
 
 
-def results_of(rng: Rng, make: Make, people: int = PEOPLE) -> list[tuple[set[str], bool, bool]]:
+def regular(
+    every: float, seconds: Mapping[str, float], lost: float, *, in_anger: float = 0.0
+) -> Make:
+    """Return a sensor that gives a reading in so many seconds, however the state begins, and loses
+    a share of them all, and of those of anger a share of the highest.
+    """
+
+    def make(rng: Rng, level: float, state: str) -> State:
+        n = int(seconds[state] / every + rng.random())
+        return _few(rng, level, seconds[state], n, lost, in_anger * (state == "anger"))
+
+    return make
+
+
+def by_plan(numbers: Mapping[str, int], lost: float, *, in_anger: float = 0.0) -> Make:
+    """Return a cuff of which somebody planned how often it measures in states of two minutes."""
+
+    def make(rng: Rng, level: float, state: str) -> State:
+        return _few(rng, level, 120.0, numbers[state], lost, in_anger * (state == "anger"))
+
+    return make
+
+
+def _few(rng: Rng, level: float, seconds: float, n: int, lost: float, lost_above: float) -> State:
+    off = SD * rng.normal(size=n)
+    values = level + rng.normal(0, REACTION_SD / 2) + off
+    kept = (rng.random(n) >= lost) & (off <= SD * norm.isf(lost_above))
+    return State(values, kept, np.zeros(n, bool), seconds)
+
+
+def raising(make: Make) -> Make:
+    """Return the same sensor of people whose anger adds something."""
+    return lambda rng, level, state: make(rng, level + ADDED * (state == "anger"), state)
+
+
+ALIKE = dict.fromkeys(map(str, TESTED_STATES), 120.0)
+EACH_30 = {state: 2 * seconds for state, seconds in ALIKE.items()}
+EACH_60 = {state: 2.5 * seconds for state, seconds in ALIKE.items()}
+LENGTHS = {"anger": 120.0, "happiness": 180.0, "neutral": 240.0}
+ONCE = dict.fromkeys(ALIKE, 1)
+TWICE = dict.fromkeys(ALIKE, 2)
+MORE, LESS = ONCE | {"anger": 2}, TWICE | {"anger": 1}
+
+
+def results_of(
+    rng: Rng, make: Make, people: int = PEOPLE, kind: VitalKind = HEART
+) -> list[tuple[set[str], bool, bool]]:
     """Return for each pair of states: which, whether a difference is reported, and the caution."""
+    query = AnalysisQuery(vital=(kind,))
     groups: list[ReadingGroup] = []
     seconds: dict[tuple[int, str, Measure], float] = {}
     for person in range(people):
         level = rng.normal(70, 7)
         for state in map(str, TESTED_STATES):
             one = make(rng, level, state)
-            seconds[person, state, HEART] = one.seconds
+            seconds[person, state, kind] = one.seconds
             for flags, used in (
                 (frozenset[VitalFlag](), one.kept & ~one.doubtful),
                 (frozenset({VitalFlag.OUT_OF_RANGE}), one.kept & one.doubtful),
             ):
                 if used.any():
-                    groups.append(_group(person, state, flags, one.values[used]))
+                    groups.append(_group(person, state, kind, flags, one.values[used]))
     counted = [one for one in groups if not one.flags]
-    compared = compare_visits(visits_of(session_means(counted, QUERY.states)), QUERY)
-    losses = losses_in_states(groups, QUERY, seconds)[HEART]
+    compared = compare_visits(visits_of(session_means(counted, query.states)), query)
+    losses = losses_in_states(groups, query, seconds)[kind]
     compared_losses = compare_losses(
-        [(losses[first], losses[second]) for first, second in QUERY.pairs]
+        [(losses[first], losses[second]) for first, second in query.pairs]
     )
     return [
         (
@@ -159,13 +236,15 @@ def results_of(rng: Rng, make: Make, people: int = PEOPLE) -> list[tuple[set[str
             comparison.tests is not None and shows(comparison.tests.holm_p),
             loss is not None and loss.is_unequal,
         )
-        for pair, comparison, loss in zip(QUERY.pairs, compared, compared_losses, strict=True)
+        for pair, comparison, loss in zip(query.pairs, compared, compared_losses, strict=True)
     ]
 
 
-def _group(person: int, state: str, flags: frozenset[VitalFlag], values: Reals) -> ReadingGroup:
+def _group(
+    person: int, state: str, kind: VitalKind, flags: frozenset[VitalFlag], values: Reals
+) -> ReadingGroup:
     largest = float(np.abs(values).max())
-    names = (f"P{person:02d}", person, state, HEART, flags, False)
+    names = (f"P{person:02d}", person, state, kind, flags, False)
     return ReadingGroup(*names, len(values), float(values.sum()), largest)
 
 
@@ -231,9 +310,103 @@ def _idle(name: str, results: Results, studies: int) -> dict[str, float]:
     return {f"loss_idle_{name}": float(np.mean(warned))}
 
 
+def _true(name: str, results: Results, studies: int) -> dict[str, float]:
+    rng = np.random.default_rng(200 + len(name))
+    told = [
+        not warned
+        for _ in range(studies)
+        for states, told, warned in results(rng)
+        if told and "anger" in states
+    ]
+    return {f"loss_true_{name}": float(np.mean(told))}
+
+
+def few(studies: int) -> dict[str, float]:
+    """Return the figures of sensors that give few readings in a state."""
+    lossy: dict[str, tuple[Make, VitalKind]] = {
+        "each_30": (regular(30, EACH_30, 0, in_anger=0.3), HEART),
+        "cuff": (regular(60, EACH_60, 0, in_anger=0.3), PRESSURE),
+        "cuff_tenth": (regular(60, EACH_60, 0, in_anger=0.1), PRESSURE),
+        "cuff_twice": (by_plan(TWICE, 0, in_anger=0.3), PRESSURE),
+        "cuff_once": (by_plan(ONCE, 0, in_anger=0.3), PRESSURE),
+    }
+    idle: dict[str, tuple[Make, VitalKind]] = {
+        "each_30": (regular(30, EACH_30, 0.05), HEART),
+        "lengths": (regular(30, LENGTHS, 0.05), HEART),
+        "cuff": (regular(60, EACH_60, 0.05), PRESSURE),
+        "cuff_once": (by_plan(ONCE, 0.05), PRESSURE),
+        "plan_more": (by_plan(MORE, 0.05), PRESSURE),
+        "plan_less": (by_plan(LESS, 0.05), PRESSURE),
+        "plan_heart": (by_plan(LESS, 0.05), HEART),
+    }
+    figures: dict[str, float] = {}
+    for name, (make, kind) in lossy.items():
+        figures |= _shares(name, partial(results_of, make=make, kind=kind), studies, "anger")
+    for name, (make, kind) in idle.items():
+        figures |= _idle(name, partial(results_of, make=make, kind=kind), studies)
+        if name in ("each_30", "cuff", "plan_more"):
+            raised = partial(results_of, make=raising(make), kind=kind)
+            figures |= _true(name, raised, studies)
+    return figures
+
+
+# --- Errors that beats state ----------------------------------------------------------------------
+
+
+def beats_of(rng: Rng, error_of: Callable[[str], float], higher: float = 0.0) -> list[Beats]:
+    """Return the intervals of 12 people whose sensor states an error for each, ms."""
+    parts = []
+    for person in range(12):
+        own = rng.lognormal(np.log(30), 0.35)
+        for place, state in enumerate(map(str, TESTED_STATES)):
+            rmssd = own * np.exp(rng.normal(0, 0.12) + higher * (state == "anger"))
+            error = error_of(state)
+            spread = np.hypot(rmssd / np.sqrt(2), error * np.sqrt(np.pi / 2))
+            values = 0.85 + 0.03 * np.sin(np.arange(200) / 12) + rng.normal(0, spread / 1000, 200)
+            at_ms = np.round(1000 * (np.cumsum(values) + 400 * place)).astype(np.int64)
+            names = (f"P{person:02d}", state, at_ms, values, ("",) * 200, False, person, "armband")
+            parts.append(Beats(*names, np.full(200, error / 1000)))
+    return parts
+
+
+def told_of_beats(parts: list[Beats]) -> list[tuple[set[str], bool, bool]]:
+    """Return for each pair of states: which, whether RMSSD is reported to differ, the caution."""
+    query = AnalysisQuery(heart_measure=(HeartMeasure.LN_RMSSD,))
+    beats = recordings_of(parts)
+    values = measured_values(beats, query.heart_measure, dict.fromkeys(range(12), 0))
+    compared = compare_measures(values, query, {}, is_timed=False)
+    tests = with_errors(decide_measures(HeartTestModel, compared, query, None), beats)
+    return [
+        (
+            {one.first, one.second},
+            one.result.shows_difference,
+            Caution.UNEQUAL_ERRORS in one.result.caution_codes,
+        )
+        for one in tests
+    ]
+
+
+def errors(studies: int) -> dict[str, float]:
+    """Return the figures of errors that beats state."""
+
+    def unequal(rng: Rng) -> list[tuple[set[str], bool, bool]]:
+        return told_of_beats(beats_of(rng, lambda state: 12.0 if state == "anger" else 5.0))
+
+    def alike(rng: Rng, higher: float = 0.0) -> list[tuple[set[str], bool, bool]]:
+        return told_of_beats(beats_of(rng, lambda _: rng.lognormal(np.log(7), 0.3), higher))
+
+    return {
+        **_shares("errors", unequal, studies, "anger"),
+        **_idle("errors", alike, studies),
+        **_true("errors", partial(alike, higher=0.3), studies),
+    }
+
+
 def measure(studies: int) -> dict[str, float]:
     """Return the figures."""
     return {
+        **few(studies),
+        **errors(studies),
         **_shares("range", lambda rng: results_of(rng, ranged), studies, "anger"),
         **_shares("high", lambda rng: results_of(rng, high), studies, "anger"),
         **_shares(

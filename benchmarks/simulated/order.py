@@ -29,25 +29,35 @@ and where one test is declared, the order is balanced, no heart calms down and a
     order_studies_finding_plain, order_studies_finding_decided
     order_studies_kept_decided      the latter over the former
     order_studies_cautioned         and that have a caution in any of three tests
+and, where neutral, happiness and anger come in a cyclic Latin square and what anger adds lasts into
+the next state, though no state has an effect:
+    order_carried_told, order_carried_unwarned      the share of studies that report a difference of
+                                    the other two; and without a caution
+    order_carried_idle_6, _12, _24  nothing lasts, anger adds 6, and so many people have random
+                                    orders: the share with a caution about what came before
+    order_carried_true              of the differences reported there the share without it
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import numpy as np
 import numpy.typing as npt
 
 from benchmarks._command import benchmark
-from dashboard.analysis.conclusions import shows
+from dashboard.analysis.conclusions import Caution, shows
+from dashboard.analysis.decision import TwoStates, decide
 from dashboard.analysis.inference.checks import adjust_periods, effect_of
+from dashboard.analysis.inference.comparison import adjusted_p, compare_family
 from dashboard.analysis.inference.family import compare_visits
-from dashboard.analysis.inference.mixed import mixed_models_of
+from dashboard.analysis.inference.mixed import Main, mixed_models_of
 from dashboard.analysis.query import TESTED_STATES, AnalysisQuery, Correction
+from dashboard.analysis.query import Design as Question
 from dashboard.analysis.readings.means import SessionMean, visits_of
-from dashboard.analysis.results import PeriodModel
+from dashboard.analysis.results import PeriodModel, ResultModel
 from dashboard.statistics.corrections import holm
 from dashboard.statistics.distributions import Values
 from dashboard.statistics.period import adjusted_for_place, drift
@@ -64,6 +74,9 @@ SD = 4.0
 EFFECT = 0.8 * SD * float(np.sqrt(2.0))
 MOST = 0.7
 RAISED = 3.5
+LASTS = 5.0
+CYCLIC = np.array([[0, 1, 2], [1, 2, 0], [2, 0, 1]])
+"""A cyclic Latin square: anger (2) comes before neutral (0) twice, and never before happiness."""
 QUERY = AnalysisQuery(vital=(VitalKind.HEART_RATE,))
 Curve = Callable[[Values], Values]
 
@@ -324,6 +337,78 @@ def study_of(rng: np.random.Generator, design: Design) -> tuple[Values, Values]:
     return times, own * design.curve(times) + rng.normal(0, design.sd, times.shape)
 
 
+def lasting(rng: np.random.Generator, studies: int) -> dict[str, float]:
+    """Simulate studies in which anger lasts, and such in which nothing does."""
+    pairs = ((0, 1), (0, 2), (1, 2))
+    told, unwarned = [], []
+    for _ in range(studies):
+        orders = CYCLIC[np.arange(PEOPLE) % len(CYCLIC)]
+        values = rng.normal(0, SD, orders.shape) + LASTS * _follows(orders)[..., 2]
+        result = _decided_after(orders, values, pairs)[0]
+        told.append(result.shows_difference)
+        unwarned.append(result.shows_difference and not result.caution_codes)
+    figures = {
+        "order_carried_told": float(np.mean(told)),
+        "order_carried_unwarned": float(np.mean(unwarned)),
+    }
+    kept: list[bool] = []
+    for people in (6, 12, 24):
+        idle = []
+        for _ in range(studies):
+            orders = ORDERS[rng.integers(len(ORDERS), size=people)]
+            values = rng.normal(0, SD, orders.shape) + LASTS * (np.arange(3) == 2)
+            results = _decided_after(orders, values, pairs)
+            warned = [Caution.CARRY_OVER in one.caution_codes for one in results]
+            idle.append(any(warned))
+            kept += [
+                not own for own, one in zip(warned, results, strict=True) if one.shows_difference
+            ]
+        figures[f"order_carried_idle_{people}"] = float(np.mean(idle))
+    return figures | {"order_carried_true": float(np.mean(kept))}
+
+
+def _follows(orders: npt.NDArray[np.int64]) -> Values:
+    """Return of each person and state whether it came right after each other one."""
+    follows = np.zeros((*orders.shape, orders.shape[1]))
+    for person, own in enumerate(orders.tolist()):
+        for last, state in pairwise(own):
+            follows[person, state, last] = 1.0
+    return follows
+
+
+def _decided_after(
+    orders: npt.NDArray[np.int64], values: Values, pairs: Sequence[tuple[int, int]]
+) -> list[ResultModel]:
+    """Return the results of pairs of states, which were met in these orders."""
+    codes = [f"P{person:03}" for person in range(len(orders))]
+    columns = [dict(zip(codes, own, strict=True)) for own in values.T.tolist()]
+    compared = compare_family(
+        ((columns[a], columns[b]) for a, b in pairs), Question.PAIRED, [0] * len(pairs)
+    )
+    places, follows = np.argsort(orders, axis=1), _follows(orders)
+    effects = [
+        effect_of(
+            (VitalKind.HEART_RATE, TESTED_STATES[a], TESTED_STATES[b]),
+            (one.first, one.second),
+            (3.0 * (places[:, a] - places[:, b])).tolist(),
+            None,
+            places=place_columns(places, a, b),
+            after={
+                str(TESTED_STATES[other]): follows[:, a, other] - follows[:, b, other]
+                for other in range(values.shape[1])
+                if other not in (a, b)
+            },
+        )
+        for (a, b), one in zip(pairs, compared, strict=True)
+    ]
+    decides = [adjusted_p(one.tests, Correction.HOLM) for one in compared]
+    judged = adjust_periods(effects, decides, Correction.HOLM)
+    return [
+        decide(TwoStates(one, None, effect), Main.T_TESTS, Correction.HOLM)[0]
+        for one, effect in zip(compared, judged, strict=True)
+    ]
+
+
 def modelled(rng: np.random.Generator, studies: int) -> dict[str, float]:
     """Simulate studies in which some people lack a state, so that the mixed model is reported."""
     claiming = []
@@ -363,6 +448,7 @@ def measure(studies: int) -> dict[str, float]:
         **decided(rng, studies),
         **designed(rng, studies),
         **modelled(rng, studies),
+        **lasting(rng, studies),
     }
 
 

@@ -31,7 +31,9 @@ class Caution(StrEnum):
     TIME = "time"
     DISAGREES = "disagrees"
     MISREAD = "misread"
+    CARRY_OVER = "carry_over"
     UNEQUAL_LOSS = "unequal_loss"
+    UNEQUAL_ERRORS = "unequal_errors"
 
 
 class Doubt(StrEnum):
@@ -84,7 +86,29 @@ class LostModel(Model):
     is_unequal: bool = Field(
         description="Whether it is a caution of the result: a fifth or more is lost on a side; or "
         "a tenth or more, and they differ by 0.02 or more; or they differ by 0.01 or more and p is "
-        "below 0.05"
+        "below 0.05. Of fewer than ten readings in a state, those that never came count by p alone"
+    )
+
+
+class StatedErrorsModel(Model):
+    """The errors that the intervals between beats of two states state."""
+
+    first: float = Field(
+        description="Mean of the people’s in the first state, ms: standard deviation of normal "
+        "errors with the stated mean without sign"
+    )
+    second: float = Field(description="In the second")
+    people: int = Field(description="People that these are of, who have both states")
+    p: float = Field(
+        description="Of their difference, adjusted by Holm’s method for the pairs of states"
+    )
+    adds: float = Field(
+        description="By which share of the square of RMSSD the errors of one state may add more "
+        "than those of the other"
+    )
+    is_unequal: bool = Field(
+        description="Whether it is a caution of the result: adds is 0.04 or more, so that RMSSD "
+        "may differ by 2 %, and p is below 0.05"
     )
 
 

@@ -109,14 +109,15 @@ def decide(of: TwoStates, main: Main, correction: Correction) -> tuple[ResultMod
     p = adjusted_p(tests, correction)
     within = period is not None and period.within_sessions
     unadjusted = _about_time(period, comparison, p, observed=observed)
+    carried = _about_carry_over(period)
     effect = None if tests is None else tests.effect
     every = []
     if period is not None and period.at_equal_times and period.adjusted_p is not None:
         g = _standardise(period, effect)
-        every.append(_result(By.EQUAL_TIMES, period, period.adjusted_p, n, g, ()))
+        every.append(_result(By.EQUAL_TIMES, period, period.adjusted_p, n, g, carried))
     if tests is not None and p is not None:
         by = By.PAIRED if comparison.method is Method.PAIRED else By.WELCH
-        tested_t = _result(by, tests.t, p, n, effect, unadjusted)
+        tested_t = _result(by, tests.t, p, n, effect, (*unadjusted, *carried))
         every.append(tested_t.model_copy(update={"at_equal_times": within}))
     if tested is not None and model is not None:
         people = model.participants
@@ -127,7 +128,7 @@ def decide(of: TwoStates, main: Main, correction: Correction) -> tuple[ResultMod
             tested.adjusted_p,
             (people, people),
             _standardise(tested, effect),
-            () if timed_model else unadjusted,
+            carried if timed_model else (*unadjusted, *carried),
         ).model_copy(update={"at_equal_times": timed_model, "sessions": model.sessions})
         every.insert(0 if main is Main.MIXED_MODEL else len(every), by_model)
     if not every or (tests is None and main is not Main.MIXED_MODEL):
@@ -354,6 +355,7 @@ def _bayes_factor(
         if misreading is not None:
             cautions.insert(0, Caution.ASSOCIATION)
         cautions += _about_time(period, comparison, p, observed=misreading is not None)
+        cautions += _about_carry_over(period)
     return BayesFactorModel(
         # JSON has no infinity; the logarithm beside it is always finite.
         for_difference=None if math.isinf(factor.for_difference) else factor.for_difference,
@@ -433,6 +435,13 @@ def _about_time(
         # Observed emotions come and go: they have a time, and no order.
         return (Caution.TIME,) if observed else (Caution.ORDER,)
     return (Caution.DISAGREES,) if period.disagrees else ()
+
+
+def _about_carry_over(period: PeriodModel | None) -> tuple[Caution, ...]:
+    """Return what must be said of a difference that the state right before may explain."""
+    if period is None or period.carry_over is None or not period.carry_over.moves:
+        return ()
+    return (Caution.CARRY_OVER,)
 
 
 def _standardise(

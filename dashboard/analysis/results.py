@@ -18,6 +18,7 @@ from dashboard.analysis.conclusions import (
     Conclusion,
     Derived,
     LostModel,
+    StatedErrorsModel,
     conclude,
     shows,
 )
@@ -184,7 +185,9 @@ class ResultModel(Concluded):
         "states. disagrees: the estimate at equal times concludes otherwise. misread: of observed "
         "states no difference is reported, and misread faces may leave less than half of one. "
         "unequal_loss: readings of the states are in no mean, more in one than in the other, or "
-        "many (loss)"
+        "many (loss). carry_over: what another state leaves behind may explain it "
+        "(carry_over of the period). unequal_errors: the sensor states larger errors of beats in "
+        "one state (errors)"
     )
 
     @property
@@ -404,6 +407,25 @@ class DriftModel(Model):
     sentence: str = Field(description="The result in words")
 
 
+class CarryOverModel(Model):
+    """A difference of two states without what another one before them leaves behind."""
+
+    state: str = Field(description="The other state, or another condition")
+    before_first: int = Field(description="How many people it came before the first state of")
+    before_second: int = Field(description="And before the second")
+    difference: float = Field(
+        description="Without what it leaves behind: of least squares of the differences on how "
+        "much more often it came before the first state than before the second, at equal places "
+        "in the order where the result is"
+    )
+    interval: IntervalModel = Field(description="Its 95 % interval")
+    p: float = Field(description="Two-sided, unadjusted")
+    moves: bool = Field(
+        description="Whether it is a caution of the result: it takes away a quarter of the "
+        "difference or more, and p of what is left is 0.05 or more"
+    )
+
+
 class PeriodModel(Model):
     """One paired comparison at equal times in the session: the effect that time may have on it."""
 
@@ -465,6 +487,12 @@ class PeriodModel(Model):
     p: float | None = Field(description="Two-sided, unadjusted")
     adjusted_p: float | None = Field(description="Adjusted over the family of these tests")
     disagrees: bool = Field(description="Whether the t-test comes to another conclusion")
+    carry_over: CarryOverModel | None = Field(
+        None,
+        description="What the state right before them makes of the difference: of several the one "
+        "that takes most from it; null where nothing else ever came right before one of them, or "
+        "cannot be separated from them",
+    )
     sentence: str = Field(description="The result in words")
 
     @property
@@ -531,6 +559,11 @@ class HeartTestModel(MeasureTestModel):
     """One measure of the intervals between beats in two states, first minus second."""
 
     measure: HeartMeasure = Field(description="What was compared")
+    errors: StatedErrorsModel | None = Field(
+        None,
+        description="What the intervals between beats state of their errors; null where fewer than "
+        "three people have them in both states",
+    )
 
 
 class SkinTestModel(MeasureTestModel):
@@ -1179,8 +1212,8 @@ class VariabilityModel(Model):
         description="Root mean square of successive differences, ms; mean of the sessions"
     )
     ln_rmssd: float | None = Field(
-        description="Its natural logarithm: what to test; mean of the sessions, which is not the "
-        "logarithm of their mean; null where RMSSD is 0"
+        description="Natural logarithm of it less what stated errors add: what to test; mean of "
+        "the sessions, which is not the logarithm of their mean; null where RMSSD is 0"
     )
     sdnn_ms: float | None = Field(
         description="Standard deviation of the intervals within a session, ms; mean of the "

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from statistics import fmean
 from typing import TypeVar
 
 import numpy as np
@@ -20,7 +21,7 @@ from dashboard.statistics.distributions import Values
 from dashboard.statistics.samples import NoVariationError, TooShortError, check_values
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.texts import N_
-from edge_agent.core.variability import limits_of_rmssd, limits_of_sdnn
+from edge_agent.core.variability import limits_of_rmssd, limits_of_sdnn, rms_without_errors
 
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -399,6 +400,9 @@ class HeartVariability:
         sdnn_ms: standard deviation of the intervals in ms; grows with the length of the recording.
         rmssd_limits: 95 % limits of the true RMSSD, ms; ``None``: an interval states no error.
         sdnn_limits: the same of SDNN.
+        own_rmssd_ms: RMSSD less what the errors add that the intervals state, or the middle of its
+            limits where they state more than was measured; else as measured. What to test.
+        own_sdnn_ms: the same of SDNN.
     """
 
     n: int
@@ -410,6 +414,8 @@ class HeartVariability:
     sdnn_ms: float
     rmssd_limits: Limits | None = None
     sdnn_limits: Limits | None = None
+    own_rmssd_ms: float = field(kw_only=True)
+    own_sdnn_ms: float = field(kw_only=True)
 
     @property
     def share_corrected(self) -> float:
@@ -423,12 +429,13 @@ class HeartVariability:
 
     @property
     def ln_rmssd(self) -> float:
-        """Natural logarithm of RMSSD in ms, which is nearer to normal between people: what to test.
+        """Natural logarithm of the own RMSSD in ms, which is nearer to normal between people: what
+        to test.
 
         Raises:
             NoVariationError: all successive intervals are equal.
         """
-        return ln_rmssd(self.rmssd_ms)
+        return ln_rmssd(self.own_rmssd_ms)
 
 
 def ln_rmssd(rmssd_ms: float) -> float:
@@ -460,7 +467,8 @@ def heart_variability(
     al. 2015). Few other studies judged the agreement so strictly (Shaffer et al. 2020).
 
     Where each measured interval states its error, both have limits between which those of intervals
-    without errors lie (``limits_of_rmssd``, ``limits_of_sdnn``).
+    without errors lie (``limits_of_rmssd``, ``limits_of_sdnn``), and a value less what the errors
+    add (``rms_without_errors``).
 
     Args:
         runs: unbroken runs of intervals in seconds; a run ends where a beat may be missing.
@@ -482,6 +490,8 @@ def heart_variability(
     pairs = measured[1:] & measured[:-1] & (np.diff(beats_used.run) == 0)
     d = np.diff(in_ms)[pairs]
     rmssd_limits = sdnn_limits = None
+    rmssd_ms, sdnn_ms = math.sqrt(float(np.mean(d**2))), float(np.std(x, ddof=1))
+    own_rmssd_ms, own_sdnn_ms = rmssd_ms, sdnn_ms
     errors_ms = 1000 * beats_used.errors
     if not np.isnan(errors_ms[measured]).any():
         of_pairs = np.hypot(errors_ms[1:], errors_ms[:-1]) / math.sqrt(2)
@@ -490,16 +500,24 @@ def heart_variability(
         sdnn_limits = limits_of_sdnn(
             _parts(off, measured, follows), _parts(errors_ms, measured, follows)
         )
+        own = rms_without_errors(d.tolist(), of_pairs[pairs].tolist(), of_differences=True)
+        own_rmssd_ms = own or fmean(rmssd_limits)
+        own = rms_without_errors(
+            off[measured].tolist(), errors_ms[measured].tolist(), of_differences=False
+        )
+        own_sdnn_ms = own * math.sqrt(len(x) / (len(x) - 1)) if own else fmean(sdnn_limits)
     return HeartVariability(
         n=len(x),
         successive=len(d),
         beats=beats,
         corrections=beats_used.corrections,
         seconds=float(x.sum()) / 1000,
-        rmssd_ms=math.sqrt(float(np.mean(d**2))),
-        sdnn_ms=float(np.std(x, ddof=1)),
+        rmssd_ms=rmssd_ms,
+        sdnn_ms=sdnn_ms,
         rmssd_limits=rmssd_limits,
         sdnn_limits=sdnn_limits,
+        own_rmssd_ms=own_rmssd_ms,
+        own_sdnn_ms=own_sdnn_ms,
     )
 
 

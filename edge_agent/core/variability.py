@@ -107,6 +107,32 @@ def limits_of_rmssd(
     return _outer_limits(differences, errors, _OF_DIFFERENCES)
 
 
+def rms_without_errors(
+    values: Sequence[float], errors: Sequence[float], *, of_differences: bool
+) -> float | None:
+    """Return the root mean square that values without errors would have; ``None`` where the errors
+    as stated exceed what was measured.
+
+    Formula: √(mean of v² − mean of w e² π / 2), w = 2 for differences of neighbours, 1 for
+    intervals. Assumes normal errors, independent of each other: what else they may be is in
+    ``limits_of_rmssd``.
+
+    Args:
+        values: in any unit; at least one.
+        errors: of each, as in ``limits_of_rmssd`` or ``limits_of_sdnn``.
+        of_differences: whether the values are differences of neighbouring intervals.
+    """
+    weight = (_OF_DIFFERENCES if of_differences else _OF_INTERVALS)[0][0]
+    share = weight * mean_square_of_errors(errors)
+    left = math.fsum(one * one for one in values) / len(values) - share
+    return math.sqrt(left) if left > 0 else None
+
+
+def mean_square_of_errors(errors: Sequence[float]) -> float:
+    """Return the mean square of normal errors whose expected absolute values these are."""
+    return math.fsum((_SD_OF_MEAN_ABSOLUTE * one) ** 2 for one in errors) / len(errors)
+
+
 def limits_of_sdnn(
     deviations: Sequence[Sequence[float]], errors: Sequence[Sequence[float]]
 ) -> tuple[float, float]:

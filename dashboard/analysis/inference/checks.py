@@ -23,9 +23,20 @@ from dashboard.analysis.query import (
     tested_state,
 )
 from dashboard.analysis.readings.means import Sides, StateMean, Visits, sides_of
-from dashboard.analysis.readings.places import PlaceDifference, differences_in_place, place_columns
+from dashboard.analysis.readings.places import (
+    PlaceDifference,
+    Predecessors,
+    differences_in_place,
+    place_columns,
+)
 from dashboard.analysis.readings.states import StateReadings
-from dashboard.analysis.results import DriftModel, LeftOutModel, PeriodModel, WithAllModel
+from dashboard.analysis.results import (
+    CarryOverModel,
+    DriftModel,
+    LeftOutModel,
+    PeriodModel,
+    WithAllModel,
+)
 from dashboard.statistics.distributions import Values
 from dashboard.statistics.period import (
     Attenuation,
@@ -220,6 +231,7 @@ def effect_of(
     slope: float | None,
     *,
     places: Values | None = None,
+    after: Mapping[str, Values] | None = None,
     observed: bool = False,
 ) -> PeriodModel:
     """Judge one paired difference; p is not adjusted yet, and there is no sentence.
@@ -232,6 +244,8 @@ def effect_of(
         slope: how the vital changes with each minute of the session, if that is known.
         places: as for ``adjusted_for_place``; ``None`` where states come back or are observed, so
             that a line in time is what can be adjusted for.
+        after: of each other state that came right before one of them, for each participant by how
+            much more often it came before the first.
         observed: whether the states were read from the face: a gap of 0 is one of means that are at
             equal times within the session already.
     """
@@ -243,13 +257,15 @@ def effect_of(
     same_way = sum(one * gap > 0 for one in gaps)
     measured = sum(first) / len(gaps) - sum(second) / len(gaps)
     kind, first_state, second_state = place
+    uneven = _is_uneven(gaps, same_way) if places is None else _is_unevenly_placed(places)
+    is_adjusted = uneven and adjusted is not None
     return PeriodModel(
         vital=kind,
         first=first_state,
         second=second_state,
         people=len(gaps),
         same_way=same_way,
-        uneven=_is_uneven(gaps, same_way) if places is None else _is_unevenly_placed(places),
+        uneven=uneven,
         gap_minutes=gap,
         one_way=one_way,
         places=0 if places is None else places.shape[1],
@@ -267,8 +283,56 @@ def effect_of(
         p=adjusted and adjusted.p,
         adjusted_p=None,
         disagrees=False,
+        carry_over=carry_over_of(
+            (first, second),
+            adjusted.difference if is_adjusted and adjusted else measured,
+            after or {},
+            places if is_adjusted else None,
+        ),
         sentence="",
     )
+
+
+def carry_over_of(
+    values: tuple[Sequence[float], Sequence[float]],
+    difference: float,
+    after: Mapping[str, Values],
+    places: Values | None,
+) -> CarryOverModel | None:
+    """Return what the state right before two states makes of their difference: of several that
+    which takes most from it; ``None`` where none can be separated from them.
+
+    Where anger leaves a fast heart behind and more people met neutral right after it than
+    happiness, neutral seems higher. Those whom it preceded in one are set against the others.
+
+    Args:
+        values: in the first and in the second, one a participant.
+        difference: of the result.
+        after: as for ``effect_of``.
+        places: as for ``effect_of`` where the result is at equal places, else ``None``.
+    """
+    every = []
+    for name, more in after.items():
+        columns = more.reshape(-1, 1)
+        if places is not None:
+            columns = np.column_stack([places, columns])
+        try:
+            left = adjusted_for_place(*values, columns)
+        except StatisticsError:  # too few, or all met them alike: nothing can be set apart
+            continue
+        by = difference - left.difference
+        takes = by * difference > 0 and abs(by) >= MATTERS * abs(difference)
+        model = CarryOverModel(
+            state=name,
+            before_first=int(np.sum(more > 0)),
+            before_second=int(np.sum(more < 0)),
+            difference=left.difference,
+            interval=left.interval,
+            p=left.p,
+            moves=takes and not shows(left.p),
+        )
+        every.append((model.moves, by * difference, model))
+    return max(every, key=lambda one: one[:2])[2] if every else None
 
 
 def _adjust_for_course(
@@ -322,6 +386,7 @@ def periods_of(
     places: Visits,
     drifts: Sequence[DriftModel],
     query: AnalysisQuery,
+    after: tuple[Visits, Predecessors] | None = None,
 ) -> tuple[PeriodModel | None, ...]:
     """Judge each comparison, with p adjusted over those of its family; ``None`` without a paired
     test.
@@ -332,6 +397,8 @@ def periods_of(
         places: the same of the places in the order.
         drifts: how the vitals change over the session.
         query: the question.
+        after: of each vital and participant what came right before each state, by its number; and
+            what the numbers are of.
     """
     slopes = {one.vital: one.slope for one in drifts}
     names = [(kind, *pair) for kind in query.vital for pair in query.pairs]
@@ -343,6 +410,7 @@ def periods_of(
             differences_in_place(places, *place),
             slopes[place[0]],
             query,
+            after and (differences_in_place(after[0], *place), after[1]),
         )
         for place, comparison in zip(names, family, strict=True)
     ]
@@ -357,6 +425,7 @@ def period_of(
     places: Mapping[str, PlaceDifference],
     slope: float | None,
     query: AnalysisQuery,
+    after: tuple[Mapping[str, PlaceDifference], Predecessors] | None = None,
 ) -> PeriodModel | None:
     """Judge one comparison, as ``effect_of``; ``None`` without a paired test.
 
@@ -367,16 +436,23 @@ def period_of(
         places: of each participant with both states how their places in the order differ.
         slope: how it changes over the session; ``None`` where that is not known.
         query: the question.
+        after: the same of what came right before them, by its number; what the numbers are of.
     """
     if comparison.method is not Method.PAIRED or comparison.tests is None:
         return None
     both = sorted(times.first.keys() & times.second.keys())
+    before, names = after or ({}, Predecessors({}, ()))
+    more = {
+        name: np.array([before.get(code, {}).get(number, 0.0) for code in both])
+        for number, name in names.others(*place[1:]).items()
+    }
     return effect_of(
         place,
         (comparison.first, comparison.second),
         [times.first[code] - times.second[code] for code in both],
         slope,
         places=place_columns(places.get(code, {}) for code in both),
+        after={name: own for name, own in more.items() if own.any()},
         observed=query.state is StateBy.OBSERVED,
     )
 

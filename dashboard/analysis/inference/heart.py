@@ -32,6 +32,7 @@ from dashboard.statistics.samples import NoVariationError, TooShortError
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.texts import N_, text_of
+from edge_agent.core.variability import mean_square_of_errors
 from edge_agent.timeline.read.observed import Beats
 
 BREAK_S = 3.0
@@ -71,6 +72,16 @@ class Recording:
         ]
         return float(sum(map(np.sum, sound))), float(sum(map(np.sum, every)))
 
+    @property
+    def error_ms(self) -> float | None:
+        """Root of the mean square of the errors that the intervals state, ms; ``None`` where one
+        states none.
+        """
+        if any(part.errors is None or np.isnan(part.errors).any() for part in self.parts):
+            return None
+        stated = np.concatenate([_errors_of(part) for part in self.parts])
+        return 1000 * math.sqrt(mean_square_of_errors(stated.tolist()))
+
     def value(self, measure: HeartMeasure) -> float:
         """Return one measure.
 
@@ -81,7 +92,7 @@ class Recording:
             case HeartMeasure.LN_RMSSD:
                 return self.variability.ln_rmssd
             case HeartMeasure.SDNN:
-                return self.variability.sdnn_ms
+                return self.variability.own_sdnn_ms
             case HeartMeasure.LN_HF:
                 return _logarithm(self._short.power(HIGH_HZ))
             case HeartMeasure.RESPIRATION:

@@ -1,29 +1,34 @@
-"""Readings lost more in one state than in another, which makes differences that do not exist. Pure.
+"""Readings lost more in one state than in another, or measured worse there, which makes differences
+that do not exist. Pure.
 
 Where a sensor loses what is high, and more is high or more of it is lost in one state, the mean of
 what is left is lower there. What was lost is not known, but how much was: readings in doubt, which
-are in no mean, and those that never came, by how often the same source gave one in the state of the
-same session in which it gave most.
+are in no mean, and those that never came. How many should have come follows, in this order, from
+the number that most people have in that state, where readings are few: somebody planned it; else
+from how often the same source gave one in the other states of the session.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+import math
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import groupby
-from statistics import fmean
-from typing import TypeVar
+from statistics import fmean, median_high
+from typing import NamedTuple, TypeVar
 
-from dashboard.analysis.conclusions import Caution, LostModel, shows
+from dashboard.analysis.conclusions import Caution, LostModel, StatedErrorsModel, shows
 from dashboard.analysis.inference.heart import Recording
 from dashboard.analysis.inference.measures import Visit
 from dashboard.analysis.inference.skin import SkinTime
-from dashboard.analysis.query import AnalysisQuery, StateBy
+from dashboard.analysis.query import AnalysisQuery, HeartMeasure, StateBy
 from dashboard.analysis.readings.states import ReadingGroup
 from dashboard.analysis.results import ComparisonModel, HeartTestModel, SkinTestModel
 from dashboard.statistics import MINIMUM
 from dashboard.statistics.corrections import holm
-from dashboard.statistics.samples import NoVariationError
+from dashboard.statistics.heart import ArtefactError
+from dashboard.statistics.samples import NoVariationError, TooShortError
 from dashboard.statistics.t_tests import paired_t, welch_t
 from edge_agent.core.measures import Measure
 from edge_agent.core.readings import UNUSABLE
@@ -43,10 +48,30 @@ MOST = 0.2
 SMALL = 0.01
 """A smaller one is never reported: rounding of the seconds of a state makes as much."""
 ENOUGH = 10
-"""Readings that a state must be long enough for, so that their number tells of a loss."""
-
-Losses = Mapping[str, float]
-"""By participant, which share of the readings is lost, 0…1."""
+"""Readings that a state must be long enough for, so that the share of those that never came tells
+of a loss by itself. Of fewer, chance makes large shares: there p decides alone.
+"""
+LEAST = 1
+"""Readings that a state must be long enough for, so that p can decide."""
+PLANNED = 0.75
+"""Share of the sessions that have the same few readings in a state, from which that number was
+planned.
+"""
+SOME = 0.25
+"""Share of the sessions that reach what was planned, where others lost some of it."""
+OFF = 1 / 3
+"""Part of what the length of a state would give by which, and by one, its readings differ from it
+where their number was planned.
+"""
+MOST_ADDED = 3.0
+"""Mean square of differences between neighbouring intervals that errors of beats add, in those of
+intervals; independent ones of the intervals add two.
+"""
+ADDED = 0.04
+"""Share of the square of RMSSD from which errors that differ are reported: RMSSD differs by 2 %."""
+_ROUNDING = 1e-9
+Losses = Mapping[str, "Lost"]
+"""By participant."""
 Seconds = Mapping[tuple[int, str, Measure], float]
 """By session, state and measure."""
 Counts = defaultdict[tuple[str, int], dict[str, tuple[float, float]]]
@@ -54,6 +79,18 @@ Counts = defaultdict[tuple[str, int], dict[str, tuple[float, float]]]
 of intervals between beats their seconds.
 """
 T = TypeVar("T", ComparisonModel, HeartTestModel, SkinTestModel)
+
+
+class Lost(NamedTuple):
+    """Loss of somebody in a state.
+
+    Attributes:
+        share: of the readings, at most 1; below 0 where more came than were expected.
+        sure: the part of it that chance does not make: without what never came of few readings.
+    """
+
+    share: float
+    sure: float
 
 
 def compare_losses(pairs: Sequence[tuple[Losses, Losses]]) -> list[LostModel | None]:
@@ -67,33 +104,50 @@ def compare_losses(pairs: Sequence[tuple[Losses, Losses]]) -> list[LostModel | N
     return [None if one is None else _with_verdict(one, next(adjusted)) for one in compared]
 
 
-def _comparison_of(first: Losses, second: Losses) -> LostModel | None:
+class _Compared(NamedTuple):
+    """Two sides before p is adjusted; ``is_much``: what is surely lost is a caution whatever p."""
+
+    first: float
+    second: float
+    people: int
+    p: float
+    is_much: bool
+
+
+def _comparison_of(first: Losses, second: Losses) -> _Compared | None:
     both = sorted(first.keys() & second.keys())
     is_paired = len(both) >= MINIMUM
-    one, other = (
+    sides = [
         [side[code] for code in (both if is_paired else sorted(side))] for side in (first, second)
-    )
+    ]
+    one, other = ([lost.share for lost in side] for side in sides)
     if min(len(one), len(other)) < MINIMUM:
         return None
+    sure = [fmean(lost.sure for lost in side) for side in sides]
     try:
         p = (paired_t if is_paired else welch_t)(one, other).p
     except NoVariationError:  # all lost alike: as sure as can be, or nothing at all
         p = 1.0 if fmean(one) == fmean(other) else 0.0
-    return LostModel(
+    lost, apart = max(sure), abs(sure[0] - sure[1])
+    return _Compared(
         first=fmean(one),
         second=fmean(other),
         people=len(both) if is_paired else len(one) + len(other),
         p=p,
-        is_unequal=False,
+        is_much=lost >= MOST or (lost >= MANY and apart >= APART),
     )
 
 
-def _with_verdict(one: LostModel, p: float) -> LostModel:
-    apart = abs(one.first - one.second)
-    lost = max(one.first, one.second)
-    is_unequal = lost >= MOST or (lost >= MANY and apart >= APART)
-    is_unequal = is_unequal or (apart >= SMALL and shows(p))
-    return one.model_copy(update={"p": p, "is_unequal": is_unequal})
+def _with_verdict(one: _Compared, p: float) -> LostModel:
+    is_apart = abs(one.first - one.second) >= SMALL and shows(p)
+    return LostModel(
+        # Means over people of what chance adds and takes away may be below 0.
+        first=max(0.0, one.first),
+        second=max(0.0, one.second),
+        people=one.people,
+        p=p,
+        is_unequal=one.is_much or is_apart,
+    )
 
 
 def seconds_of(
@@ -131,7 +185,7 @@ def seconds_of(
 
 def losses_in_states(
     groups: Iterable[ReadingGroup], query: AnalysisQuery, seconds: Seconds
-) -> dict[Measure, dict[str, dict[str, float]]]:
+) -> dict[Measure, dict[str, dict[str, Lost]]]:
     """Return of each measure and state which share each person lost, a mean over their sessions.
 
     Args:
@@ -152,33 +206,80 @@ def losses_in_states(
 
 
 def _shares(
-    counts: Mapping[str, tuple[float, float]], lasted: Mapping[str, float], *, is_stream: bool
-) -> dict[str, float]:
+    counts: Mapping[str, tuple[float, float]],
+    lasted: Mapping[str, float],
+    planned: Mapping[str, float] | None,
+    *,
+    is_stream: bool,
+) -> dict[str, Lost]:
     """Return the share that one session lost in each state of one measure.
 
     Args:
         counts: of each state with readings, how many are usable, and how many there are.
         lasted: seconds of each state.
-        is_stream: whether its readings come all the time, so that a silence is a loss.
+        planned: of ``_plan_of``.
+        is_stream: whether its readings come all the time, so that the fullest state has all.
     """
-    rate = max(
-        (counts[state][1] / seconds for state, seconds in lasted.items() if state in counts),
-        default=0.0,
-    )
+    rates = [counts[state][1] / seconds for state, seconds in lasted.items() if state in counts]
+    rate = (max if is_stream else median_high)(rates) if rates else 0.0
     shares = {}
     for state in counts.keys() | lasted.keys():
         usable, every = counts.get(state, (0.0, 0.0))
         expected = rate * lasted.get(state, 0.0)
+        sure = 1 - usable / every if every else 0.0
         if is_stream and expected >= ENOUGH:
-            shares[state] = 1 - usable / max(expected, every)
+            share = 1 - usable / max(expected, every)
+            shares[state] = Lost(share, share)
+        elif planned is not None and state in planned:
+            shares[state] = Lost(1 - usable / max(planned[state], every), sure)
+        elif planned is None and expected >= LEAST:
+            shares[state] = Lost(1 - usable / expected, sure)
         elif every:
-            shares[state] = 1 - usable / every
+            shares[state] = Lost(sure, sure)
     return shares
+
+
+def _plan_of(
+    counts: Iterable[Mapping[str, tuple[float, float]]], lasted: Iterable[Mapping[str, float]]
+) -> dict[str, float] | None:
+    """Return how many readings were planned in each state; ``None`` where their numbers follow how
+    long the states are, so that a person's rate tells how many should have come.
+
+    Args:
+        counts: as in ``_shares``, of each session.
+        lasted: the same.
+    """
+    numbers: defaultdict[str, list[float]] = defaultdict(list)
+    lengths: defaultdict[str, list[float]] = defaultdict(list)
+    for own, seconds in zip(counts, lasted, strict=True):
+        for state, length in seconds.items():
+            numbers[state].append(own.get(state, (0.0, 0.0))[1])
+            lengths[state].append(length)
+    if not numbers:
+        return None
+    commonest = {state: Counter(every).most_common(1)[0] for state, every in numbers.items()}
+    if all(n >= PLANNED * len(numbers[state]) for state, (_, n) in commonest.items()):
+        return {state: number for state, (number, _) in commonest.items() if number}
+    reached, longest = _most(numbers), _most(lengths)
+    rate = median_high([number / longest[state] for state, number in reached.items()])
+    for state, number in reached.items():
+        usual = rate * longest[state]
+        if abs(number - usual) >= (1 - _ROUNDING) * max(1.0, OFF * usual):
+            return {state: number for state, number in reached.items() if number}
+    return None
+
+
+def _most(every: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """Return of each state what some of its sessions reach."""
+    return {
+        state: sorted(own, reverse=True)[math.ceil(SOME * len(own)) - 1]
+        for state, own in every.items()
+    }
 
 
 def losses_of_beats(
     recordings: Mapping[Visit, Recording], query: AnalysisQuery, seconds: Seconds
-) -> dict[str, dict[str, float]]:
+) -> dict[str, dict[str, Lost]]:
     """Return of each state which share of the time each person's intervals between beats lack.
 
     Args:
@@ -194,7 +295,7 @@ def losses_of_beats(
 
 def losses_of_skin(
     times: Mapping[Visit, SkinTime], query: AnalysisQuery
-) -> dict[str, dict[str, float]]:
+) -> dict[str, dict[str, Lost]]:
     """Return of each state which share of the samples of skin conductance each person lost."""
     counts: Counts = defaultdict(dict)
     seconds: dict[tuple[int, str, Measure], float] = {}
@@ -207,20 +308,27 @@ def losses_of_skin(
 
 def _by_state(
     counts: Counts, query: AnalysisQuery, seconds: Seconds, kind: Measure
-) -> dict[str, dict[str, float]]:
-    shares: defaultdict[str, defaultdict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for (code, session), of_states in counts.items():
-        if not any(usable for usable, _ in of_states.values()):
-            continue  # a session of estimates alone, say, is in no test, and no loss of one
-        lasted = {
+) -> dict[str, dict[str, Lost]]:
+    # A session of estimates alone, say, is in no test, and no loss of one.
+    used = {
+        visit: own for visit, own in counts.items() if any(usable for usable, _ in own.values())
+    }
+    lasted = {
+        (code, session): {
             state: seconds[session, state, kind]
             for state in query.states
             if seconds.get((session, state, kind), 0.0) > 0
         }
-        for state, share in _shares(of_states, lasted, is_stream=kind.spec.stream).items():
-            shares[state][code].append(share)
+        for code, session in used
+    }
+    planned = _plan_of(used.values(), lasted.values())
+    shares: defaultdict[str, defaultdict[str, list[Lost]]] = defaultdict(lambda: defaultdict(list))
+    for visit, of_states in used.items():
+        own = _shares(of_states, lasted[visit], planned, is_stream=kind.spec.stream)
+        for state, lost in own.items():
+            shares[state][visit[0]].append(lost)
     return {
-        state: {code: fmean(own) for code, own in people.items()}
+        state: {code: Lost(*map(fmean, zip(*own, strict=True))) for code, own in people.items()}
         for state, people in shares.items()
     }
 
@@ -242,6 +350,78 @@ def with_losses(tests: Iterable[T], losses: Callable[[T], Mapping[str, Losses]])
             [(of.get(one.first, {}), of.get(one.second, {})) for one, of in pairs]
         )
     return tuple(map(_with_loss, every, compared_losses))
+
+
+def with_errors(
+    tests: Iterable[HeartTestModel], recordings: Mapping[Visit, Recording]
+) -> tuple[HeartTestModel, ...]:
+    """Return tests of beats with the errors that these state, and with the caution where they are
+    larger in one state: errors make beats vary.
+
+    A breathing rate has none, since errors add to all frequencies alike.
+
+    Args:
+        tests: decided.
+        recordings: of each session and state.
+    """
+    stated: defaultdict[str, defaultdict[str, list[tuple[float, float]]]]
+    stated = defaultdict(lambda: defaultdict(list))
+    for (code, _, state), recording in recordings.items():
+        error = recording.error_ms
+        with suppress(TooShortError, ArtefactError):
+            if error is not None:
+                stated[state][code].append((error, recording.variability.rmssd_ms**2))
+    every = list(tests)
+    pairs = dict.fromkeys((one.first, one.second) for one in every)
+    compared = [_errors_in(stated[first], stated[second]) for first, second in pairs]
+    adjusted = iter(holm([one.p for one in compared if one is not None]))
+    of_pair = {
+        pair: one and _with_errors_judged(one, next(adjusted))
+        for pair, one in zip(pairs, compared, strict=True)
+    }
+    return tuple(_with_errors(one, of_pair[one.first, one.second]) for one in every)
+
+
+def _errors_in(
+    first: Mapping[str, Sequence[tuple[float, float]]],
+    second: Mapping[str, Sequence[tuple[float, float]]],
+) -> StatedErrorsModel | None:
+    both = sorted(first.keys() & second.keys())
+    if len(both) < MINIMUM:
+        return None
+    sides = (first, second)
+    one, other = ([fmean(error for error, _ in side[code]) for code in both] for side in sides)
+    try:
+        p = paired_t(one, other).p
+    except NoVariationError:
+        p = 1.0 if fmean(one) == fmean(other) else 0.0
+    square = fmean(square for side in sides for code in both for _, square in side[code])
+    apart = fmean(a**2 - b**2 for a, b in zip(one, other, strict=True))
+    return StatedErrorsModel(
+        first=fmean(one),
+        second=fmean(other),
+        people=len(both),
+        p=p,
+        adds=MOST_ADDED * abs(apart) / square if square else 0.0,
+        is_unequal=False,
+    )
+
+
+def _with_errors_judged(one: StatedErrorsModel, p: float) -> StatedErrorsModel:
+    return one.model_copy(update={"p": p, "is_unequal": one.adds >= ADDED and shows(p)})
+
+
+def _with_errors(one: HeartTestModel, errors: StatedErrorsModel | None) -> HeartTestModel:
+    if one.measure is HeartMeasure.RESPIRATION:
+        return one
+    results = [
+        result.model_copy(update={"caution_codes": (*result.caution_codes, Caution.UNEQUAL_ERRORS)})
+        if errors is not None and errors.is_unequal and result.by is not None
+        else result
+        for result in (one.result, *one.others)
+    ]
+    update = {"errors": errors, "result": results[0], "others": tuple(results[1:])}
+    return one.model_copy(update=update)
 
 
 def _measure_of(one: ComparisonModel | HeartTestModel | SkinTestModel) -> str:

@@ -16,7 +16,7 @@ from dashboard.analysis.inference.checks import adjust_periods, period_of
 from dashboard.analysis.inference.comparison import Comparison, adjusted_p, compare_family
 from dashboard.analysis.query import AnalysisQuery, HeartMeasure, SkinMeasure
 from dashboard.analysis.readings.means import Visits, sides_of
-from dashboard.analysis.readings.places import Places, differences_in_place
+from dashboard.analysis.readings.places import Places, Predecessors, differences_in_place
 from dashboard.analysis.results import PeriodModel
 from dashboard.statistics.heart import ArtefactError, NoBreathError
 from dashboard.statistics.samples import NoVariationError, TooShortError
@@ -155,7 +155,12 @@ class ComparedMeasure(Generic[M]):
 
 
 def compare_measures(
-    measured: MeasuredValues[M], query: AnalysisQuery, places: Places, *, is_timed: bool = True
+    measured: MeasuredValues[M],
+    query: AnalysisQuery,
+    places: Places,
+    after: Predecessors | None = None,
+    *,
+    is_timed: bool = True,
 ) -> tuple[ComparedMeasure[M], ...]:
     """Compare each measure between each pair of states, as a family of their own.
 
@@ -164,6 +169,7 @@ def compare_measures(
             of any state.
         query: states, design and correction.
         places: at which place in the order of each session each state came.
+        after: what came right before it.
         is_timed: whether the times of the sessions were measured, not made up.
     """
     wanted = [
@@ -177,6 +183,12 @@ def compare_measures(
         one: _visits(measured.values, one, lambda of: places.get((of.session, of.state), 0))
         for one in measured.left_out
     }
+    after = after or Predecessors({}, ())
+    numbers = after.numbers
+    before = {
+        one: _visits(measured.values, one, lambda of: numbers.get((of.session, of.state), 0))
+        for one in measured.left_out
+    }
     sides = [sides_of(visits[measure], _KIND, *pair) for measure, pair, _ in wanted]
     families = [query.family_of(measure, *pair) for measure, pair, _ in wanted]
     compared = compare_family(((one.first, one.second) for one in sides), query.design, families)
@@ -185,7 +197,8 @@ def compare_measures(
         names: tuple[str, str] = pair
         at = sides_of(times[measure], _KIND, *names)
         differ = differences_in_place(met[measure], _KIND, *names)
-        effect = period_of((measure, *names), each, at, differ, None, query)
+        follow = differences_in_place(before[measure], _KIND, *names), after
+        effect = period_of((measure, *names), each, at, differ, None, query, follow)
         effects.append(effect if is_timed else None)
     decides = [adjusted_p(each.tests, query.correction) for each in compared]
     periods = adjust_periods(effects, decides, query.correction, families)

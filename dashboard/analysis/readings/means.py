@@ -54,6 +54,7 @@ class SessionMean:
         timed: the sums that a mean at another time follows from; ``None`` where there are none, as
             by condition, and where the mean is such a one already.
         place: as which number of the session its state came, from 1; 0 where that is not known.
+        after: number of what came right before its state; 0 for nothing, or not known.
     """
 
     participant: str
@@ -66,6 +67,7 @@ class SessionMean:
     minutes: float = 0.0
     timed: TimedSums | None = None
     place: int = 0
+    after: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +308,11 @@ def times_of(means: Iterable[SessionMean]) -> Visits:
 def place_visits_of(means: Iterable[SessionMean]) -> Visits:
     """Put together at which place of the session each state came."""
     return _by_visit((mean, mean.place) for mean in means)
+
+
+def after_visits_of(means: Iterable[SessionMean]) -> Visits:
+    """Put together what came right before each state, by its number."""
+    return _by_visit((mean, mean.after) for mean in means)
 
 
 def _by_visit(values: Iterable[tuple[SessionMean, float]]) -> Visits:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dashboard.analysis.decision import decide_measures
 from dashboard.analysis.inference.checks import FaceReading
 from dashboard.analysis.inference.heart import recordings_of, variability_by_state
-from dashboard.analysis.inference.loss import losses_of_beats, with_losses
+from dashboard.analysis.inference.loss import losses_of_beats, with_errors, with_losses
 from dashboard.analysis.inference.measures import MeasuredValue, compare_measures, measured_values
 from dashboard.analysis.query import HeartMeasure
 from dashboard.analysis.readings.states import find_beats
@@ -29,11 +29,12 @@ def hearts_of(
     recordings = find_beats(reader, query, material.sessions, material.stimuli, material.shown)
     beats = recordings_of(recordings, query.states)
     values = measured_values(beats, query.heart_measure, material.starts)
-    compared = compare_measures(values, query, material.places, is_timed=material.is_timed)
+    compared = compare_measures(
+        values, query, material.places, material.after, is_timed=material.is_timed
+    )
+    tests = decide_measures(HeartTestModel, compared, query, face)
     lost = losses_of_beats(beats, query, material.lasted)
     return HeartsModel(
         variability=variability_by_state(beats, query.states),
-        heart_tests=with_losses(
-            decide_measures(HeartTestModel, compared, query, face), lambda _: lost
-        ),
+        heart_tests=with_errors(with_losses(tests, lambda _: lost), beats),
     ), values.values

@@ -14,7 +14,7 @@ from dashboard.analysis.inference.loss import Seconds, seconds_of
 from dashboard.analysis.inference.neighbours import neighbours
 from dashboard.analysis.query import AnalysisQuery, Outcome, Sample, StateBy
 from dashboard.analysis.readings.means import Place, find_baselines, less_baseline, without_baseline
-from dashboard.analysis.readings.places import Places, places_of
+from dashboard.analysis.readings.places import Places, Predecessors, places_of, predecessors_of
 from dashboard.analysis.readings.sites import sites_of
 from dashboard.analysis.readings.states import (
     ReadingGroup,
@@ -188,6 +188,12 @@ class Material:
         """The place of each state in the order in which it was met."""
         query = self.query
         return places_of(self.met, query.states, query.state, made_up=self.made_up)
+
+    @cached_property
+    def after(self) -> Predecessors:
+        """What came right before each state."""
+        query = self.query
+        return predecessors_of(self.met, query.states, query.state, made_up=self.made_up)
 
     @cached_property
     def untested(self) -> Mapping[int, Sequence[tuple[int, int]]]:

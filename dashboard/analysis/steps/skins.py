@@ -31,7 +31,9 @@ def skins_of(
     )
     skin = skin_times(series, query)
     values = measured_values(skin, query.skin_measure, material.starts)
-    compared = compare_measures(values, query, material.places, is_timed=material.is_timed)
+    compared = compare_measures(
+        values, query, material.places, material.after, is_timed=material.is_timed
+    )
     lost = losses_of_skin(skin, query)
     return SkinsModel(
         skin=skin_by_state(skin, query.states),

@@ -14,6 +14,7 @@ from dashboard.analysis.readings.means import (
     SessionMean,
     StateMean,
     Visits,
+    after_visits_of,
     at_equal_times,
     place_visits_of,
     session_means,
@@ -21,7 +22,7 @@ from dashboard.analysis.readings.means import (
     times_of,
     visits_of,
 )
-from dashboard.analysis.readings.places import with_places
+from dashboard.analysis.readings.places import Predecessors, with_places
 from dashboard.analysis.results import DriftModel, ModelTestModel, PeriodModel, VitalModelModel
 from dashboard.analysis.steps.material import Material
 
@@ -60,19 +61,27 @@ class Tested:
 
 def run_tests(material: Material) -> Tested:
     """Test the means of the readings that count."""
-    measured = with_places(session_means(material.counted, material.query.states), material.places)
-    return compare_means(material.query, measured, material.sites, is_timed=material.is_timed)
+    after = material.after
+    measured = with_places(
+        session_means(material.counted, material.query.states), material.places, after=after.numbers
+    )
+    return compare_means(
+        material.query, measured, material.sites, after, is_timed=material.is_timed
+    )
 
 
 def compare_means(
     query: AnalysisQuery,
     measured: tuple[SessionMean, ...],
     sites: Mapping[str, str],
+    after: Predecessors | None = None,
     *,
     is_timed: bool,
     only_main: bool = False,
 ) -> Tested:
-    """Test the means of sessions by each analysis; ``only_main`` as in ``mixed_models_of``."""
+    """Test the means of sessions by each analysis; ``only_main`` as in ``mixed_models_of``, and
+    ``after`` has the names of what came right before their states.
+    """
     of_sessions = at_equal_times(measured)
     means = state_means(of_sessions)
     visits = visits_of(of_sessions)
@@ -82,7 +91,8 @@ def compare_means(
     compared = compare_visits(visits, query)
     models, by_model = mixed_models_of(of_sessions, compared, query, sites, only_main=only_main)
     places = place_visits_of(of_sessions)
-    effects = periods_of(compared, times_of(of_sessions), places, drifts, query)
+    before = after and (after_visits_of(of_sessions), after)
+    effects = periods_of(compared, times_of(of_sessions), places, drifts, query, before)
     if not is_timed:
         effects = (None,) * len(effects)
     main = main_analysis(models, by_model, compared, query.design, query.states)

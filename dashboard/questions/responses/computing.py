@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dashboard.analysis.inference.comparison import Comparison, compare_family
-from dashboard.analysis.inference.loss import Losses, compare_losses, with_caution
+from dashboard.analysis.inference.loss import Losses, Lost, compare_losses, with_caution
 from dashboard.analysis.preregistration import PreregistrationModel
 from dashboard.analysis.query import MOST_STATES, Design, Sample, answer_of_sample, same_label
 from dashboard.analysis.readings.series import Series, read_series, with_own_times
@@ -158,9 +158,10 @@ class _Curves:
     unmeasured: int
     lost: Mapping[str, Reals]
 
-    def losses(self, inside: npt.NDArray[np.bool_]) -> dict[str, float]:
+    def losses(self, inside: npt.NDArray[np.bool_]) -> dict[str, Lost]:
         """Return which share each person lost of some bins."""
-        return {code: float(own[inside].mean()) for code, own in self.lost.items()}
+        shares = {code: float(own[inside].mean()) for code, own in self.lost.items()}
+        return {code: Lost(share, share) for code, share in shares.items()}
 
     @property
     def events(self) -> int:

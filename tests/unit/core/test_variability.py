@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from edge_agent.core.variability import (
     Variability,
     limits_of_rmssd,
     limits_of_sdnn,
+    rms_without_errors,
 )
 from edge_agent.core.vitals import VitalKind
 
@@ -165,3 +167,16 @@ def test_limits_come_with_errors_of_all_beats() -> None:
     assert found.low_ms < 38.8 < found.high_ms
     some = [replace(one, error=None) if n == 200 else one for n, one in enumerate(readings)]
     assert after(some).low_ms is None
+
+
+def test_rms_without_stated_errors_equals_r() -> None:
+    # R 4.2.2: sqrt(mean(d^2) - mean(pi / 2 * (e[-1]^2 + e[-8]^2))), and the same of x - mean(x)
+    x, e = (812, 845, 790, 860, 835, 801, 870, 822), (5, 12, 8, 5, 9, 12, 6, 7)
+    differences = [float(b - a) for a, b in pairwise(x)]
+    of_pairs = [math.sqrt((a**2 + b**2) / 2) for a, b in pairwise(e)]
+    found = rms_without_errors(differences, of_pairs, of_differences=True)
+    assert found == pytest.approx(48.094868007992908, rel=1e-9)
+    off = [one - sum(x) / len(x) for one in x]
+    found = rms_without_errors(off, [float(one) for one in e], of_differences=False)
+    assert found == pytest.approx(24.196235984085671, rel=1e-9)
+    assert rms_without_errors([1.0, -1.0], [5.0, 5.0], of_differences=True) is None

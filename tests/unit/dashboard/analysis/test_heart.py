@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,13 +25,14 @@ from benchmarks.simulated.ectopic import (
     with_missed,
 )
 from dashboard.analysis.analyse import Analysis, analyse
+from dashboard.analysis.conclusions import Caution
 from dashboard.analysis.inference.heart import recordings_of, variability_by_state
 from dashboard.analysis.query import AnalysisQuery, Design, HeartMeasure, Outcome
 from dashboard.analysis.readings.means import find_baselines
 from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.rendering.tables import bundle_tables
 from dashboard.analysis.rendering.words import say
-from dashboard.analysis.results import VariabilityModel
+from dashboard.analysis.results import HeartTestModel, VariabilityModel
 from dashboard.statistics.distributions import Values
 from dashboard.statistics.heart import (
     HIGH_HZ,
@@ -138,6 +139,14 @@ def test_variability_of_beats_with_errors_has_limits() -> None:
     middle = sum(one**2 for one in clean.rmssd_limits) / 2
     assert middle == pytest.approx(clean.rmssd_ms**2 - 15.9**2, rel=0.05)
     assert clean.sdnn_limits[0] < clean.sdnn_ms
+    # Independent errors alone give sqrt(2) * 10.03 = 14.2 ms.
+    assert clean.own_rmssd_ms == pytest.approx(math.sqrt(clean.rmssd_ms**2 - 14.2**2), rel=0.01)
+    assert clean.ln_rmssd == math.log(clean.own_rmssd_ms)
+    assert clean.own_sdnn_ms < clean.sdnn_ms
+    # Larger than what was measured: the middle of the limits.
+    wide = heart_variability([RHYTHM], [np.full(200, 0.2)])
+    assert wide.rmssd_limits is not None
+    assert wide.own_rmssd_ms == sum(wide.rmssd_limits) / 2 > 0
     missed = np.concatenate([RHYTHM[:100], [RHYTHM[100] + RHYTHM[101]], RHYTHM[102:]])
     # What is corrected is in no measure, so neither is its error.
     gone = np.where(np.arange(199) == 100, np.nan, 0.008)
@@ -493,3 +502,57 @@ def test_a_change_takes_the_baseline_of_its_session_away(tmp_path: Path) -> None
     (warning,) = [text for text in response_of(found).warnings if "baseline" in text]
     assert "1 session has no baseline" in warning
     assert len(find_baselines(reader, query, reader.session_list())) == 8
+
+
+def armband(
+    folder: Path, in_anger: float, elsewhere: Callable[[int], float], *, stated: bool = True
+) -> dict[str, HeartTestModel]:
+    """Return the tests of anger beside neutral of six people whose beats have errors, seconds."""
+    rng = np.random.default_rng(5)
+    sessions, readings = [], []
+    for person in range(6):
+        start = 1000 * person
+        shown = [(start + 20 + 150 * place, start + 160 + 150 * place) for place in range(2)]
+        labels = ("anger", "neutral") if person % 2 else ("neutral", "anger")
+        spans = [(*span, label) for span, label in zip(shown, labels, strict=True)]
+        sessions.append(session_row(start, start + 400, *spans, participant=f"P{person}"))
+        for first, _, label in spans:
+            error = in_anger if label == "anger" else elsewhere(person)
+            values = 0.85 + rng.normal(0, 0.025, 140) + rng.normal(0, 1.25 * error, 140)
+            for at, one in zip(first + np.cumsum(values), values.tolist(), strict=True):
+                own = reading(float(at), one, VitalKind.RR_INTERVAL, "ble:sense")
+                readings.append(replace(own, error=error) if stated else own)
+    path = timeline(folder / "affect-edge.db", session=sessions, vital=readings)
+    found = response_of(
+        analyse(
+            Reader(path),
+            AnalysisQuery(
+                states=("neutral", "anger"),
+                heart_measure=(HeartMeasure.LN_RMSSD, HeartMeasure.SDNN, HeartMeasure.RESPIRATION),
+            ),
+        )
+    )
+    return {one.measure: one for one in found.heart_tests}
+
+
+def test_larger_stated_errors_in_a_state_are_a_caution_with_their_size(tmp_path: Path) -> None:
+    found = armband(tmp_path, 0.012, lambda person: 0.005 + 0.0002 * person)
+    rmssd_test, sdnn = found["ln_rmssd"], found["sdnn"]
+    assert rmssd_test.errors is not None and rmssd_test.errors.is_unequal
+    assert rmssd_test.errors.people == 6
+    assert Caution.UNEQUAL_ERRORS in rmssd_test.result.caution_codes
+    assert Caution.UNEQUAL_ERRORS in sdnn.result.caution_codes
+    assert not rmssd_test.result.shows_difference
+    assert "are not alike: 15.0 ms in anger, 6.9 ms in neutral." in rmssd_test.sentence
+    assert found["respiration"].errors is None
+
+
+@pytest.mark.parametrize("stated", [True, False])
+def test_stated_errors_that_are_alike_or_absent_are_no_caution(
+    tmp_path: Path, stated: bool
+) -> None:
+    found = armband(tmp_path, 0.008, lambda person: 0.0075 + 0.0002 * person, stated=stated)
+    errors = found["ln_rmssd"].errors
+    assert (errors is not None) == stated
+    assert not (errors and errors.is_unequal)
+    assert Caution.UNEQUAL_ERRORS not in found["ln_rmssd"].result.caution_codes

@@ -11,15 +11,17 @@ import pytest
 from scipy import stats
 
 from dashboard.analysis.conclusions import Caution
-from dashboard.analysis.inference.loss import compare_losses
+from dashboard.analysis.inference.loss import Losses, Lost, compare_losses, losses_in_states
 from dashboard.analysis.query import AnalysisQuery, HeartMeasure, SkinMeasure
 from dashboard.analysis.readings.series import Series
+from dashboard.analysis.readings.states import ReadingGroup
 from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.windows import ResponseWindow
 from dashboard.questions.entry import Inquiry
 from dashboard.questions.responses.answer import ResponsesQuery
 from dashboard.questions.responses.computing import Material, compare_windows
 from dashboard.questions.responses.question import answer as answer_to
+from edge_agent.core.measures import Measure
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.study import Purpose, Session
 from edge_agent.core.vitals import VitalKind
@@ -64,15 +66,19 @@ def study(
     return timeline(folder, session=sessions, vital=readings)
 
 
+def lost(*shares: float) -> Losses:
+    return {code: Lost(share, share) for code, share in zip("ABCDE", shares, strict=False)}
+
+
 def asked(path: Path, **question: object) -> AnalysisQuery:
     return AnalysisQuery.model_validate({"vital": ["heart_rate"], "sensitivity": False, **question})
 
 
 def test_losses_are_compared_within_people_as_scipy_does() -> None:
-    one = {"A": 0.2, "B": 0.1, "C": 0.25, "D": 0.12, "E": 0.5}
-    two = {"A": 0.02, "B": 0.05, "C": 0.01, "D": 0.0}
-    none = dict.fromkeys("ABCD", 0.0)
-    unequal, equal, few = compare_losses([(one, two), (none, none), ({"A": 1.0}, {"B": 0.0})])
+    one = lost(0.2, 0.1, 0.25, 0.12, 0.5)
+    two = lost(0.02, 0.05, 0.01, 0.0)
+    none = lost(0.0, 0.0, 0.0, 0.0)
+    unequal, equal, few = compare_losses([(one, two), (none, none), (lost(1.0), lost(0.0))])
     assert unequal is not None and equal is not None and few is None
     p = stats.ttest_rel([0.2, 0.1, 0.25, 0.12], [0.02, 0.05, 0.01, 0.0]).pvalue
     assert unequal.p == pytest.approx(2 * p, rel=1e-9), "Holm, of two pairs"
@@ -82,7 +88,7 @@ def test_losses_are_compared_within_people_as_scipy_does() -> None:
 
 
 def test_loss_of_everybody_alike_is_as_sure_as_can_be() -> None:
-    some, none = dict.fromkeys("ABC", 0.05), dict.fromkeys("ABC", 0.0)
+    some, none = lost(0.05, 0.05, 0.05), lost(0.0, 0.0, 0.0)
     (found,) = compare_losses([(some, none)])
     assert found is not None and (found.p, found.is_unequal) == (0.0, True)
 
@@ -209,3 +215,73 @@ def test_windows_with_bins_lost_after_one_event_say_so() -> None:
         assert found.loss is not None
         assert (found.loss.first, found.loss.second) == pytest.approx((1 / 3, 0.0))
         assert found.caution_codes == (Caution.UNEQUAL_LOSS,)
+
+
+Numbers = tuple[int, ...]
+"""Of one state how many readings each person has."""
+
+
+def compared_of(kind: VitalKind, anger: Numbers, elsewhere: Numbers) -> list[bool]:
+    """Tell of anger and happiness beside neutral whether their losses are a caution."""
+    numbers = {"anger": anger, "happiness": elsewhere, "neutral": elsewhere}
+    seconds: dict[tuple[int, str, Measure], float] = {
+        (person, state, kind): 120.0 for state in numbers for person in range(len(elsewhere))
+    }
+    groups = [
+        ReadingGroup(f"P{person}", person, state, kind, frozenset(), False, n, 100.0 * n, 100.0)
+        for state, own in numbers.items()
+        for person, n in enumerate(own)
+        if n
+    ]
+    losses = losses_in_states(groups, AnalysisQuery(vital=(kind,)), seconds)[kind]
+    pairs = [(losses[state], losses["neutral"]) for state in ("anger", "happiness")]
+    return [one is not None and one.is_unequal for one in compare_losses(pairs)]
+
+
+@pytest.mark.parametrize("kind", [VitalKind.SYSTOLIC, VitalKind.HEART_RATE])
+@pytest.mark.parametrize(
+    ("anger", "elsewhere", "unequal"),
+    [
+        ((2, 1) * 6, (2,) * 12, [True, False]),
+        ((4, 3, 3, 2) * 3, (4, 4, 5, 5) * 3, [True, False]),
+        ((1, 0) * 6, (1,) * 12, [True, False]),
+        # what differs by plan is no loss, where some of it is lost alike, too
+        ((2,) * 12, (1,) * 12, [False, False]),
+        ((1,) * 12, (2,) * 12, [False, False]),
+        ((2, 2, 1, 2) * 3, (1, 1, 0, 1, 1, 1) * 2, [False, False]),
+        ((4, 5) * 6, (5, 4) * 6, [False, False]),
+    ],
+)
+def test_few_readings_lost_are_told_from_few_planned(
+    kind: VitalKind, anger: Numbers, elsewhere: Numbers, unequal: list[bool]
+) -> None:
+    assert compared_of(kind, anger, elsewhere) == unequal
+
+
+def test_few_readings_follow_the_length_of_a_state() -> None:
+    kind = VitalKind.SYSTOLIC
+    lengths = {"anger": 300.0, "happiness": 120.0, "neutral": 60.0}
+    seconds: dict[tuple[int, str, Measure], float] = {
+        (person, state, kind): one for state, one in lengths.items() for person in range(12)
+    }
+    groups = [
+        ReadingGroup(f"P{person}", person, state, kind, frozenset(), False, n, 100.0 * n, 100.0)
+        for (person, state, _), lasted in seconds.items()
+        if (n := int(lasted / 50 + person % 3 / 2.5))
+    ]
+    losses = losses_in_states(groups, AnalysisQuery(vital=(kind,)), seconds)[kind]
+    (found,) = compare_losses([(losses["anger"], losses["neutral"])])
+    assert found is not None and not found.is_unequal
+
+
+def test_doubt_in_few_readings_is_a_caution_whatever_its_p(tmp_path: Path) -> None:
+    def cuff(person: int, state: str, second: int) -> VitalFlag | bool:
+        if second not in (40, 80):
+            return False
+        in_doubt = state == "anger" and second == 80 and person < 3
+        return VitalFlag.POOR_SIGNAL if in_doubt else True
+
+    path = study(tmp_path, cuff, kinds=(VitalKind.SYSTOLIC,))
+    found, *_ = analysed(path, vital=["systolic"]).answer.comparisons
+    assert found.loss is not None and found.loss.p > 0.05
+    assert found.loss.first == pytest.approx(0.25) and found.loss.is_unequal

@@ -8,7 +8,13 @@ import pytest
 
 from dashboard.analysis.query import StateBy
 from dashboard.analysis.readings.means import Visits
-from dashboard.analysis.readings.places import differences_in_place, place_columns, places_of
+from dashboard.analysis.readings.places import (
+    Predecessors,
+    differences_in_place,
+    place_columns,
+    places_of,
+    predecessors_of,
+)
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.read.stimuli import Stimulus
 
@@ -77,3 +83,33 @@ def test_places_of_several_sessions_are_averaged_as_values_are() -> None:
     assert columns is not None
     assert columns.tolist() == [[-1.0, 0.5, 0.5], [0.0, 0.0, 0.0]]
     assert place_columns([{}, {}]) is None
+
+
+@pytest.mark.parametrize(
+    ("conditions", "before"),
+    [
+        ("neutral, anger, fear", {"anger": "neutral", "fear": "anger"}),
+        # a pause comes back, so it separates and precedes nothing
+        ("pause, anger, pause, neutral, pause", {"neutral": "anger"}),
+        # what was first met at the start had nothing before it
+        ("anger, neutral, anger", {"neutral": "anger"}),
+        ("neutral, neutral, anger", {"anger": "neutral"}),
+    ],
+)
+def test_predecessor_is_what_came_right_before(conditions: str, before: dict[str, str]) -> None:
+    also = met(2, "fear, anger, neutral") + met(3, "fear, neutral, anger")
+    found = predecessors_of([*met(1, conditions), *also], STATES)
+    names = {
+        state.removeprefix("condition "): found.names[number - 1]
+        for (session, state), number in found.numbers.items()
+        if session == 1
+    }
+    assert names == before
+
+
+def test_predecessor_that_nothing_precedes_is_a_place_alone() -> None:
+    stimuli = met(1, "baseline, anger, neutral") + met(2, "baseline, neutral, anger")
+    found = predecessors_of(stimuli, STATES)
+    assert found.names == ("anger", "neutral")
+    assert set(found.numbers) == {(1, "neutral"), (2, "anger")}
+    assert predecessors_of(stimuli, STATES, StateBy.OBSERVED) == Predecessors({}, ())
