@@ -355,6 +355,29 @@ _Value = tuple[_Channel, _Done]
 """A value of a channel."""
 
 
+class OneSender:
+    """Chooses the stream of one sender among those that fit, so that one source stays one device.
+
+    A sender that is offered beside the chosen one is another device, also while that one is away.
+    A program that was started again may have another source id: nothing stood beside it.
+    """
+
+    def __init__(self) -> None:
+        self._own: tuple[str, str] | None = None
+        self._others: set[tuple[str, str]] = set()
+
+    def choose(self, streams: Sequence[Any]) -> Any:
+        """Return the stream to record; ``None``: none, or only those of other senders."""
+        senders = [(_text(one.source_id), _text(one.hostname)) for one in streams]
+        known = [place for place, sender in enumerate(senders) if sender not in self._others]
+        if not known:
+            return None
+        place = next((place for place in known if senders[place] == self._own), known[0])
+        self._own = senders[place]
+        self._others |= {*senders} - {self._own}
+        return streams[place]
+
+
 class LslVitals(VitalSource):
     """Records channels of one stream, which may come and go.
 
@@ -385,6 +408,7 @@ class LslVitals(VitalSource):
         self._beats = BeatTimes()
         self._arrivals = ArrivalTimes()
         self._told: set[str] = set()
+        self._sender = OneSender()
 
     def work(self) -> None:
         """Record until stopped; look for the stream while it is away."""
@@ -411,9 +435,12 @@ class LslVitals(VitalSource):
     def _find(self) -> Any:
         """Return the stream; ``None`` if nobody offers it now."""
         streams = self._pylsl.resolve_bypred(_question(self._chosen[0]), 1, _RESOLVE_S)
-        if len(streams) > 1:
-            self._tell(f"{len(streams)} streams fit, and one of them is taken")
-        return streams[0] if streams else None
+        stream = self._sender.choose(streams)
+        if streams and stream is None:
+            self._tell("only streams of other senders fit; the one that was recorded is away")
+        elif len(streams) > 1:
+            self._tell(f"{len(streams)} streams fit, and one of them is recorded")
+        return stream
 
     def _listen(self, inlet: Any) -> None:
         """Record until the stream is lost, falls silent for long, or the agent stops."""

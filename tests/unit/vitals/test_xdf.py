@@ -131,6 +131,67 @@ def test_fast_channel_becomes_means_and_gaps_stay_gaps(tmp_path: Path) -> None:
     assert len(readings) == 8  # four a second, for two seconds
 
 
+def straps(*senders: tuple[str, str], apart_s: float = 0.3, kinds: tuple[str, ...] = ()) -> Xdf:
+    """Streams of one name, each of a sender: source id and host."""
+    xdf = Xdf()
+    for number, (source, host) in enumerate(senders):
+        label = (kinds or ("HR",) * len(senders))[number]
+        xdf.head(
+            number,
+            "<info><name>Strap</name><channel_count>1</channel_count><channel_format>double64"
+            f"</channel_format><source_id>{source}</source_id><hostname>{host}</hostname><desc>"
+            f"<channels><channel><label>{label}</label></channel></channels></desc></info>",
+        )
+        rows = [(100.0 + number * apart_s + s, [60.0 + 30 * number]) for s in range(4)]
+        xdf.samples(number, rows)
+    return xdf
+
+
+@pytest.mark.parametrize(
+    ("senders", "apart_s", "sources"),
+    [
+        ([("A", ""), ("B", "")], 0.3, {"lsl:Strap (A)", "lsl:Strap (B)"}),
+        ([("A", "x"), ("A", "y")], 0.3, {"lsl:Strap (A @ x)", "lsl:Strap (A @ y)"}),
+        ([("", "x"), ("", "y")], 100.0, {"lsl:Strap (x)", "lsl:Strap (y)"}),
+        ([("A", ""), ("A", "")], 0.3, {"lsl:Strap (stream 0)", "lsl:Strap (stream 1)"}),
+        ([("A", "x"), ("A", "x")], 100.0, {"lsl:Strap"}),
+    ],
+    ids=["sources", "hosts", "hosts after each other", "at one time", "a program started again"],
+)
+def test_streams_of_one_name_are_sources_by_their_senders(
+    tmp_path: Path, senders: list[tuple[str, str]], apart_s: float, sources: set[str]
+) -> None:
+    readings, _ = read(tmp_path, straps(*senders, apart_s=apart_s))
+    assert {one.source for one in readings} == sources
+    assert len(readings) == 8
+
+
+def test_kinds_of_one_name_in_streams_apart_stay_one_source(tmp_path: Path) -> None:
+    readings, _ = read(tmp_path, straps(("hr", ""), ("spo2", ""), kinds=("HR", "SpO2")))
+    assert {one.source for one in readings} == {"lsl:Strap"}
+
+
+def test_readings_of_two_of_our_appliances_are_two_sources(tmp_path: Path) -> None:
+    xdf = Xdf()
+    for number, device in enumerate(("lab-1", "lab-2")):
+        serial = f"<serial_number>{device}</serial_number></acquisition>"
+        about = ours("camera").replace("</acquisition>", serial)
+        channels = [("heart_rate", "bpm"), ("flags", "1")]
+        xdf.stream(number, "AffectEdge heart_rate camera", "Vitals", channels, about=about)
+        xdf.samples(number, [(100.0 + s, [60.0 + 30 * number, 0.0]) for s in range(4)])
+    readings, _ = read(tmp_path, xdf)
+    assert {one.source for one in readings} == {"camera (lab-1)", "camera (lab-2)"}
+
+
+def test_channels_of_one_label_are_chosen_by_their_places(tmp_path: Path) -> None:
+    xdf = Xdf().stream(1, "Box", "Vitals", [("HR", "bpm"), ("HR", "bpm")])
+    xdf.samples(1, [(100.0 + s, [60.0, 90.0]) for s in range(4)])
+    chosen = ChannelChoice({"heart_rate": "Box/HR (1)"}, only=True)
+    readings, passed_over = read(tmp_path, xdf, RowValidator(NOW, channels=chosen))
+    assert [one.value for one in readings] == [90.0] * 4
+    assert [row.column for row in passed_over.columns] == ["Box/HR (0)"]
+
+
 def test_resampled_intervals_are_left_out(tmp_path: Path) -> None:
     xdf = Xdf().stream(1, "Beats", "RR", [("RR interval", "ms")], rate=4.0)
     xdf.samples(1, [(100.0 + place / 4, [800.0]) for place in range(40)])

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import struct
 from array import array
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple
@@ -99,6 +100,7 @@ class Stream:
         rate_hz: nominal rate; 0: samples come irregularly.
         form: format of its values, a key of ``SIZES``.
         channels: of each sample.
+        repeated: labels that several channels have.
         about: its whole description.
         problem: why it cannot be read, as the rest of a sentence; empty: it can.
         samples: how many samples its chunks say that they have.
@@ -116,6 +118,7 @@ class Stream:
     rate_hz: float = 0.0
     form: str = ""
     channels: tuple[Channel, ...] = ()
+    repeated: frozenset[str] = frozenset()
     about: Node = field(default_factory=lambda: Node("info"))
     problem: str = ""
     samples: int = 0
@@ -140,8 +143,13 @@ class Stream:
         return self.name or f"stream {self.number}"
 
     def channel_name(self, place: int) -> str:
-        """Return the name by which a channel is chosen: that of the stream, and its own."""
+        """Return the name by which a channel is chosen: that of the stream, and its own.
+
+        A label that several channels have gets its place.
+        """
         label = self.channels[place].label or str(place)
+        if label in self.repeated:
+            label = f"{label} ({place})"
         return self.title if len(self.channels) == 1 else f"{self.title}/{label}"
 
 
@@ -352,9 +360,9 @@ def stream_of(number: int, about: Node) -> Stream:
     """Return a stream by its description, without samples."""
     stream = Stream(
         number,
-        _one_line(about.text_at("name")),
-        _one_line(about.text_at("type")),
-        _one_line(about.text_at("source_id")),
+        one_line(about.text_at("name")),
+        one_line(about.text_at("type")),
+        one_line(about.text_at("source_id")),
         about=about,
     )
     stream.form = about.text_at("channel_format")
@@ -364,16 +372,18 @@ def stream_of(number: int, about: Node) -> Stream:
     except ValueError:
         rate_hz = math.nan
     if stream.form not in SIZES:
-        stream.problem = f"its format {_one_line(stream.form) or '(none)'} is not known"
+        stream.problem = f"its format {one_line(stream.form) or '(none)'} is not known"
     elif not (count.isdecimal() and len(count) < 7 and 1 <= int(count) <= MOST_CHANNELS):
         stream.problem = (
-            f"it says {_one_line(count) or 'no'} channels; 1 to {MOST_CHANNELS} are read"
+            f"it says {one_line(count) or 'no'} channels; 1 to {MOST_CHANNELS} are read"
         )
     elif not 0 <= rate_hz <= _MOST_HZ:
-        stream.problem = f"its rate {_one_line(about.text_at('nominal_srate'))} is none"
+        stream.problem = f"its rate {one_line(about.text_at('nominal_srate'))} is none"
     else:
         stream.rate_hz = rate_hz
         stream.channels = tuple(_channels(about, int(count)))
+        labels = Counter(one.label for one in stream.channels)
+        stream.repeated = frozenset(label for label, n in labels.items() if label and n > 1)
     return stream
 
 
@@ -388,10 +398,10 @@ def _channels(about: Node, count: int) -> Iterator[Channel]:
     told = [*about.at("desc", "channels").each("channel")][:count]
     for place in range(count):
         node = told[place] if place < len(told) else Node("channel")
-        yield Channel(_one_line(node.text_at("label")), _one_line(node.text_at("unit")))
+        yield Channel(one_line(node.text_at("label")), one_line(node.text_at("unit")))
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """Return a stranger's text that can be shown in one line."""
     text = printable(text)
     return text if len(text) <= _NAME_LENGTH else f"{text[: _NAME_LENGTH - 1]}…"

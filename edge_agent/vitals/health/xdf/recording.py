@@ -35,7 +35,7 @@ from edge_agent.vitals.health.files import Member, RowValidator, readable
 from edge_agent.vitals.health.samples import Channel
 from edge_agent.vitals.health.xdf.container import Container, Stream, is_xdf, walk
 from edge_agent.vitals.health.xdf.samples import Samples, SamplesError, read_samples, require_pyxdf
-from edge_agent.vitals.health.xdf.streams import Plan, Reading, Role, plan
+from edge_agent.vitals.health.xdf.streams import Plan, Reading, Role, part_sources, plan
 from edge_agent.vitals.health.xdf.times import (
     OtherClocks,
     OwnClock,
@@ -326,6 +326,12 @@ class Recording:
                 "no longer pause is in it."
             )
 
+    def span_of(self, one: Plan) -> tuple[float, float]:
+        """Return the times of a stream's first and last sample; 0 where it has none."""
+        samples = self.samples(one, [0])
+        times = samples.times if samples is not None else ()
+        return (float(times[0]), float(times[-1])) if len(times) else (0.0, 0.0)
+
     def span_ms(self) -> tuple[int, int]:
         """Return from when to when it has samples or measurements of a clock, the last included."""
         stamps = [first_s for first_s, _ in first_samples(self._home)]
@@ -393,6 +399,7 @@ def open_recording(member: Member, validator: RowValidator) -> Iterator[Recordin
         plans = plan(member.name, container.streams.values(), validator.channels)
         recording = Recording(member.name, container, plans, pyxdf, file)
         recording.find_clock(validator)
+        recording.plans = part_sources(recording.plans, recording.span_of)
         yield recording
 
 

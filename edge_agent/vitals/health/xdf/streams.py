@@ -6,10 +6,11 @@ column of a table is; where these leave a doubt it is listed, and people choose 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from itertools import islice
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 from edge_agent.core.errors import DataFileError
@@ -19,7 +20,7 @@ from edge_agent.core.texts import N_
 from edge_agent.core.vitals import Scale, VitalKind
 from edge_agent.vitals.column_names import how_to_choose, read_names
 from edge_agent.vitals.health.files import ChannelChoice
-from edge_agent.vitals.health.xdf.container import Channel, Stream, is_ours
+from edge_agent.vitals.health.xdf.container import Channel, Stream, is_ours, one_line
 
 _MARKERS = frozenset(
     {"markers", "marker", "events", "event", "stim", "stimulus", "trigger", "triggers"}
@@ -143,6 +144,60 @@ def _of_one_camera(plans: Iterable[Plan]) -> Iterator[Plan]:
             yield replace(one, role=Role.NOTHING, why=why)
         else:
             yield one
+
+
+def part_sources(
+    plans: Sequence[Plan], span_of: Callable[[Plan], tuple[float, float]]
+) -> list[Plan]:
+    """Return plans in which streams of several senders are several sources.
+
+    Streams of one name with readings of one kind are of one device only where one sender gives
+    them, one behind the other: a program that was started again.
+
+    Args:
+        plans: of all streams.
+        span_of: returns the times of the first and last sample of a stream.
+    """
+    of_kind: dict[tuple[str, VitalKind], list[Plan]] = defaultdict(list)
+    for one in plans:
+        for kind in dict.fromkeys(reading.kind for reading in one.readings):
+            of_kind[one.source, kind].append(one)
+    marks: dict[str, _Mark] = {}
+    for (source, _), together in of_kind.items():
+        if len({_by_sender(one) for one in together}) > 1 and source not in marks:
+            marks[source] = _by_sender
+    for (source, _), together in of_kind.items():
+        # Values of ours that are measured and estimated have streams of two names.
+        of_sender: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
+        for one in together if len(together) > 1 else ():
+            of_sender[_by_sender(one), one.stream.name].append(span_of(one))
+        if any(
+            begin < end
+            for spans in of_sender.values()
+            for (_, end), (begin, _) in pairwise(sorted(spans))
+        ):
+            marks[source] = _by_number
+    return [
+        replace(one, source=f"{one.source} ({mark(one) or _by_number(one)})")
+        if one.readings and (mark := marks.get(one.source))
+        else one
+        for one in plans
+    ]
+
+
+_Mark = Callable[[Plan], str]
+
+
+def _by_sender(one: Plan) -> str:
+    """Return who sends a stream."""
+    about = one.stream.about
+    if one.is_ours:
+        return about.text_at("desc", "acquisition", "serial_number") or one.stream.source_id
+    return " @ ".join(filter(None, (one.stream.source_id, one_line(about.text_at("hostname")))))
+
+
+def _by_number(one: Plan) -> str:
+    return f"stream {one.stream.number}"
 
 
 def _check(file: str, streams: Sequence[Stream], chosen: ChannelChoice) -> None:
