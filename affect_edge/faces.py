@@ -107,9 +107,14 @@ def _check_people(path: Path, start_ms: int, code: str | None, database: Path) -
     """Refuse a table with a column that names another participant than the one that it is given to.
 
     Raises:
-        DataFileError: it has one.
+        DataFileError: it has one, or its name says another participant.
     """
-    from edge_agent.timeline.intake.named_people import Owners, RowsOfPeople, names_people
+    from edge_agent.timeline.intake.named_people import (
+        NamedFile,
+        Owners,
+        RowsOfPeople,
+        names_people,
+    )
     from edge_agent.vision.face_tables import face_file
 
     file, people = face_file(path), Owners(database)
@@ -123,6 +128,9 @@ def _check_people(path: Path, start_ms: int, code: str | None, database: Path) -
         if names_people(name) or (text and not _is_number(text))
     }
     owners = [code] if code is not None else people.at(start_ms)
+    named = NamedFile(path.name, people.codes)
+    named.add(owners)
+    named.finish()
     whose = RowsOfPeople(file.name, places.values(), (), people.codes, lambda _: owners)
     for row in file.rows() if places else ():
         if not row.fault:

@@ -897,9 +897,17 @@ def _people_of(path: Path, given: Sequence[str], sessions: int) -> Sequence[str]
     Raises:
         click.UsageError: neither tells it.
     """
+    from edge_agent.timeline.intake.named_people import are_of_two
+
     named = _OF_SUBJECT.match(path.name)
     if not given and named:
         return [named[1]] * sessions
+    other = next((one for one in given if named and are_of_two(named[1], one)), None)
+    if named and other is not None and sessions == 1:
+        raise click.UsageError(
+            f"{path.name} says in its name that it is of {named[1]}, and --participant that it is "
+            f"of {other}. Leave --participant out, or rename the file if it is of {other}."
+        )
     if len(given) == sessions:
         return given
     if sessions == 1:

@@ -320,7 +320,8 @@ def read_contents(
             contents.files = export.unknown
             readings = _of_export(export, options.validator(is_xdf), contents)
         opened.enter_context(closing(readings))
-        with common.row_bar(_in_period(readings, options, contents), "Reading") as counted_rows:
+        of_time = _of_whose_name(_in_period(readings, options, contents), file, database)
+        with common.row_bar(of_time, "Reading") as counted_rows:
             for part, together in groupby(counted_rows, key=itemgetter(0)):
                 staged.add((reading for _, reading in together), part)
         contents.names = contents.names or [file.name]
@@ -332,6 +333,21 @@ def read_contents(
     if not staged.kinds() and not contents.outside:
         raise contents.passed_over.no_reading_error(file.name)
     return contents
+
+
+def _of_whose_name(
+    readings: Iterable[tuple[int, VitalReading]], file: Path, database: Path
+) -> Iterator[tuple[int, VitalReading]]:
+    """Yield readings; refuse them where the file's name says whose they are, and they are not."""
+    from edge_agent.timeline.intake.named_people import NamedFile, Owners
+
+    people = Owners(database)
+    named = NamedFile(file.name, people.codes)
+    for part, reading in readings:
+        if named.code:
+            named.add(people.at(reading.at.wall_ms))
+        yield part, reading
+    named.finish()
 
 
 def _of_tables(

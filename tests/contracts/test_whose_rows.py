@@ -332,3 +332,88 @@ def test_face_table_lands_with_whom_it_names(
     done = affect_edge("import-faces", path, *words)
     assert (done.code == 0) == is_taken, done
     assert ("row 2, column participant: 'P02' is not P01" in done.err) != is_taken
+
+
+@pytest.mark.parametrize(
+    ("cell", "is_taken"),
+    [
+        ("sub-P02", False),
+        ("P2", False),
+        ("p-02", False),
+        ("2", False),
+        ("P07", False),
+        ("P1", True),
+        ("sub-p01", True),
+        ("1", True),
+        ("Ada", True),
+        ("HRV 2", True),
+    ],
+)
+@pytest.mark.parametrize("column", ["subject", "participant_id"])
+def test_code_in_another_form_is_that_of_its_person(
+    here: Path, column: str, cell: str, is_taken: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "strap.csv"
+    path.write_text(f"time,hr,{column}\n{at(110)},61,{cell}\n{at(111)},62,{cell}\n")
+    done = affect_edge("import-vitals", path, "--map", "guess", "--data", here)
+    assert (done.code == 0, "is not P01" in done.err) == (is_taken, not is_taken), done
+
+
+@pytest.mark.parametrize(
+    ("cells", "is_taken"),
+    [
+        (["sub-P02"] * 9, False),
+        (["P-02"] * 9, False),
+        (["test", *["P02"] * 8], False),
+        (["", "warm-up", *["p02"] * 7], False),
+        (["sub-P01"] * 9, True),
+        (["P1", "P2", "P2"] * 3, True),
+        (["P01", "P02", "P03", "P04", "neutral"] * 2, True),
+        (["2"] * 9, True),
+        (["left", "P02", "right"] * 3, True),
+    ],
+    ids=[
+        "label", "separator", "a stray", "strays", "own", "periods", "stimuli", "numbers", "texts"
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("column", ["pid", "patient", "who"])
+def test_column_of_any_name_names_people_by_its_values(
+    tmp_path: Path, column: str, cells: list[str], is_taken: bool
+) -> None:
+    sessions = [
+        session_row(start, start + 100, participant=code)
+        for code, start in ((OWN, 100), (OTHER, 300), ("P03", 500))
+    ]
+    here = timeline(tmp_path / "here", session=sessions).parent
+    path = tmp_path / "strap.csv"
+    rows = "".join(f"{at(110 + n)},61,{cell}\n" for n, cell in enumerate(cells))
+    path.write_text(f"time,hr,{column}\n{rows}")
+    done = affect_edge("import-vitals", path, "--map", "guess", "--data", here)
+    assert (done.code == 0, f"column {column}" in done.err) == (is_taken, not is_taken), done
+
+
+@pytest.mark.parametrize(
+    ("name", "is_taken"),
+    [
+        ("sub-P02_hr.csv", False),
+        ("sub-P07_hr.csv", False),
+        ("2026 P02 strap.csv", False),
+        ("sub-P01_hr.csv", True),
+        ("sub-p1_ses-P02_hr.csv", True),
+        ("sub-ada_hr.csv", True),
+        ("P01_P02_hr.csv", True),
+        ("hr.csv", True),
+    ],
+)
+def test_name_of_a_file_says_whose_it_is(
+    here: Path, name: str, is_taken: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_text(f"time,hr\n{at(110)},61\n{at(111)},62\n")
+    done = affect_edge("import-vitals", path, "--map", "guess", "--data", here)
+    assert (done.code == 0, "or rename the file" in done.err) == (is_taken, not is_taken), done
+    faces = tmp_path / "faces" / name
+    faces.parent.mkdir()
+    faces.write_text("timestamp,confidence,success,AU12_r\n0.0,0.9,1,2.0\n0.1,0.9,1,2.5\n")
+    words = ("--start", at(110), "--into-session", "1", "--data", here)
+    assert (affect_edge("import-faces", faces, *words).code == 0) == is_taken

@@ -60,7 +60,7 @@ from edge_agent.timeline.intake.devices import (
     under_one_source,
 )
 from edge_agent.timeline.intake.imports import TakenReadings, taken_readings
-from edge_agent.timeline.intake.named_people import Owners, RowsOfPeople
+from edge_agent.timeline.intake.named_people import Owners, RowsOfPeople, refuse_other_name
 from edge_agent.timeline.study.past import Nearest, Placement, outside_sentence
 from edge_agent.timeline.write.reading_imports import ImportResult, ReadingTable
 from edge_agent.vitals import csv_files
@@ -673,11 +673,13 @@ def _contents_of(services: Services, file: DeviceFile, given: Mapping[str, str])
     has its name there.
 
     Raises:
-        DataFileError: the file is damaged, or its readings lie between those of another device.
+        DataFileError: the file is damaged, its readings lie between those of another device, or its
+            name says another person than those in whose sessions they lie.
         ReaderClosedError: the dashboard stops.
     """
     contents = services.device_files.read(file, _zone_of(given))
     table, database, device = contents.table, services.options.database, _device_of(given)
+    refuse_other_name(file.name, Owners(database), table.at_ms)
     if device:
         table = under_one_source(table, file.name, device)
         refuse_other_device(database, file.name, series_of(table))

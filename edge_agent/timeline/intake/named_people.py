@@ -2,9 +2,9 @@
 
 Rows find their session by time. A column that says whose a row is must say the same: else the row
 would become somebody else's. A column whose name says so is judged row by row. Any other one that
-is not read is judged at the end, by its values: each of them is the code of a participant, with a
-letter in it. Codes of digits alone are judged by the column's name only: a number of a trial
-looks like them.
+is not read is judged at the end, by its values: most of them are codes of participants, with a
+letter in it, and each person's rows have one of them. Codes of digits alone are judged by the
+column's name only: a number of a trial looks like them. The name of a file says whose it is, too.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -27,6 +28,10 @@ OWN = "participant"
 """The column of our own tables."""
 _BY_NAME = re.compile(r"(participant|subject)s?([ _.-]?(id|code|label))?")
 _LABEL = "sub-"
+_FORM = re.compile(r"([^\W\d_]*)(\d+)")
+_SEPARATORS = re.compile(r"[\s._-]+")
+_STRAYS = 20
+"""So many cells that are no code, and more than those that are, tell that a column names nobody."""
 _SHOWN = 20
 _SESSION = "session"
 OF_READINGS = ("at", "kind", "value")
@@ -42,6 +47,10 @@ _OF_TWO = N_(
     "this one in one of {code}. Rows like it: {n}. Correct the times or the sessions, or remove "
     "the column. Nothing was imported."
 )
+_OF_FILE = N_(
+    "{file}: its name says {value}, and rows of it lie by their time in a session of {code}. "
+    "Correct the times, or rename the file if they are of {code}. Nothing was imported."
+)
 _SEVERAL = N_(
     "{file}: column participant names {n} people ({names}), whose readings lie in no session: "
     "nothing would keep them apart. Add the sessions first (affect-edge session add), so that the "
@@ -54,6 +63,50 @@ _PREFIX = re.compile(r".*[._-]")
 def names_people(column: str) -> bool:
     """Tell whether a column names people by its own name, of our form or of BIDS."""
     return _BY_NAME.fullmatch(column.strip().casefold()) is not None
+
+
+class _Form(NamedTuple):
+    """Letters and number of a code, however it is written: ``P02`` is ``p-2``."""
+
+    letters: str
+    number: int
+    digits: int
+
+
+def _form_of(text: str) -> _Form | None:
+    bare = _SEPARATORS.sub("", text.casefold().removeprefix(_LABEL))
+    match = _FORM.fullmatch(bare)
+    return None if match is None else _Form(match[1], int(match[2]), len(match[2]))
+
+
+def are_of_two(one: str, other: str) -> bool:
+    """Tell whether two texts are codes of two people: letters alike, and another number.
+
+    Example:
+        >>> are_of_two("P02", "P01"), are_of_two("p1", "P01"), are_of_two("ada", "P01")
+        (True, False, False)
+    """
+    first, second = _form_of(one), _form_of(other)
+    if first is None or second is None or first.letters != second.letters:
+        return False
+    is_alike = bool(first.letters) or first.digits == second.digits
+    return is_alike and first.number != second.number
+
+
+def code_in_name(file: str, codes: Collection[str]) -> str:
+    """Return the code of the participant that the name of a file has; empty: none.
+
+    Args:
+        file: its name, such as ``sub-P02_hr.csv`` or ``P02_hr.csv``.
+        codes: of all participants; only one with letters and digits is found without ``sub-``.
+    """
+    parts = re.split(r"[_\s.]+", file)
+    labelled = [part for part in parts[:1] if part.casefold().startswith(_LABEL)]
+    if labelled and len(parts) > 1:
+        return labelled[0][len(_LABEL) :]
+    known = {code.casefold() for code in codes if _form_of(code) and not code.isdecimal()}
+    found = {part.casefold(): part for part in parts if part.casefold() in known}
+    return next(iter(found.values())) if len(found) == 1 else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +139,35 @@ class _Columns(NamedTuple):
     others: tuple[str, ...]
 
 
+class _Column:
+    """What the cells of a column say that may name people by its values alone."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[object, Contradiction]] = []
+        self.is_closed = False
+        self._codes = self._strays = 0
+        self._of: dict[str, set[str]] = {}
+
+    def add(self, person: str | None, code: str) -> None:
+        """Add a cell: the person whose code it is, and in whose session its row lies."""
+        if person is None:
+            self._strays += 1
+            self.is_closed = self._strays > self._codes + _STRAYS
+        else:
+            self._codes += 1
+            self._of.setdefault(code, set()).add(person)
+
+    @property
+    def names_people(self) -> bool:
+        """True where all are codes; of most, where the rows of a person have one or two of them.
+
+        A stimulus or a period can be called as a participant is, and changes within a session.
+        """
+        if not self._strays:
+            return True
+        return self._codes > self._strays and all(len(names) <= 2 for names in self._of.values())
+
+
 class NamedPeople:
     """Finds rows that name another person than the one in whose session they lie.
 
@@ -110,12 +192,17 @@ class NamedPeople:
         labels = labels or {}
         others = {label.casefold(): code.casefold() for label, code in labels.items()}
         self._codes = others | given
+        self._forms: dict[object, str | None] = {}
+        for text, code in self._codes.items():
+            form = _form_of(text)
+            for key in {form and form[:2], form and form.number} - {None}:
+                if self._forms.setdefault(key, code) != code:
+                    self._forms[key] = None
         self._has_labels = bool(labels)
         self._is_own = is_own
         self._may_have_prefix = may_have_prefix
         self._columns: dict[object, _Columns] = {}
-        self._open: dict[tuple[object, str], list[tuple[object, Contradiction]]] = {}
-        self._closed: set[tuple[object, str]] = set()
+        self._open: dict[tuple[object, str], _Column] = {}
 
     def find(
         self, file: object, cells: Mapping[str, str], read: Collection[str], code: str
@@ -133,42 +220,65 @@ class NamedPeople:
             columns = self._columns[file] = _columns_of(cells, read)
         for column in columns.named:
             text = cells.get(column, "").strip()
-            if text and self._is_other(column, text, code):
+            if text and self.is_other(column, text, code):
                 return Contradiction(column, text, code)
         return None
 
     def note(self, file: object, row: object, cells: Mapping[str, str], code: str) -> None:
         """Keep what the other columns of a row, which ``find`` has looked at, say against it."""
         for column in self._columns[file].others:
-            key = file, column
             text = cells.get(column, "").strip()
-            if not text or key in self._closed:
+            if not text:
                 continue
-            person = self._codes.get(text.casefold())
-            if person is None or not any(map(str.isalpha, text)):
-                self._closed.add(key)
-                self._open.pop(key, None)
-            elif person != code.casefold():
-                contradiction = self._open.setdefault(key, [])
-                if len(contradiction) < _SHOWN:
-                    contradiction.append((row, Contradiction(column, text, code)))
+            kept = self._open.setdefault((file, column), _Column())
+            if kept.is_closed:
+                continue
+            person = self._written(text) if any(map(str.isalpha, text)) else None
+            kept.add(person, code)
+            if person is not None and person != code.casefold() and len(kept.rows) < _SHOWN:
+                kept.rows.append((row, Contradiction(column, text, code)))
+
+    def _written(self, text: str) -> str | None:
+        """Return whose code a text is, in other letters or with other separators at most."""
+        name = text.casefold()
+        person = self._codes.get(name) or self._codes.get(name.removeprefix(_LABEL))
+        if person is None and (form := _form_of(text)) is not None:
+            person = self._forms.get(form[:2])
+            own = None if person is None else _form_of(person)
+            # Periods and stimuli are P1 and P2, too: as many digits as the code has.
+            return person if own is not None and own.digits == form.digits else None
+        return person
 
     def rest(self) -> Iterator[tuple[object, Contradiction]]:
         """Yield the first rows, and what they say, of columns that only values tell."""
-        for contradiction in self._open.values():
-            yield from contradiction
+        for column in self._open.values():
+            if column.names_people:
+                yield from column.rows
         self._open.clear()
 
-    def _is_other(self, column: str, text: str, code: str) -> bool:
+    def is_other(self, column: str, text: str, code: str) -> bool:
+        """Tell whether a text in a column that names people is not of a participant."""
         name, own = text.casefold(), code.casefold()
         if name == own:
             return False
         person = self._codes.get(name) or self._codes.get(name.removeprefix(_LABEL))
         if person is not None:
             return person != own
-        if self._has_labels and name.startswith(_LABEL):
+        if (self._has_labels and name.startswith(_LABEL)) or self._is_prefixed(name, own):
+            return not self._is_prefixed(name, own)
+        if self._is_own and column.casefold() == OWN:
             return True
-        return self._is_own and column.casefold() == OWN and not self._is_prefixed(name, own)
+        return self._is_other_form(text, code)
+
+    def _is_other_form(self, text: str, code: str) -> bool:
+        """Tell whether a text is, in another form, the code of another person."""
+        form = _form_of(text)
+        if form is None:
+            return False
+        person = self._forms.get(form[:2])
+        if person is None and not form.letters:
+            person = self._forms.get(form.number)
+        return are_of_two(text, code) if person is None else person != code.casefold()
 
     def _is_prefixed(self, name: str, own: str) -> bool:
         before = own.removesuffix(name)
@@ -222,6 +332,57 @@ class Owners:
         return contradiction
 
 
+class NamedFile:
+    """Compares the person whom the name of a file has with those in whose sessions its rows lie.
+
+    Args:
+        file: its name.
+        codes: of all participants.
+    """
+
+    def __init__(self, file: str, codes: Collection[str]) -> None:
+        self._file = file
+        self.code = code_in_name(file, codes)
+        people = NamedPeople(codes, is_own=False, may_have_prefix=True)
+        self._is_other = partial(people.is_other, "", self.code) if self.code else None
+        self._found = ""
+
+    def add(self, owners: Iterable[str]) -> None:
+        """Add the participants to one of whom a row belongs by its time."""
+        if self._is_other is not None and not self._found:
+            others = [*owners]
+            if others and all(map(self._is_other, others)):
+                self._found = others[0]
+
+    def finish(self) -> None:
+        """Refuse the file if rows lie in another person's session.
+
+        Raises:
+            DataFileError: one does.
+        """
+        if self._found:
+            about = {"file": self._file, "value": self.code, "code": self._found}
+            raise DataFileError(_OF_FILE, **about)
+
+
+def refuse_other_name(file: str, people: Owners, times: Iterable[int]) -> None:
+    """Refuse a file whose name says another person than those in whose sessions times of it lie.
+
+    Args:
+        file: its name.
+        people: the people here.
+        times: of its rows, UTC milliseconds.
+
+    Raises:
+        DataFileError: it does.
+    """
+    named = NamedFile(file, people.codes)
+    if named.code:
+        for at_ms in times:
+            named.add(people.at(at_ms))
+        named.finish()
+
+
 class RowsOfPeople:
     """Compares the rows of a table with those in whose sessions they lie.
 
@@ -248,7 +409,9 @@ class RowsOfPeople:
         # Other rows outside of all sessions are refused, or counted, by who takes them.
         self._is_of_readings = ours is OF_READINGS
         self._read = {*read, *(name for name in header if name.casefold() in _SAID_BY_TIME)}
+        codes = [*codes]
         self._people = NamedPeople(codes, is_own=self._is_own, may_have_prefix=True)
+        self._by_name = NamedFile(file, codes)
         self._owners = owners
         self._first: tuple[int, Contradiction] | None = None
         self._count = 0
@@ -264,6 +427,7 @@ class RowsOfPeople:
         for at_ms in times:
             contradiction: Contradiction | None = None
             owners = self._owners(at_ms)
+            self._by_name.add(owners)
             for code in owners:
                 contradiction = self._people.find(self._file, cells, self._read, code)
                 contradiction = contradiction or self._other_session(cells, code)
@@ -299,6 +463,7 @@ class RowsOfPeople:
         Raises:
             DataFileError: it does; or readings in no session name several people.
         """
+        self._by_name.finish()
         rest = [
             (row, contradiction)
             for row, contradiction in self._people.rest()

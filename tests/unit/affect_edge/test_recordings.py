@@ -176,3 +176,12 @@ def test_options_of_recordings_are_refused_for_other_files(file: Path) -> None:
     refused = run("import-study", file.parent, *P01)
     assert refused.code == 2
     assert "--participant is for XDF files. Leave it out." in refused.err
+
+
+@pytest.mark.parametrize(("code", "is_taken"), [("P02", False), ("p1", True), ("VP17", True)])
+def test_name_of_a_recording_that_says_another_code_is_refused(
+    file: Path, code: str, is_taken: bool
+) -> None:
+    named = file.rename(file.with_name("sub-P01_eeg.xdf"))
+    done = run("import-study", named, "--participant", code, *CONSENT)
+    assert (done.code == 0, "or rename the file" in done.err) == (is_taken, not is_taken), done
