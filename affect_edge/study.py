@@ -7,6 +7,7 @@ import sys
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from enum import StrEnum
 from functools import partial
 from itertools import repeat
@@ -54,6 +55,8 @@ _ALL_OF_IT = "All of it can be imported."
 _WRITTEN_S = 5.0
 """How long a batch may take to be written after it was due; a slow card takes a second."""
 _LOOK_S = 0.5
+_NEAR = 0.8
+"""So alike are a kind of marker and one that is spelt wrong."""
 _OF_SUBJECT = re.compile(r"sub-([A-Za-z0-9]+)_")
 """Begins the name that LabRecorder gives a file by default."""
 _OF_RECORDINGS = {
@@ -836,7 +839,6 @@ def _recorded_study(
     It stays open until the command ends.
     """
     from edge_agent.core.readings import LocalTimes
-    from edge_agent.core.study import read_order
     from edge_agent.timeline.intake.recorded import RecordedRows, RecordedSession, RecordedSource
     from edge_agent.timeline.intake.staged_rows import StagedReadings
     from edge_agent.vitals.health.files import RowValidator, member_at
@@ -844,9 +846,7 @@ def _recorded_study(
     from edge_agent.vitals.health.xdf.streams import Role
     from edge_agent.vitals.passed_over import PassedOver
 
-    orders = common.pairs_of("--marker", decided["orders"])
-    for order in orders.values():
-        read_order(order)
+    orders = _marker_orders(decided["orders"])
     zone = common.zone_of(decided["timezone"])
     validator = RowValidator(
         clock.now(),
@@ -889,6 +889,36 @@ def _recorded_study(
         ),
     )
     return source, importable
+
+
+def _marker_orders(words: Sequence[str]) -> dict[str, str]:
+    """Return text → meaning of each ``--marker``; either may have an equals sign in it.
+
+    Raises:
+        click.UsageError: a word has no meaning, one that is nearly a kind, or a text has two.
+        StudyError: a meaning is no marker.
+    """
+    from edge_agent.core.study import WORDS, read_order
+
+    orders: dict[str, str] = {}
+    for word in words:
+        common.pairs_of("--marker", [word])
+        # The first sign behind which a marker stands; else the first one: a note.
+        places = [at for at, sign in enumerate(word) if sign == "=" and at]
+        kinds = {at: word[at + 1 :].partition("/")[0].strip().lower() for at in places}
+        at = next((at for at in places if kinds[at] in WORDS), places[0])
+        text, order = word[:at].strip(), word[at + 1 :].strip()
+        if kinds[at] not in WORDS and (near := get_close_matches(kinds[at], WORDS, 1, _NEAR)):
+            raise click.UsageError(
+                f"--marker {word}: {kinds[at]} is no kind of marker; perhaps {near[0]}. For a note "
+                f"of these words, write {text}=note/{order}."
+            )
+        if orders.setdefault(text, order) != order:
+            raise click.UsageError(
+                f"--marker {text}=… is given twice: {orders[text]} and {order}. Leave one out."
+            )
+        read_order(order)
+    return orders
 
 
 def _people_of(path: Path, given: Sequence[str], sessions: int) -> Sequence[str]:

@@ -98,15 +98,15 @@ def code_in_name(file: str, codes: Collection[str]) -> str:
 
     Args:
         file: its name, such as ``sub-P02_hr.csv`` or ``P02_hr.csv``.
-        codes: of all participants; only one with letters and digits is found without ``sub-``.
+        codes: of all participants; only one with letters and digits is named without ``sub-``.
     """
     parts = re.split(r"[_\s.]+", file)
     labelled = [part for part in parts[:1] if part.casefold().startswith(_LABEL)]
     if labelled and len(parts) > 1:
         return labelled[0][len(_LABEL) :]
     known = {code.casefold() for code in codes if _form_of(code) and not code.isdecimal()}
-    found = {part.casefold(): part for part in parts if part.casefold() in known}
-    return next(iter(found.values())) if len(found) == 1 else ""
+    named = {part.casefold(): part for part in parts if part.casefold() in known}
+    return next(iter(named.values())) if len(named) == 1 else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,3 +185,21 @@ def test_name_of_a_recording_that_says_another_code_is_refused(
     named = file.rename(file.with_name("sub-P01_eeg.xdf"))
     done = run("import-study", named, "--participant", code, *CONSENT)
     assert (done.code == 0, "or rename the file" in done.err) == (is_taken, not is_taken), done
+
+
+@pytest.mark.parametrize(
+    ("orders", "words"),
+    [
+        (["11=stimulus_strat/anger"], "perhaps stimulus_start"),
+        (["11=baselin"], "perhaps baseline"),
+        (["11=stimulus_start/joy", "11=stimulus_start/fear"], "11=… is given twice"),
+        (["11"], "write --marker NAME=VALUE"),
+        (["11=baseline", "11=baseline", "t=1=note/a=b", "12=button press"], ""),
+    ],
+)
+def test_order_of_a_marker_that_cannot_be_meant_is_refused(
+    file: Path, orders: list[str], words: str
+) -> None:
+    done = run("import-study", file, *P01, *(one for text in orders for one in ("--marker", text)))
+    assert (done.code == 0, words in done.err) == (not words, True), done
+    assert words or "t=1, given with --marker, met nothing" in done.err

@@ -645,8 +645,12 @@ class _Markers:
             for text, titles in of_text.items()
             for way in ([text] if len(titles) == 1 else [f"{title}/{text}" for title in titles])
         }
-        unmet = [way for way in self._orders if way not in of_way]
-        self._recording.unmet += unmet_choices("--marker", unmet, there)
+        named = {f"{title}/{text}" for text, titles in of_text.items() for title in titles}
+        for way in self._orders:
+            if way not in of_way:
+                # Who names a stream sees the streams.
+                known = named if "/" in way else there
+                self._recording.unmet += unmet_choices("--marker", [way], known)
 
     def _refuse(self, way: str, *texts: _Text) -> None:
         titles = {text.stream.title for text in texts}
