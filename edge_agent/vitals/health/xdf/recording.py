@@ -329,8 +329,9 @@ class Recording:
     def span_of(self, one: Plan) -> tuple[float, float]:
         """Return the times of a stream's first and last sample; 0 where it has none."""
         samples = self.samples(one, [0])
-        times = samples.times if samples is not None else ()
-        return (float(times[0]), float(times[-1])) if len(times) else (0.0, 0.0)
+        if samples is None or not len(samples.times):
+            return 0.0, 0.0
+        return float(samples.times[0]), float(samples.times[-1])
 
     def span_ms(self) -> tuple[int, int]:
         """Return from when to when it has samples or measurements of a clock, the last included."""
