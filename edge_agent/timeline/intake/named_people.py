@@ -140,7 +140,7 @@ class _Columns(NamedTuple):
 
 
 class _Column:
-    """What the cells of a column say that may name people by its values alone."""
+    """Cells of a column that may name people by its values alone."""
 
     def __init__(self) -> None:
         self.rows: list[tuple[object, Contradiction]] = []
@@ -233,12 +233,12 @@ class NamedPeople:
             kept = self._open.setdefault((file, column), _Column())
             if kept.is_closed:
                 continue
-            person = self._written(text) if any(map(str.isalpha, text)) else None
+            person = self._owner_of(text) if any(map(str.isalpha, text)) else None
             kept.add(person, code)
             if person is not None and person != code.casefold() and len(kept.rows) < _SHOWN:
                 kept.rows.append((row, Contradiction(column, text, code)))
 
-    def _written(self, text: str) -> str | None:
+    def _owner_of(self, text: str) -> str | None:
         """Return whose code a text is, in other letters or with other separators at most."""
         name = text.casefold()
         person = self._codes.get(name) or self._codes.get(name.removeprefix(_LABEL))
