@@ -362,7 +362,7 @@ def _without_unit(kind: VitalKind, text: str, unit: object) -> tuple[str, object
     number, _, word = text.strip().partition(" ")
     if kind.spec.scale_of(word) is None:
         return text, unit
-    if unit and str(unit).strip().lower() != word.strip().lower():
+    if unit and (not isinstance(unit, str) or kind.spec.scale_of(unit) != kind.spec.scale_of(word)):
         raise ReadingError("unit", shown_value(unit), f"is not the unit of {text}.")
     return number, word
 

@@ -13,6 +13,8 @@ says how to add a kind.
 from __future__ import annotations
 
 import math
+import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -24,27 +26,50 @@ _HELD_S = 5.0
 """For how long a reading stands for an even rate, where no later one comes."""
 _LATE_S = 1.0
 """By how much later than its window a count may come: a window ends with a frame after it."""
+_LONGEST_UNIT = 40
 _MICRO = ("u", "\u00b5", "\u03bc")  # two signs look like µ: the micro sign and the Greek letter
+_DEGREE = r"(°|º|˚|deg(ree)?s?\.?|grad|o)?"
 # Spanish counts pulsaciones and latidos, Chinese and Japanese 次, 回 and 拍.
-_SPELLINGS = dict.fromkeys(
-    ("count/min", "beats/min", "breaths/min", "ppm", "lpm", "次/分", "回/分", "拍/分"), "/min"
-) | {"degc": "cel", "celsius": "cel", "degf": "[degf]", "fahrenheit": "[degf]"}
-"""Other names of units in files, each with the one that ``VitalSpec.units`` has."""
-_STREAM_SPELLINGS = {
-    "kelvin": "k",
-    "hertz": "hz",
-    "1/s": "hz",
-    "degrees celsius": "cel",
-    "degrees fahrenheit": "[degf]",
-    "seconds": "s",
-    "milliseconds": "ms",
-    "percent": "%",
+_COUNT = r"(1|counts?|beats?|breaths?|cycles?|pulses?|blinks?|pulsaciones|latidos|[次回拍])?"
+_MINUTE = r"(min(ute|uto)?|分)"
+_SPELLINGS: Mapping[str, Mapping[str, str]] = {
+    "/min": {
+        rf"{_COUNT}((/|per){_MINUTE}|[.·*]?{_MINUTE}[\^]?[({{]?-1[)}}]?)|bpm|ppm|lpm": "/min",
+        "hz|hertz|1/s|s-1": "hz",
+    },
+    "Cel": {
+        rf"{_DEGREE}(c|celsius|centigrade)|c°": "cel",
+        rf"{_DEGREE}(f|fahrenheit)|f°": "[degf]",
+        rf"{_DEGREE}(k|kelvin)": "k",
+    },
+    "%": {"percent(age)?|pct|prozent|%(spo2|o2)": "%", "fraction|ratio": "share"},
+    "mm[Hg]": {r"mm\[?hg\]?|millimet(er|re)s?(of)?(mercury|hg)": "mmhg", "kilopascals?": "kpa"},
+    "s": {"sec(ond)?s?": "s", "m(illi)?sec(ond)?s?": "ms"},
+    "ms": {"sec(ond)?s?": "s", "m(illi)?sec(ond)?s?": "ms"},
+    "uS": {
+        r"(u|micro)(s|siemens|mhos?)": "us",
+        r"n(ano)?(s|siemens)": "ns",
+        r"m(illi)?(s|siemens)": "ms",
+        r"k(ilo)?(ω|ohms?)": "kohm",
+    },
 }
+"""Spellings of units by the unit in which a kind is kept: form without blanks → the name that
+``VitalSpec.units`` has.
+"""
+
+
 # Names of a cuff's values may begin with blood pressure, in German also with RR (Riva-Rocci).
 _OF_PRESSURE = (
     r"((n?ibp|bp|rr|ta|blood pressure|blutdruck|presi[óo]n( arterial)?|"
     r"(pression|tension)( art[ée]rielle)?|pressione( arteriosa)?|press[ãa]o( arterial)?) )?"
 )
+
+
+def _plain_unit(text: str) -> str:
+    """Return a unit in small letters without blanks and marks, of two like signs the one."""
+    plain = unicodedata.normalize("NFKC", text.replace("˚", "°").replace("º", "°"))
+    plain = plain.replace("−", "-").replace("µ", "u").replace("μ", "u")
+    return re.sub(r"[\s_]+|(?<=[a-z])-(?=[a-z])", "", plain.lower())
 
 
 class VitalKind(StrEnum):
@@ -230,8 +255,17 @@ class VitalSpec:
             >>> VitalKind.HEART_RATE.spec.scale_of("count/min")
             Scale(factor=1.0, offset=0.0, is_inverse=False)
         """
-        name = unit.strip().lower()
-        return self.units.get(_SPELLINGS.get(name, name))
+        return self.units.get(self._name_of(unit))
+
+    def _name_of(self, unit: str) -> str:
+        """Return the name by which ``units`` and physics know a unit, however it is spelt."""
+        if unit.strip().lower() in self.units:
+            return unit.strip().lower()
+        plain = _plain_unit(unit)
+        if plain in self.units or len(plain) > _LONGEST_UNIT:
+            return plain
+        forms = _SPELLINGS.get(self.unit, {}).items()
+        return next((name for form, name in forms if re.fullmatch(form, plain)), plain)
 
     def scale_of_stream(self, unit: str) -> Scale | None:
         """Return the conversion of a unit of a laboratory's stream; ``None``: it is none.
@@ -242,9 +276,7 @@ class VitalSpec:
             >>> VitalKind.HEART_RATE.spec.scale_of_stream("Hz")
             Scale(factor=60.0, offset=0.0, is_inverse=False)
         """
-        name = unit.strip().lower()
-        name = _STREAM_SPELLINGS.get(name, name)
-        return self.scale_of(name) or _OF_PHYSICS.get((self.unit, name))
+        return self.scale_of(unit) or _OF_PHYSICS.get((self.unit, self._name_of(unit)))
 
     @property
     def stream_units(self) -> list[str]:

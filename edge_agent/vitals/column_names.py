@@ -237,21 +237,35 @@ def _certain_times(names: list[str], header: Sequence[str]) -> list[str]:
 
 
 def _unit_of(target: str, column: str) -> str:
-    """Return the unit of a kind in a column's name, in brackets or as its last word."""
+    """Return the unit of a kind in a column's name, in brackets or as its last words."""
     if target not in SPECS:
         return ""
-    unit, (*before, last) = unit_in_name(column), bare_name(column).split() or [""]
+    unit = unit_in_name(column) or _last_words(VitalKind(target), column)
     spec = VitalKind(target).spec
-    scale = spec.scale_of(unit or (last if before else ""))
+    scale = spec.scale_of(unit)
     # Spelt as people can choose it, where they can.
     choices = (choice for choice in spec.unit_choices if spec.scale_of(choice) == scale)
-    return "" if scale is None else next(choices, unit or last)
+    return "" if scale is None else next(choices, unit)
+
+
+def _last_words(kind: VitalKind, column: str) -> str:
+    """Return the last words of a column's name that are a unit, such as ``deg c``; else nothing.
+
+    A name of the kind that ends like a unit (``beats per minute``) has none.
+    """
+    words = bare_name(column).split()
+    is_name = re.fullmatch(kind.spec.headers, " ".join(words)) is not None
+    for first in range(len(words) - 1 if is_name else max(1, len(words) - 3), len(words)):
+        unit = " ".join(words[first:])
+        if first and kind.spec.scale_of(unit) is not None:
+            return unit
+    return ""
 
 
 def _without_unit(kind: VitalKind, column: str) -> str:
     name = bare_name(column)
-    has_unit_word = bool(not unit_in_name(column) and _unit_of(kind, column))
-    return name.rpartition(" ")[0] if has_unit_word else name
+    unit = "" if unit_in_name(column) else _last_words(kind, column)
+    return name.removesuffix(unit).rstrip() if unit else name
 
 
 def _is_statistic(word: str) -> bool:

@@ -60,7 +60,6 @@ _GUESSED_STATES = _STATES | {
     for word in words.split()
 }
 """Words of a column's name in six languages → the label of the condition."""
-_UNITS = frozenset(unit for kind in VitalKind for unit in kind.spec.units)
 _CAPITALS = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _CODES = re.compile(
     r"(participante?|teilnehmer|partecipante|subject|suj(et|eto|eito)|soggetto|person|proband|"
@@ -142,7 +141,8 @@ def _words(name: str) -> list[str]:
     words: list[str] = []
     for word in re.findall(r"[^\W_]+", bare):
         # Units have capitals within: mmHg, kPa.
-        parts = [word] if word.lower() in _UNITS else _CAPITALS.split(word)
+        is_unit = any(kind.spec.scale_of(word) for kind in VitalKind)
+        parts = [word] if is_unit else _CAPITALS.split(word)
         words += [part.lower() for part in parts]
     return words
 
@@ -179,7 +179,7 @@ def guessed_cell(name: str) -> Cell | None:
     if not unit_in_name(name) and words and _CODES.fullmatch(" ".join(words)):
         return CODES
     for kind, others in _kinds_in(words):
-        units = [word for word in others if word in kind.spec.units]
+        units = [word for word in others if kind.spec.scale_of(word)]
         states = [word for word in others if word in _GUESSED_STATES]
         known = len(units) + len(states) + sum(word in _FILLERS for word in others)
         if len(states) == 1 and len(units) <= 1 and known == len(others):
@@ -208,8 +208,9 @@ def how_to_take(name: str) -> str:
     if len(words) == 1 and words[0] in _ATTRIBUTES:
         return f"--column {shlex.quote(f'{name}={_ATTRIBUTES[words[0]]}')}"
     for kind, others in _kinds_in(words):
-        state = "_".join(word for word in others if word not in {*kind.spec.units, *_FILLERS})
-        unit = next((f":{word}" for word in others if word in kind.spec.units), "")
+        units = [word for word in others if kind.spec.scale_of(word)]
+        state = "_".join(word for word in others if word not in {*units, *_FILLERS})
+        unit = "".join(f":{word}" for word in units[:1])
         if state and not any(word in _GUESSED_STATES or word in _SUMMARIES for word in others):
             of = "_".join(word for word in words if word not in others)
             meaning = f"{state}:{of}{unit}"

@@ -457,10 +457,10 @@ def _kind(column: str, unit: str) -> VitalKind | None:
     """
     # ``__2`` is the number of a second source, as our exports write it.
     words = re.sub(r"[^a-z0-9%]+", " ", re.sub(r"__[0-9]+$", "", column).casefold()).strip()
-    if words in _OF_CONDUCTANCE and unit in VitalKind.SKIN_CONDUCTANCE.spec.units:
+    if words in _OF_CONDUCTANCE and VitalKind.SKIN_CONDUCTANCE.spec.scale_of(unit):
         return VitalKind.SKIN_CONDUCTANCE
     for kind in VitalKind:
-        known = unit in kind.spec.units
+        known = kind.spec.scale_of(unit) is not None
         names = {words, f"{words} rate"} if known else {words} - _WAVEFORMS
         is_named = any(
             name == kind.value.replace("_", " ") or re.fullmatch(kind.spec.headers, name)
@@ -473,11 +473,8 @@ def _kind(column: str, unit: str) -> VitalKind | None:
 
 
 def _unit(told: Any) -> str:
-    """Return the unit of a column from its sidecar, in our notation; empty if it has none."""
-    unit = str(told.get("Units", "")).casefold() if isinstance(told, dict) else ""
-    unit = unit.replace(" ", "")
-    # ``bpm`` and its like are among the units of the kinds already.
-    return "/min" if re.fullmatch(r"(beats|breaths)?(/|per)min(ute)?", unit) else unit
+    """Return the unit of a column from its sidecar; empty if it has none."""
+    return str(told.get("Units", "")).strip() if isinstance(told, dict) else ""
 
 
 def _number(value: Any) -> float | None:

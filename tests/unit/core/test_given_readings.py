@@ -413,3 +413,41 @@ def test_error_of_an_interval_in_ms_is_kept_in_seconds() -> None:
 @pytest.mark.parametrize("bad", [-1, 1e200, "inf", "far", True])
 def test_error_that_cannot_be_one_is_refused(bad: object) -> None:
     assert "error" in refused(error=bad)
+
+
+SPELLINGS = {
+    ("skin_temperature", "Cel"): "oC|degC|deg C|°C|℃|celsius|degrees C|degree Celsius|º C|Cel",
+    ("skin_temperature", "°F"): "oF|degF|deg. F|Fahrenheit|℉|degrees Fahrenheit|[degF]",
+    ("heart_rate", "/min"): "bpm|1 / min|min-1|min^-1|min⁻¹|beats/min|beats per minute|counts/min",
+    ("respiration_rate", "/min"): "breaths/min|breaths per minute|bpm|rpm|min-1|/minute",
+    ("oxygen_saturation", "%"): "％|percent|Per cent|pct",
+    ("systolic", "mm[Hg]"): "mmHg|mm Hg|㎜Hg|mm[Hg]",
+    ("rr_interval", "ms"): "msec|milliseconds",
+    ("rr_interval", "s"): "sec|seconds",
+    ("skin_conductance", "uS"): "µS|μS|micro siemens|Microsiemens|micro-mhos",
+    ("skin_conductance", "kΩ"): "kOhm|k ohm|kilo-ohms",
+}
+
+
+@pytest.mark.parametrize(("kind", "unit"), SPELLINGS)
+def test_unit_has_the_same_scale_however_it_is_spelt(kind: str, unit: str) -> None:
+    spec = VitalKind(kind).spec
+    scale = spec.scale_of(unit)
+    assert scale is not None
+    for spelt in SPELLINGS[kind, unit].split("|"):
+        assert spec.scale_of(spelt) == spec.scale_of_stream(spelt) == scale, spelt
+
+
+@pytest.mark.parametrize(
+    ("kind", "unit"),
+    [
+        ("heart_rate", "mL/min"),
+        ("heart_rate", "min"),
+        ("respiration_rate", "l/min"),
+        ("skin_temperature", "K"),
+        ("skin_conductance", "msec"),
+        ("rr_interval", "uS"),
+    ],
+)
+def test_unit_of_something_else_has_no_scale(kind: str, unit: str) -> None:
+    assert VitalKind(kind).spec.scale_of(unit) is None
