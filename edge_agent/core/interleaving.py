@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import combinations, groupby, pairwise
 from operator import itemgetter
-from statistics import median
+from statistics import fmean, median, stdev
 from typing import NamedTuple
 
 from edge_agent.core.readings import VitalReading
@@ -40,9 +40,12 @@ _SOONER = 0.075
 _QUICK_MS = 5 * 60_000
 _STEADY_MS = 10 * 60_000
 """Only a device that measures by itself goes on at such steps; a person with a cuff is slower."""
-_SWIFT_MS, _SOON_MS = 10_000, 30_000
-_LEAP, _LONG_LEAP = 0.08, 0.25
-"""Of its level: no body goes to and fro so much, again and again, within 10 s and within 30 s."""
+_LEAPS = {2_000: 0.08, 10_000: 0.2, 30_000: 0.25}
+"""Within so many milliseconds, no body goes to and fro by so much of its level again and again; a
+heart does by a seventh with each slow breath.
+"""
+_SURE = 2.5
+"""Standard errors by which values of codes in turn lie beside their neighbours, not by chance."""
 
 _READINGS_KEPT = 5_000
 """Readings of a kind by which devices in a file differ; of more, spans of time are kept."""
@@ -398,17 +401,35 @@ class _Streams:
         )
         if in_turn < 2 * _LEAST or in_turn < (1 - _STRAY) * (len(self._placed) - 1):
             return False
-        step_ms = median(steps_of([at_ms for at_ms, _, _ in self._placed]) or [_MOST_MS])
         if _are_codes(self._texts):
-            return True
-        if step_ms > _SOON_MS or not self._are_apart():
+            return any(map(self._lies_beside, self._levels()))
+        step_ms = median(steps_of([at_ms for at_ms, _, _ in self._placed]) or [_MOST_MS])
+        least = next((leap for most_ms, leap in _LEAPS.items() if step_ms <= most_ms), None)
+        if least is None or not self._are_apart():
             return False
         values = [value for _, value, _ in self._placed]
         leap = median(_changes_of(values))
         # Otherwise they go up and down as one stream does.
         own = median(change for one in self._levels().values() for change in _changes_of(one))
-        least = _LEAP if step_ms <= _SWIFT_MS else _LONG_LEAP
         return leap > max(_USUAL * own, least * abs(median(values)))
+
+    def _lies_beside(self, name: int) -> bool:
+        """Tell whether the values of a stream lie above, or below, those before and after them.
+
+        A code of a stimulus parts readings of one body by chance: they go on from each other.
+        """
+        apart = [
+            own[1] - (before[1] + after[1]) / 2
+            for before, own, after in zip(
+                self._placed, self._placed[1:], self._placed[2:], strict=False
+            )
+            if own[2] == name and name not in {before[2], after[2]}
+        ]
+        if len(apart) <= _LEAST:
+            return False
+        level = max(abs(value) for _, value, _ in self._placed)
+        error = max(stdev(apart) / len(apart) ** 0.5, 1e-6 * level)
+        return abs(fmean(apart)) > _SURE * error
 
     def _are_apart(self) -> bool:
         """Tell whether the values of two streams do not overlap, but for a few."""

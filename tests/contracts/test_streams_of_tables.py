@@ -51,7 +51,9 @@ SEVERAL: Mapping[str, Rows] = {
     "between each other": both(
         [(2 * n + 0.7 * (one == "b"), 0.3 + n / 200, one) for n in range(9) for one in "ab"]
     ),
-    "in turn": both([(30 * n, 0.3 + n / 400, ("P01", "P02")[n % 2]) for n in range(16)]),
+    "in turn": both(
+        [(30 * n, 0.3 + n / 400 + n % 2 / 50, ("P01", "P02")[n % 2]) for n in range(16)]
+    ),
 }
 REMARKS: Mapping[str, Callable[[int], str]] = {
     "posture": lambda n: ("sitting", "standing")[n % 2],
@@ -59,6 +61,7 @@ REMARKS: Mapping[str, Callable[[int], str]] = {
     "AM/PM": lambda n: "AM" if n < 10 else "PM",
     "quality": lambda n: str(n * n % 3),
     "trial": lambda n: f"T{n // 4:02}",
+    "stimulus": lambda n: ("s01", "s02", "s03")[n % 3],
 }
 
 

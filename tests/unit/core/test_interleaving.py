@@ -172,6 +172,14 @@ ONE: dict[str, tuple[Streams, Sequence[str]]] = {
         ),
         ("good", "poor"),
     ),
+    "stimuli in turn, by codes": (
+        lambda random: [(n * 5 * S, 60 + random.randrange(10), n % 3) for n in range(90)],
+        ("s01", "s02", "s03"),
+    ),
+    "a breath in turn, which the heart follows": (
+        lambda _: [(n * 5 * S, 75 - 10 * (n % 2) + n % 3, n % 2) for n in range(240)],
+        ("inhale", "exhale"),
+    ),
     "one reading of each text": (
         lambda _: remarked(every(S, 9, 70, 0), lambda n: n),
         [f"row {n}" for n in range(9)],
