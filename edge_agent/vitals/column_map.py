@@ -12,7 +12,7 @@ from edge_agent.core.given_readings import is_no_value
 from edge_agent.core.texts import N_, Message, as_message
 from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.column_names import Doubt, bare_name, names_times, unit_in_name
-from edge_agent.vitals.dates import DateOrder
+from edge_agent.vitals.dates import DateOrder, half_of
 from edge_agent.vitals.row_times import SECONDS, Elapsed
 from edge_agent.vitals.zone_names import says_local, zone_in_name
 
@@ -66,6 +66,7 @@ class ColumnMap:
         doubts: target → why no column was guessed for it.
         day: of the first row, where the column of times has times of day alone.
         elapsed: how times count from a start; ``None``: they do not.
+        half: column that says AM or PM of times of a clock of twelve hours; empty: none does.
     """
 
     columns: Mapping[str, str]
@@ -74,6 +75,7 @@ class ColumnMap:
     doubts: Mapping[str, Doubt] = field(default_factory=dict)
     day: str = ""
     elapsed: Elapsed | None = None
+    half: str = ""
 
     @property
     def kinds(self) -> tuple[VitalKind, ...]:
@@ -84,7 +86,7 @@ class ColumnMap:
     def read_columns(self) -> set[str]:
         """The columns that are read."""
         sums = {self.elapsed.sum_of} if self.elapsed is not None else set()
-        return {*self.columns.values(), *sums}
+        return {*self.columns.values(), *sums} | ({self.half} if self.half else set())
 
     def from_start(self, start: str) -> ColumnMap:
         """Return the columns with times that count from a start, in the unit of their column.
@@ -185,11 +187,15 @@ class ColumnMap:
             unit = shared.get("unit") or self.units.get(kind.lower()) or unit_in_name(column)
             if not row[column] or not is_no_value(row[column]):
                 yield {**shared, "unit": unit, "kind": kind, "value": row[column]}
+        of_row = str(shared.get("unit") or "")
+        fitting = [kind for kind in self.kinds if kind.spec.scale_of(of_row) is not None]
         for kind in self.kinds:
             column = self.columns[kind]
             value = value_of(kind, row[column])
             if value and not is_placeholder(kind, value):
-                unit = self.units.get(kind) or shared.get("unit") or unit_in_name(column)
+                # Beside several kinds, a unit is that of the kinds that have it.
+                is_own = kind in fitting or not fitting
+                unit = self.units.get(kind) or (of_row if is_own else "") or unit_in_name(column)
                 yield {**shared, "unit": unit, "kind": kind, "value": value}
 
     def marks_in(self, row: Mapping[str, str]) -> Iterator[str]:
@@ -202,7 +208,8 @@ class ColumnMap:
     def time_of(self, row: Mapping[str, str]) -> str:
         """Return date and time of day of a row, as they are written."""
         text = row[self.columns["at"]]
-        return f"{text} {row[self.columns['time']]}".strip() if "time" in self.columns else text
+        text = f"{text} {row[self.columns['time']]}".strip() if "time" in self.columns else text
+        return f"{text} {half_of(row[self.half])}" if self.half and text else text
 
 
 def is_placeholder(kind: VitalKind, value: str) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from io import BytesIO
 from itertools import chain, islice, zip_longest
@@ -30,7 +30,7 @@ from edge_agent.core.readings import LocalTimes, VitalFlag, VitalReading
 from edge_agent.core.texts import N_, Message, text_of
 from edge_agent.vitals.column_map import DERIVED, OPTIONAL, OURS, ColumnMap, is_number
 from edge_agent.vitals.column_names import bare_name, how_to_choose, names_readings
-from edge_agent.vitals.dates import DateOrder, iso_of
+from edge_agent.vitals.dates import DateOrder, half_of, hour_of, iso_of
 from edge_agent.vitals.recordings import recording_of
 from edge_agent.vitals.row_times import TIME_OF_DAY, RowTimes
 from edge_agent.vitals.zone_names import (
@@ -45,6 +45,11 @@ from edge_agent.vitals.zone_names import (
 _DAY_PROBLEM = N_(
     "rows with a date and no time of day: {n}; the first is row {row} ({text}). Choose the column "
     "with the time of day for `time` ({option}), or write the time behind the date."
+)
+_HALVES_DIFFER = N_(
+    "column {column} says AM or PM beside times of a clock of twelve hours, but row {row} ({text}) "
+    "does not fit that. Write the times with AM or PM behind them, or on a clock of 24 hours, and "
+    "remove the column."
 )
 _ONE_NUMBER = " Write one number, or empty the cell."
 PROBLEMS_MOST = 1000
@@ -137,6 +142,7 @@ class CsvFile(BroughtTable):
         problem = columns.problem(self.header)
         if problem:
             raise DataFileError("{file}: {problem}", file=self.name, problem=problem)
+        columns = self.with_halves(columns)
         named = self._zone_named(columns, zone)
         origin = Origin(
             f"csv:{self.name}",
@@ -161,6 +167,44 @@ class CsvFile(BroughtTable):
             raise DataFileError("{file}: {problem}", file=self.name, problem=text) from error
         for row in self.rows():
             yield self._validate_row(row, columns, times, origin, now)
+
+    def with_halves(self, columns: ColumnMap) -> ColumnMap:
+        """Return the columns with the one that says AM or PM of times that need it.
+
+        It has such texts alone, and some time of a clock of 24 hours would be of the other half.
+
+        Raises:
+            DataFileError: some times need it, and others have none or are of a clock of 24 hours.
+        """
+        if columns.half or columns.elapsed is not None or columns.problem(self.header):
+            return columns
+        read = columns.read_columns
+        others = [one for one in self.header if one not in read and self.header.count(one) == 1]
+        for name in filter(None, others):
+            texts = list(islice(self.cells(name, PROBLEMS_MOST), PROBLEMS_MOST))
+            if texts and all(map(half_of, texts)):
+                return replace(columns, half=name) if self._needs_half(columns, name) else columns
+        return columns
+
+    def _needs_half(self, columns: ColumnMap, name: str) -> bool:
+        needed = False
+        odd: tuple[int, str] | None = None
+        for row in self.rows():
+            cells = {} if row.fault else dict(zip(self.header, row.cells, strict=True))
+            text = columns.time_of(cells) if cells else ""
+            hour = hour_of(text)
+            if hour is None:
+                continue
+            half = half_of(cells[name])
+            if not half or not 1 <= hour <= 12:
+                needed |= bool(half) and (hour >= 12) != (half == "PM")
+                odd = odd or (row.number, f"{text} {cells[name]}".strip())
+            else:
+                needed |= hour % 12 + 12 * (half == "PM") != hour
+        if needed and odd is not None:
+            problem = Message(_HALVES_DIFFER, column=name, row=odd[0], text=odd[1][:60])
+            raise DataFileError("{file}: {problem}", file=self.name, problem=problem)
+        return needed
 
     def _zone_named(self, columns: ColumnMap, zone: LocalTimes | None) -> tzinfo | None:
         """Return the zone that the columns of times name; ``None``: they name none.

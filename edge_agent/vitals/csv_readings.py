@@ -109,6 +109,7 @@ def rows_of(
         DataFileError: a row is bad, there is no reading, beats do not fit into their time, or times
             lost their seconds.
     """
+    columns = file.with_halves(columns)
     others: list[NotAReading] = [*_remarks_on(file, columns, zone)]
     readings = _readings_in(file, columns, others, zone, now, look)
     for reading in with_near_pressures(BeatTimes().spread_all(readings)):

@@ -19,6 +19,12 @@ from edge_agent.core.vitals import VitalKind
 
 DateOrder = Literal["iso", "dmy", "mdy"]
 
+_HALVES = {
+    **dict.fromkeys(("am", "午前", "上午", "오전"), "AM"),
+    **dict.fromkeys(("pm", "午後", "下午", "오후"), "PM"),
+}
+_CLOCK = re.compile(r"(?:.*[ T,])?(\d{1,2}):\d\d(?!.*[AaPp]\.? ?[Mm])", re.DOTALL)
+_OF_PROGRAMS = re.compile(r"\dT\d|:\d\d\S* ?(?:Z|[+-]\d\d(?::?\d\d)?)$", re.ASCII)
 _WEEKDAY = r"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,? )?"
 _TIME = (
     r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(?P<second>:\d\d(?:[.,]\d+)?)?"
@@ -52,7 +58,9 @@ _OFFSET = re.compile(r"(?:(?:UTC|GMT) ?)?([+-])(\d{1,2})(?::?(\d\d))?(?: ?(?:UTC
 _ZONE_NAME = re.compile(r".*:\d\d\S*(?: [ap]\.?m\.?)? ?(?P<name>[a-z]{2,5}|[a-z_]+/[a-z_/]+)", re.I)
 _LONGEST = 100  # characters; longer ones are no time, and would take long to compare
 _MINUTE_MS = 60_000
-_MOST_IN_A_MINUTE = 2  # a cuff that is pressed twice
+_MOST_IN_A_MINUTE = 2  # a watch that is asked twice
+_MOST_OF_CUFF = 4  # it takes a quarter of a minute at least
+_OF_CUFF = frozenset({VitalKind.SYSTOLIC, VitalKind.DIASTOLIC})
 _LOST_SECONDS = N_(
     "several readings of {vital} are of the minute {minute}, and no time of the file has seconds, "
     "which a spreadsheet drops. Format the column of times as yyyy-mm-dd hh:mm:ss.000 and save the "
@@ -89,6 +97,26 @@ def iso_of(text: str, order: DateOrder) -> str:
         reason = f"is not a time such as {example}, which was chosen for this file."
         raise ReadingError("at", repr(text[:60]), reason)
     return text
+
+
+def half_of(text: str) -> str:
+    """Return the half of the day that a text names, AM or PM; empty: it names none.
+
+    Example:
+        >>> half_of("p. m."), half_of("am"), half_of("sitting")
+        ('PM', 'AM', '')
+    """
+    return _HALVES.get(re.sub(r"[\s.]", "", text[:_LONGEST]).lower(), "")
+
+
+def hour_of(text: str) -> int | None:
+    """Return the hour of a time as people write it; ``None``: it has none, or names its half.
+
+    Programs write ISO 8601 with a T or an offset, on a clock of 24 hours.
+    """
+    is_exact = len(text) > _LONGEST or _OF_PROGRAMS.search(text)
+    match = None if is_exact else _CLOCK.match(text)
+    return int(match[1]) if match else None
 
 
 def guess_dates(times: Iterable[str]) -> DateOrder:
@@ -198,7 +226,11 @@ class WholeMinutes:
         self._first: tuple[VitalKind, int] | None = None
 
     def add(self, readings: Iterable[VitalReading]) -> None:
-        """Add readings in the order of their file."""
+        """Add the readings of a row, in the order of their file."""
+        readings = list(readings)
+        # The pulse beside pressures is that of the cuff.
+        is_cuff = any(one.kind in _OF_CUFF for one in readings)
+        most = _MOST_OF_CUFF if is_cuff else _MOST_IN_A_MINUTE
         for reading in readings:
             at_ms, key = reading.at.wall_ms, (reading.source, reading.kind)
             self._is_whole &= at_ms % _MINUTE_MS == 0
@@ -210,7 +242,7 @@ class WholeMinutes:
                 self._values[key] = (at_ms, set())
             values = self._values[key][1]
             values.add(reading.value)
-            if self._first is None and len(values) > _MOST_IN_A_MINUTE:
+            if self._first is None and len(values) > most:
                 self._first = reading.kind, at_ms
 
     @property

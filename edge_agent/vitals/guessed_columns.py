@@ -12,7 +12,7 @@ from itertools import islice
 
 from edge_agent.core.brought_tables import DAY_ALONE
 from edge_agent.core.clock import Instant
-from edge_agent.core.errors import DataFileError, ReadingError
+from edge_agent.core.errors import DataFileError, ImpossibleError, ReadingError
 from edge_agent.core.given_readings import Origin, reading_of
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
@@ -46,6 +46,7 @@ _RANGES: Mapping[VitalKind, Mapping[str, tuple[float, float]]] = {
     VitalKind.OXYGEN_SATURATION: {"share": (0.5, 1.0)},
 }
 """Values in each unit of kinds that are given in several, often without one."""
+_OF_UNITS = re.compile(r"units?|einheit(en)?|unidad(es)?|unit[ée]s?|unit[àa]|unidades?|单位|単位")
 _OF_DAY = re.compile(
     r"(?:(?:start|begin|recording|record|measure(?:ment|d)?|test|session|acquisition)(?:ing)? ?)*"
     r"(?:date|day|datum|fecha|data|日期|測定日)(?:(?: and| ?[/&])? ?time)?"
@@ -99,6 +100,7 @@ def guess_map(file: CsvFile, rows: int | None = None) -> ColumnMap:
 def _guessed_by_values(file: CsvFile, columns: ColumnMap, rows: int | None) -> ColumnMap:
     """Add what only values tell: units, both pressures in a cell, order of dates; and doubts."""
     columns = _with_instants(file, _with_pairs(file, columns, rows), rows)
+    columns = _with_unit_column(file, _with_kind_column(file, columns, rows), rows)
     for kind, ranges in _RANGES.items():
         columns = _with_fitting_unit(file, columns, kind, ranges, rows)
     doubts = {**columns.doubts, **dict(_doubts_of_values(file, columns, rows))}
@@ -138,6 +140,62 @@ def _are_instants(texts: Sequence[str]) -> bool:
     with suppress(ReadingError, ValueError):
         return all(datetime.fromisoformat(iso_of(text, order)) for text in texts)
     return False
+
+
+def _with_kind_column(file: CsvFile, columns: ColumnMap, rows: int | None) -> ColumnMap:
+    """Add the column of our names of kinds beside one named value, if no kind has a column."""
+    if {*VitalKind, "kind", "value"} & {*columns.columns, *columns.doubts}:
+        return columns
+    values = [name for name in file.header if bare_name(name) == "value"]
+    names = [
+        name
+        for name in file.header
+        if name not in columns.columns.values() and file.header.count(name) == 1
+        if {text.lower() for text in file.cells(name, rows)} <= {*VitalKind}
+        if any(True for _ in file.cells(name, 1))
+    ]
+    if len(values) != 1 or len(names) != 1:
+        return columns
+    both = {"kind": names[0], "value": values[0]}
+    return replace(columns, columns={**columns.columns, **both})
+
+
+def _with_unit_column(file: CsvFile, columns: ColumnMap, rows: int | None) -> ColumnMap:
+    """Add the column that says the unit of each row: by its texts, or by its name.
+
+    With units of conductance, a name that may be a resistance leaves no doubt.
+    """
+    gsr = VitalKind.SKIN_CONDUCTANCE
+    doubted = columns.doubts[gsr].columns if gsr in columns.doubts else ()
+    kinds = [*columns.kinds, *([gsr] if len(doubted) == 1 else [])]
+    kinds = [*VitalKind] if "kind" in columns.columns else kinds
+    if "unit" in columns.columns or file.recording is not None or not kinds:
+        return columns
+    of_units: dict[str, set[str]] = {}
+    for name in file.header:
+        if name in {*columns.columns.values(), *doubted} or file.header.count(name) > 1:
+            continue
+        texts = set(islice(file.cells(name, rows), PROBLEMS_MOST))
+        # A letter alone may be anything: F, in a column of sex.
+        are_units = all(any(kind.spec.scale_of(text) for kind in kinds) for text in texts)
+        is_clear = are_units and any(len(text) > 1 for text in texts)
+        if texts and (is_clear or _OF_UNITS.fullmatch(bare_name(name))):
+            of_units[name] = texts
+    if len(of_units) != 1:
+        return columns
+    ((name, texts),) = of_units.items()
+    known = {**columns.columns, "unit": name}
+    doubts = dict(columns.doubts)
+    if len(doubted) == 1 and all(map(gsr.spec.scale_of, texts)):
+        known[gsr] = doubted[0]
+        del doubts[gsr]
+    # The unit of a row wins over that in the name of its column.
+    units = {
+        kind: unit
+        for kind, unit in columns.units.items()
+        if not any(map(VitalKind(kind).spec.scale_of, texts))
+    }
+    return replace(columns, columns=known, units=units, doubts=doubts)
 
 
 def _with_dates(file: CsvFile, columns: ColumnMap, rows: int | None) -> ColumnMap:
@@ -238,7 +296,7 @@ def _doubts_of_values(
     """Yield a doubt for each guessed column of which no value is plausible."""
     for kind in columns.kinds:
         column = columns.columns[kind]
-        if file.header.count(column) > 1:
+        if file.header.count(column) > 1 or "unit" in columns.columns:
             continue
         unit = columns.units.get(kind) or unit_in_name(column)
         example = _implausible(kind, unit, file.cells(column, rows))
@@ -256,8 +314,9 @@ def _implausible(kind: VitalKind, unit: str, texts: Iterator[str]) -> str:
             continue
         with suppress(ReadingError):
             given = {"kind": kind.value, "value": value, "unit": unit}
-            if VitalFlag.OUT_OF_RANGE not in reading_of(given, Instant(0, 0), origin).flags:
-                return ""
+            with suppress(ImpossibleError):
+                if VitalFlag.OUT_OF_RANGE not in reading_of(given, Instant(0, 0), origin).flags:
+                    return ""
             example = example or value
     return example
 

@@ -41,6 +41,11 @@ _LONGEST_S = 366 * 86_400.0
 _SUMMARIES = frozenset(
     {"average", "mean", "total", "sum", "min", "max", "minimum", "maximum", "median"}
 )
+_MINUTES_ALONE = re.compile(r"\d{1,2}:\d\d[.,]\d+", re.ASCII)
+_NO_HOUR = (
+    "has no hour: a spreadsheet shows long times so. Format the column as yyyy-mm-dd hh:mm:ss.000 "
+    "and save the file again; if it counts from a start, give that (--start)."
+)
 _NO_START = N_(
     "its times count from a start, which it does not tell. Give it: --start 2026-11-20T08:15:00Z, "
     "on the page in Start of the recording."
@@ -136,6 +141,8 @@ class RowTimes:
         text = self._columns.time_of(cells)
         if not re.search(r"\d", text):
             _refuse_words(text, cells)
+        if _MINUTES_ALONE.fullmatch(text):
+            raise ReadingError("at", shown_value(text), _NO_HOUR)
         if TIME_ALONE.fullmatch(text):
             return self._on_day(text, row.day)
         return iso_of(text, self._columns.dates)

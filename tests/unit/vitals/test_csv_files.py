@@ -940,3 +940,93 @@ def test_file_without_any_reading_names_what_is_known_of_it() -> None:
     assert "cuff.csv, column hr: its cells are empty." in refusal(
         "time,hr\n2026-09-21T14:20:00Z,\n", heart_rate="hr"
     )
+
+
+HALVES = (
+    "Date,Time,{name},SYS,DIA\n2026-03-01,08:10,{am},121,80\n2026-03-01,{hour}:10,{pm},135,90\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "am", "pm"), [("ampm", "AM", "PM"), ("", "a.m.", "p. m."), ("x", "午前", "午後")]
+)
+def test_time_beside_am_and_pm_is_of_their_half(name: str, am: str, pm: str) -> None:
+    table = CsvFile.parse("t.csv", HALVES.format(name=name, am=am, pm=pm, hour="08").encode())
+    times = [one.at.wall_ms for one in all_readings(table, guess_map(table), LocalTimes(UTC))]
+    assert (times[-1] - times[0]) / 3_600_000 == 12
+
+
+def test_time_of_a_day_of_24_hours_beside_am_and_pm_is_as_written() -> None:
+    table = CsvFile.parse("t.csv", HALVES.format(name="x", am="AM", pm="PM", hour="20").encode())
+    times = [one.at.wall_ms for one in all_readings(table, guess_map(table), LocalTimes(UTC))]
+    assert (times[-1] - times[0]) / 3_600_000 == 12
+
+
+@pytest.mark.parametrize(("am", "pm", "hour"), [("PM", "PM", "20"), ("AM", "AM", "20")])
+def test_time_that_contradicts_am_or_pm_is_refused(am: str, pm: str, hour: str) -> None:
+    table = CsvFile.parse("t.csv", HALVES.format(name="x", am=am, pm=pm, hour=hour).encode())
+    with pytest.raises(DataFileError, match="column x says AM or PM .* row 3 "):
+        list(all_readings(table, guess_map(table), LocalTimes(UTC)))
+
+
+@pytest.mark.parametrize("name", ["unit", "Einheit", "measured in"])
+@pytest.mark.parametrize(
+    ("head", "rows", "values"),
+    [
+        ("gsr", "100,kOhm;200,kOhm", [10, 5]),
+        ("EDA", "5000,nS;5,uS", [5, 5]),
+        ("skin temperature", "33,degC;91.4,deg F", [33, 33]),
+        ("skin temperature (°C)", "33,°C;91.4,°F", [33, 33]),
+        ("SYS", "16,kPa;120,mmHg", [120.01, 120]),
+    ],
+)
+def test_unit_beside_a_value_is_that_of_its_row(
+    name: str, head: str, rows: str, values: list[float]
+) -> None:
+    lines = [f"2026-03-01T08:0{n}:00Z,{row}" for n, row in enumerate(rows.split(";"))]
+    table = CsvFile.parse("t.csv", "\n".join([f"time,{head},{name}", *lines]).encode())
+    readings = list(all_readings(table, guess_map(table), None))
+    assert [one.value for one in readings] == pytest.approx(values, abs=0.01)
+
+
+def test_unit_beside_a_value_that_is_unknown_is_named() -> None:
+    table = CsvFile.parse("t.csv", b"time,EDA,unit\n2026-03-01T08:00:00Z,5,siemens/m\n")
+    with pytest.raises(DataFileError, match="'siemens/m' is no unit of skin_conductance"):
+        list(all_readings(table, guess_map(table), None))
+
+
+def test_letter_beside_a_value_is_no_unit() -> None:
+    rows = b"time,skin temperature,sex\n2026-03-01T08:00:00Z,33,F\n2026-03-01T08:01:00Z,33,F\n"
+    table = CsvFile.parse("t.csv", rows)
+    assert [one.value for one in all_readings(table, guess_map(table), None)] == [33, 33]
+
+
+def test_unit_beside_several_values_is_of_those_that_have_it() -> None:
+    table = CsvFile.parse("t.csv", b"time,skin temperature,HR,unit\n2026-03-01T08:00Z,91.4,70,degF")
+    values = [round(one.value) for one in all_readings(table, guess_map(table), None)]
+    assert values == [70, 33]
+
+
+def test_kinds_and_values_beside_a_time_are_read_under_guess() -> None:
+    rows = b"time,type,Value,unit\n2026-03-01T08:00Z,heart_rate,70,bpm\n"
+    table = CsvFile.parse("t.csv", rows)
+    assert [one.value for one in all_readings(table, guess_map(table), None)] == [70]
+
+
+def test_cuff_of_three_readings_in_a_minute_keeps_all() -> None:
+    rows = "".join(f"2026-03-01,08:15,{120 + n},{80 + n},{60 + n}\n" for n in range(3))
+    table = CsvFile.parse("t.csv", f"Date,Time,SYS,DIA,Pulse\n{rows}".encode())
+    assert len(list(all_readings(table, guess_map(table), LocalTimes(UTC)))) == 9
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ("time,Body Temp\n2026-03-01T08:00Z,98.2\n", "no plausible value .* and its unit"),
+        ("time,HR\n00:01.0,70\n", "'00:01.0' has no hour: a spreadsheet"),
+    ],
+)
+def test_values_of_another_unit_or_times_without_hour_name_the_cause(rows: str, words: str) -> None:
+    table = CsvFile.parse("t.csv", rows.encode())
+    with pytest.raises(DataFileError, match=words):
+        list(all_readings(table, guess_map(table), None))
