@@ -8,6 +8,7 @@ its texts part the readings into streams that one device cannot give.
 
 from __future__ import annotations
 
+import math
 import re
 from bisect import bisect_left, bisect_right
 from collections import Counter, deque
@@ -428,7 +429,7 @@ class _Streams:
         if len(apart) <= _LEAST:
             return False
         level = max(abs(value) for _, value, _ in self._placed)
-        error = max(stdev(apart) / len(apart) ** 0.5, 1e-6 * level)
+        error = max(stdev(apart) / math.sqrt(len(apart)), 1e-6 * level)
         return abs(fmean(apart)) > _SURE * error
 
     def _are_apart(self) -> bool:
