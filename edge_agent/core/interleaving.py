@@ -53,8 +53,12 @@ _READINGS_KEPT = 5_000
 _WINDOW_MS = 2**22
 """70 minutes, longer than a pause: the spans that are kept do not touch."""
 _SPANS_LEAST = 16
+_JUDGED_MOST = 250_000
+"""Texts beside readings by which all columns together are judged: each costs some 20 µs."""
+_JUDGED_LEAST = 250
+"""Readings of a source by which a column is judged, however many columns there are."""
 _TEXTS_MOST = 200
-"""A column with more texts has no names of devices or people."""
+"""A column with more texts has no names of devices or people; a place fits into a byte."""
 _TOGETHER_MOST = 6
 _DEVICES_MOST = 20
 
@@ -170,7 +174,7 @@ class TextsBeside:
         ]
         if not kept:
             return
-        places = tuple(
+        places = bytes(
             texts.setdefault(cells.get(name, ""), len(texts))
             if len(texts) <= _TEXTS_MOST
             else _TEXTS_MOST
@@ -186,6 +190,10 @@ class TextsBeside:
     def _parting_columns(self) -> Iterator[Parted]:
         open_ = [n for n, texts in enumerate(self._texts) if 1 < len(texts) <= _TEXTS_MOST]
         open_.sort(key=lambda n: (n not in self._named, _are_numbers(self._texts[n])))
+        # In a table of many columns fewer readings have to show what parts them.
+        most = max(_JUDGED_LEAST, _JUDGED_MOST // max(1, len(open_) * len(self._kept)))
+        for sample in self._kept.values():
+            sample.keep_at_most(most)
         for column in open_:
             texts = list(self._texts[column])
             is_named = column in self._named and len(texts) <= _DEVICES_MOST
@@ -206,7 +214,7 @@ class TextsBeside:
                     yield Parted(self._columns[first], of_first, source)
 
 
-def _together(first: int, second: int, width: int, places: tuple[int, ...]) -> int:
+def _together(first: int, second: int, width: int, places: bytes) -> int:
     return places[first] * width + places[second]
 
 
@@ -219,22 +227,26 @@ class _Sample:
 
     def __init__(self) -> None:
         self._period_ms = self._window_ms = _WINDOW_MS
-        self._rows: list[tuple[int, float, tuple[int, ...]]] = []
-        self._first_ms = self._last_ms = 0
+        self._rows: list[tuple[int, float, bytes]] = []
+        self._first_ms = self._last_ms = self._from_ms = 0
 
     def takes(self, at_ms: int) -> bool:
         """Tell whether a time lies in a span that is kept."""
-        return at_ms % self._period_ms < self._window_ms
+        return (at_ms - self._from_ms) % self._period_ms < self._window_ms
 
-    def add(self, at_ms: int, value: float, places: tuple[int, ...]) -> None:
+    def add(self, at_ms: int, value: float, places: bytes) -> None:
         """Keep a reading with the places of the texts beside it."""
         self._first_ms = min(self._first_ms or at_ms, at_ms)
         self._last_ms = max(self._last_ms, at_ms)
         self._rows.append((at_ms, value, places))
-        while len(self._rows) > _READINGS_KEPT:
-            self._thin()
+        self.keep_at_most(_READINGS_KEPT)
 
-    def with_texts(self, place: Callable[[tuple[int, ...]], int]) -> list[Labelled]:
+    def keep_at_most(self, most: int) -> None:
+        """Keep so many readings of spans of time, or fewer."""
+        while len(self._rows) > most:
+            self._thin(most)
+
+    def with_texts(self, place: Callable[[bytes], int]) -> list[Labelled]:
         """Return time, value and the place of its text of each reading."""
         return [(at_ms, value, place(places)) for at_ms, value, places in self._rows]
 
@@ -243,15 +255,25 @@ class _Sample:
         values: dict[int, float] = {}
         return any(values.setdefault(at_ms, value) != value for at_ms, value, _ in self._rows)
 
-    def _thin(self) -> None:
+    def _thin(self, most: int) -> None:
         """Keep the half of the spans, or of each; what is kept was kept before, in any order."""
+        from_ms = self._from_ms
         if self._last_ms - self._first_ms > _SPANS_LEAST * self._period_ms:
+            other_ms = from_ms + self._period_ms
             self._period_ms *= 2
         elif self._window_ms > 1:
             self._window_ms //= 2
+            other_ms = from_ms + self._window_ms
         else:
-            del self._rows[_READINGS_KEPT:]
-        self._rows = [one for one in self._rows if one[0] % self._period_ms < self._window_ms]
+            del self._rows[most:]
+            return
+        # The fuller half: one may be empty, as in a file that is shorter than a span.
+        halves = {start: self._within(start) for start in (from_ms, other_ms)}
+        self._from_ms = max(halves, key=lambda start: len(halves[start]))
+        self._rows = halves[self._from_ms]
+
+    def _within(self, from_ms: int) -> list[tuple[int, float, bytes]]:
+        return [one for one in self._rows if (one[0] - from_ms) % self._period_ms < self._window_ms]
 
 
 def parts_streams(readings: Iterable[Labelled], texts: Sequence[str]) -> bool:

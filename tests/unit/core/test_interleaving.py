@@ -7,7 +7,12 @@ from random import Random
 
 import pytest
 
-from edge_agent.core.interleaving import Labelled, parts_streams
+from edge_agent.core import interleaving
+from edge_agent.core.clock import Instant
+from edge_agent.core.interleaving import Labelled, TextsBeside, parts_streams
+from edge_agent.core.readings import VitalReading
+from edge_agent.core.vitals import VitalKind
+from tests.support.timeline import START_MS
 
 S, MIN = 1000, 60_000
 Streams = Callable[[Random], Sequence[Labelled]]
@@ -205,3 +210,29 @@ def test_texts_part_readings_alike_in_any_order_of_rows(several: bool) -> None:
         rows = list(readings(Random(7)))
         Random(1).shuffle(rows)
         assert parts_streams(rows, texts) is several
+
+
+@pytest.mark.parametrize("named", [3, 897])
+def test_device_among_hundreds_of_columns_is_found_by_fewer_readings(
+    named: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged = []
+
+    def count(readings: Sequence[Labelled], texts: Sequence[str]) -> bool:
+        judged.append(len(readings))
+        return parts_streams(readings, texts)
+
+    monkeypatch.setattr(interleaving, "parts_streams", count)
+    columns = [f"c{n}" for n in range(900)]
+    beside = TextsBeside(columns)
+    for second in range(1500):
+        cells = dict.fromkeys(columns, f"{second // 500}")
+        for device in range(2):
+            cells[f"c{named}"] = "AB"[device]
+            at = Instant(wall_ms=START_MS + second * S, boot_ms=0)
+            one = VitalReading(at, VitalKind.HEART_RATE, 60.0 + 20 * device, "strap")
+            beside.add([one], cells)
+    found = beside.find_column()
+    assert found is not None
+    assert found.column == f"c{named}"
+    assert max(judged) <= 300
