@@ -30,6 +30,8 @@ ANSWER_S = 10.0
 """Longest wait for a peer that does not take its answer, seconds."""
 IDLE_S = 60.0
 """After so long without a question a gate ends whose socket systemd holds: it is started again."""
+SWEPT_S = 3600.0
+"""Seconds after which it is looked again for what interrupted imports have left."""
 
 
 class _IdleError(Exception):
@@ -49,6 +51,9 @@ class _Server(socketserver.UnixStreamServer):
         self.alive: Callable[[], None] = lambda: None
         self.interval_s: float | None = None
         self._next_s = 0.0
+        # A gate that was killed has left what it staged.
+        sweep_prepared(commands.path.parent)
+        self._swept_s = clock.boot_seconds()
         self._pool = ThreadPoolExecutor(PLACES, "gate")
         # One after the other: memory is that of one of them.
         self._large = ThreadPoolExecutor(1, "gate-large")
@@ -60,8 +65,11 @@ class _Server(socketserver.UnixStreamServer):
             self.socket = given
 
     def service_actions(self) -> None:
-        """Call ``alive`` at the configured interval; the server runs this ten times a second."""
+        """Sweep, and call ``alive`` at the configured interval; it runs ten times a second."""
         now_s = clock.boot_seconds()
+        if now_s - self._swept_s >= SWEPT_S:
+            self._swept_s = now_s
+            sweep_prepared(self.commands.path.parent)
         if self.interval_s is not None and now_s >= self._next_s:
             self._next_s = now_s + self.interval_s
             self.alive()
@@ -151,8 +159,6 @@ class Gate:
         given: socket.socket | None = None,
         idle_s: float = IDLE_S,
     ) -> None:
-        # A gate that was killed has left what it staged.
-        sweep_prepared(commands.path.parent)
         self._kept = connect(commands.path, readonly=False)
         # Reads once, for a connection opens the file with its first query.
         self._kept.execute("SELECT count(*) FROM setting").fetchone()

@@ -32,6 +32,7 @@ from edge_agent.core.study import Marker, MarkerKind, NewSession, Purpose, Sessi
 from edge_agent.core.texts import pack_text, text_of
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.connection import connect, read_transaction, write_transaction
+from edge_agent.timeline.database.dashboard_file import make_prepared_folder
 from edge_agent.timeline.database.schema import DATABASE_NAME
 from edge_agent.timeline.database.upgrade import migrate
 from edge_agent.timeline.gate import receiver, server
@@ -710,3 +711,26 @@ def test_study_sent_in_portions_is_imported_and_undone_by_the_gate(gate: Gate) -
     assert commands.undo_import(1, actor="ada").study["participant"] == 1
     noted = rows(gate.database, "SELECT actor, action FROM audit WHERE action LIKE '%import%'")
     assert noted == [("ada", "study_import"), ("ada", "import_undo")]
+
+
+def test_gate_that_runs_for_weeks_sweeps_what_was_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class EndedError(Exception):
+        pass
+
+    def end() -> None:
+        raise EndedError
+
+    database = tmp_path / DATABASE_NAME
+    migrate(database)
+    with server.Gate(Commands(database), tmp_path / "database.sock") as gate:
+        left = make_prepared_folder(tmp_path, "study-" + "0" * 16)
+        os.utime(left, (0, 0))
+        for hours, is_left in ((0.5, True), (1.0, False)):
+            with monkeypatch.context() as later:
+                now_s = clock.boot_seconds() + 3600 * hours
+                later.setattr(clock, "boot_seconds", lambda now_s=now_s: now_s)
+                with pytest.raises(EndedError):
+                    gate.serve(end, 0.0)
+            assert left.exists() is is_left
