@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -46,6 +47,8 @@ _ROWS_BETWEEN = 50_000
 SPARE_BYTES = 500_000_000
 """Space that must stay free: the recording on the same disk needs it."""
 NAME_MOST = 120
+_SPACE = threading.Lock()
+"""Held from the look at the free space to the end of writing: several write at once."""
 _PREFIX = "sent-"
 _KEY = re.compile(r"sent-[0-9a-f]{16}-[0-9a-f]{32}", re.ASCII)
 _GONE = N_("The file is no longer here: files wait for an hour. Send it again.")
@@ -187,7 +190,7 @@ def add_portion(path: Path, key: str, at: int, portion: bytes, actor: str) -> No
             name=file.name,
             most=MOST_BYTES // 1_000_000,
         )
-    with translate_errors(path):
+    with translate_errors(path), _SPACE:
         if shutil.disk_usage(file.parent).free < SPARE_BYTES + len(portion):
             forget_file(path, key, actor)
             raise _full_error(file)

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
+import threading
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -159,3 +164,33 @@ def test_second_study_at_a_time_is_refused_and_the_first_goes_on(
     monkeypatch.setattr(sent_files, "_row_watch", watch_and_ask)
     assert commands.import_study(key, STATED, actor="ada").imported
     assert refused
+
+
+def test_six_files_sent_at_once_leave_the_reserved_space_free(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = {who: begin_file(database, "films.zip", who) for who in "abcdef"}
+    folder = database.parent / "exports"
+    all_look = threading.Barrier(len(keys))
+
+    def disk_usage(_: Path) -> SimpleNamespace:
+        # Whoever may look while another writes sees the same free space.
+        free = 3_000 - sum(one.stat().st_size for one in folder.glob("*/*"))
+        with suppress(threading.BrokenBarrierError):
+            all_look.wait(0.01)
+        return SimpleNamespace(free=free)
+
+    monkeypatch.setattr(sent_files, "SPARE_BYTES", 1_000)
+    monkeypatch.setattr(shutil, "disk_usage", disk_usage)
+    refused = []
+
+    def send(who: str) -> None:
+        try:
+            add_portion(database, keys[who], 0, bytes(900), who)
+        except DataFileError:
+            refused.append(who)
+
+    with ThreadPoolExecutor(len(keys)) as pool:
+        list(pool.map(send, keys))
+    assert len(refused) == 4
+    assert disk_usage(folder).free >= sent_files.SPARE_BYTES
