@@ -22,6 +22,7 @@ from edge_agent.core.unmet import unmet_choices
 
 if TYPE_CHECKING:
     from dashboard.analysis.query import AnalysisQuery
+    from dashboard.fleet.known import Sites
     from edge_agent.config.settings import Settings
     from edge_agent.timeline.export.ad_hoc import Answer
     from edge_agent.timeline.export.appliance import Appliance
@@ -76,7 +77,8 @@ class FormatOption(click.Option):
     "--question",
     type=PATH,
     help="JSON file with the question of the analysis, for the bundle: `analyse --print-question` "
-    "writes it. Default: the default question of the Analysis page.",
+    "writes it. Default: the default question of the Analysis page, or the labels of the study "
+    "where it has none of its states.",
 )
 @removed_option("--multiverse", NO_MULTIVERSE)
 @click.option("--from", "start", metavar="TIME", help="Begin, local time.")
@@ -169,8 +171,8 @@ def export(
     if chosen.computed:
         from dashboard.computing.answers import computed_files
 
-        query = _question(question, preferred).model_dump(mode="json")
         sites = (("", here.database),)
+        query = _question(question, preferred, sites, choice.sessions).model_dump(mode="json")
         tables = computed_files(chosen.computed, sites, query, choice, models)
         about = replace(about, question=query, tables=tables)
     with _progress_bar() as on_progress:
@@ -232,21 +234,37 @@ def _passphrase(file: Path | None, *, ask: bool) -> str | None:
     return word
 
 
-def _question(file: Path | None, preferred: Sequence[str]) -> AnalysisQuery:
-    """Return the question of the analysis: of a file, or the one that the Analysis page asks.
+def _question(
+    file: Path | None,
+    preferred: Sequence[str],
+    sites: Sites = (),
+    sessions: tuple[int, ...] | None = None,
+) -> AnalysisQuery:
+    """Return the question of the analysis: of a file, or the one that the Export page asks.
 
     Args:
         file: the file, if there is one.
         preferred: the sources of the configuration, which count where the question names none: the
             scripts of a bundle know no configuration.
+        sites: the study, whose conditions are compared where it has none of the usual ones; empty:
+            the usual ones are compared.
+        sessions: those that are exported; ``None``: all.
 
     Raises:
         DataFileError: the file is missing, or contains no question.
+        StatisticsError: a session does not exist.
     """
     from dashboard.analysis.query import AnalysisQuery
+    from dashboard.analysis.readings.sites import reader_of
     from dashboard.commands.analyse import read_question
+    from dashboard.questions.comparison.marked import question_of_export
 
-    query = AnalysisQuery() if file is None else read_question(file)
+    if file is not None:
+        query = read_question(file)
+    elif sites:
+        query = question_of_export(reader_of(sites), sessions)
+    else:
+        query = AnalysisQuery()
     if query.prefer_source:
         return query
     return query.model_copy(update={"prefer_source": tuple(preferred)})

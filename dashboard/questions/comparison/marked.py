@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dashboard.analysis.query import MOST_STATES, AnalysisQuery, same_label
+from dashboard.analysis.query import MOST_STATES, AnalysisQuery, Sample, chosen_sessions, same_label
 from edge_agent.core.study import Session
 from edge_agent.timeline.read.reader import Reader
 
@@ -20,6 +20,22 @@ def marked_labels(reader: Reader, sessions: Iterable[Session]) -> list[str]:
         labels.setdefault(same_label(one.condition), one.condition)
     labels.pop("baseline", None)
     return list(labels.values())
+
+
+def question_of_export(reader: Reader, sessions: tuple[int, ...] | None) -> AnalysisQuery:
+    """Return the usual question about the sessions that are exported.
+
+    Args:
+        reader: of the study.
+        sessions: numbers of those that are chosen; ``None``: all that were measured.
+
+    Raises:
+        StatisticsError: a session is chosen that does not exist.
+        StoreError: the database cannot be read.
+    """
+    sample = Sample.MEASURED if sessions is None else Sample.SELECTED
+    exported = chosen_sessions(reader.session_list(), sample, sessions or ())
+    return usual_question(marked_labels(reader, exported))
 
 
 def usual_question(labels: list[str]) -> AnalysisQuery:

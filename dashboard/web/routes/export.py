@@ -11,12 +11,12 @@ from fastapi.responses import FileResponse, RedirectResponse, Response
 from pydantic import BaseModel, Field, Json, SecretStr
 
 from dashboard.accounts.roles import MAY, Account, Permission
-from dashboard.analysis.query import AnalysisQuery, QuestionInJson, Sample, chosen_sessions
+from dashboard.analysis.query import AnalysisQuery, QuestionInJson, chosen_sessions
 from dashboard.export_jobs import BackupRequest, ExportRequest, PreparedExport
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of, translate
 from dashboard.languages.refused import OF_JSON, WholeNumber
-from dashboard.questions.comparison.marked import marked_labels, usual_question
+from dashboard.questions.comparison.marked import question_of_export
 from dashboard.web.authentication import AccountDep
 from dashboard.web.chosen_study import ChosenStudiesDep, ChosenStudy, Devices, with_devices
 from dashboard.web.delivery import ANY_FILE, SentExport
@@ -432,9 +432,7 @@ def _request_of(services: Services, study: ChosenStudy, new: NewExport) -> Expor
             raise HTTPException(404, said_of(error)) from error
     asked = new.question
     if asked is None:
-        sample = Sample.MEASURED if sessions is None else Sample.SELECTED
-        exported = chosen_sessions(known, sample, sessions or ())
-        asked = usual_question(marked_labels(study.reader, exported))
+        asked = question_of_export(study.reader, sessions)
     if not asked.prefer_source:  # as the page does; the scripts of a bundle know no configuration
         asked = asked.model_copy(update={"prefer_source": services.options.prefer_sources})
     question = asked.model_dump(mode="json")

@@ -20,6 +20,7 @@ from starlette.testclient import TestClient
 from dashboard.analysis.results import AnalysisModel
 from dashboard.commands.analyse_bundle import main as analyse_bundle
 from tests.integration.export.test_scripts import BOTH, DEEP, Run, in_python, in_r
+from tests.support.commands import affect_edge
 from tests.support.dashboard import client_of, services_of, set_up
 from tests.support.script_studies import (
     example,
@@ -30,7 +31,7 @@ from tests.support.script_studies import (
     shown_by,
     two_sensors,
 )
-from tests.support.studies import add_session, heart
+from tests.support.studies import add_session, heart, make_study
 from tests.support.timeline import wait_for
 
 
@@ -150,3 +151,23 @@ def bundle_of(folder: Path, question: dict[str, object]) -> Path:
     shutil.unpack_archive(file, folder / "bundle")
     assert json.loads((folder / "bundle" / "question.json").read_text()) == question
     return folder / "bundle"
+
+
+@pytest.mark.parametrize(
+    ("labels", "asked"),
+    [
+        (("calm film", "loud film"), ["calm film", "loud film"]),
+        (("anger", "loud film"), ["neutral", "happiness", "anger"]),
+    ],
+)
+def test_export_by_command_compares_the_conditions_of_the_study(
+    labels: tuple[str, str], asked: list[str], tmp_path: Path
+) -> None:
+    people = {f"P-{n}": heart(**dict(zip(labels, (70.0 + n, 75.0), strict=True))) for n in range(3)}
+    make_study(tmp_path, people)
+    done = affect_edge("export", "--data", tmp_path, "--out", tmp_path / "b.zip")
+    assert done.code == 0, done.err
+    with zipfile.ZipFile(tmp_path / "b.zip") as archive:
+        assert json.loads(archive.read("question.json"))["states"] == asked
+        method = " ".join(archive.read("method.txt").decode().split())
+    assert all(state in method for state in asked)
