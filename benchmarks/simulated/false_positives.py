@@ -36,10 +36,10 @@ from dataclasses import replace
 import numpy as np
 
 from benchmarks._command import benchmark
-from dashboard.analysis.inference.family import compare_visits, decide_groups
+from dashboard.analysis.inference.family import compare_visits
 from dashboard.analysis.inference.mixed import mixed_models_of
 from dashboard.analysis.query import TESTED_STATES, AnalysisQuery
-from dashboard.analysis.readings.means import session_means, visits_of
+from dashboard.analysis.readings.means import at_equal_times, session_means, visits_of
 from dashboard.analysis.readings.states import ReadingGroup, StateReadings
 from edge_agent.core.artefacts import artefacts
 from edge_agent.core.expression import Emotion
@@ -209,7 +209,8 @@ def pooled(study: Iterable[ReadingGroup]) -> Study:
 
 def p_values(groups: Sequence[ReadingGroup]) -> list[float]:
     """Return p of each test of the family that could be computed."""
-    return [one.p for one in decide_groups(groups, QUERY) if one.p is not None]
+    visits = visits_of(at_equal_times(session_means(groups, QUERY.states)))
+    return [one.tests.t.p for one in compare_visits(visits, QUERY) if one.tests is not None]
 
 
 def model_p_values(groups: Sequence[ReadingGroup]) -> list[float]:

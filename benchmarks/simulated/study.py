@@ -51,7 +51,7 @@ import numpy as np
 
 from benchmarks._command import benchmark, say
 from benchmarks._sessions import write_session
-from dashboard.analysis.analyse import analyse
+from dashboard.analysis.analyse import compare
 from dashboard.analysis.query import PAIRS, TESTED_STATES, AnalysisQuery, Sample, StateBy
 from dashboard.analysis.results import ComparisonModel
 from dashboard.statistics.planning import power_of
@@ -224,7 +224,7 @@ def compared(path: Path) -> tuple[ComparisonModel, ...]:
     query = AnalysisQuery(
         state=StateBy.OBSERVED, sample=Sample.MEASURED, vital=(VitalKind.HEART_RATE,)
     )
-    return analyse(Reader(path), query).answer.comparisons
+    return compare(Reader(path), query)
 
 
 def naive_positives(readings: Sequence[StateReading]) -> int:

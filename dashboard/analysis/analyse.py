@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from dashboard.analysis.inference.checks import FaceReading
+from dashboard.analysis.inference.checks import FaceReading, count_left_out
 from dashboard.analysis.inference.groups import MissingState
 from dashboard.analysis.inference.spread import Spread, spread_of
 from dashboard.analysis.query import AnalysisQuery, Sample, StateBy, answer_of_sample
@@ -17,20 +17,21 @@ from dashboard.analysis.readings.states import ReadingGroup
 from dashboard.analysis.results import (
     ComparisonModel,
     ComputedModel,
+    FlowModel,
     HeartTestModel,
     NeighboursModel,
     SkinTestModel,
 )
-from dashboard.analysis.steps.around import around_of
+from dashboard.analysis.steps.around import around_of, neighbours_of
 from dashboard.analysis.steps.counted import counted_of
 from dashboard.analysis.steps.decided import decided_of
 from dashboard.analysis.steps.followed import followed_of
 from dashboard.analysis.steps.hearts import HeartValues, hearts_of
-from dashboard.analysis.steps.material import Material, read_choices, read_material
+from dashboard.analysis.steps.material import Material, read_material
 from dashboard.analysis.steps.question import question_of
 from dashboard.analysis.steps.skins import SkinValues, skins_of
 from dashboard.analysis.steps.stimuli import StimuliCheck, check_stimuli
-from dashboard.analysis.steps.tested import run_tests
+from dashboard.analysis.steps.tested import Tested, run_tests
 from edge_agent.core.measures import ExpressionKind, Measure, MovementKind
 from edge_agent.core.study import Session
 from edge_agent.timeline.read.matching import Mixture
@@ -154,20 +155,61 @@ def analyse(
             with.
         StoreError: the database cannot be read.
     """
+    with reader.at_one_moment():
+        return _answer_of(reader, *_tested_sample(reader, query, prefer_sources), face)
+
+
+def compare(
+    reader: Reader,
+    query: AnalysisQuery,
+    face: FaceReading | None = None,
+    prefer_sources: Sequence[str] = (),
+) -> tuple[ComparisonModel, ...]:
+    """Return the comparisons of ``analyse`` and nothing that stands beside them, for whoever needs
+    no more; arguments and errors are those of ``analyse``.
+    """
+    alone = query.model_copy(update={"sensitivity": False})
+    with reader.at_one_moment():
+        material, tested = _tested_sample(reader, alone, prefer_sources)
+        return decided_of(material, tested, face).comparisons
+
+
+def follow(
+    reader: Reader, query: AnalysisQuery, prefer_sources: Sequence[str] = ()
+) -> FlowModel | None:
+    """Return the flow of people and readings of ``analyse`` alone; arguments and errors are those
+    of ``analyse``.
+    """
+    alone = query.model_copy(update={"sensitivity": False})
+    with reader.at_one_moment():
+        material, tested = _tested_sample(reader, alone, prefer_sources)
+        left_out = count_left_out(material.readings, material.query)
+        followed, _ = followed_of(reader, material, tested, left_out)
+        return followed.flow
+
+
+def _tested_sample(
+    reader: Reader, query: AnalysisQuery, prefer_sources: Sequence[str]
+) -> tuple[Material, Tested]:
+    """Read and test the sample that is asked for, which ``auto`` chooses by whether it has any
+    mean; every other step follows for that one alone.
+    """
     query = query.preferring(prefer_sources)
 
-    def answer(sample: Sample, sessions: tuple[Session, ...]) -> Analysis:
-        return _answer_of(reader, read_material(reader, query, sample, sessions), face)
+    def test(sample: Sample, sessions: tuple[Session, ...]) -> tuple[Material, Tested]:
+        material = read_material(reader, query, sample, sessions)
+        return material, run_tests(material)
 
-    with reader.at_one_moment():
-        return answer_of_sample(query, reader.session_list(), answer, lambda one: bool(one.means))
+    return answer_of_sample(query, reader.session_list(), test, lambda one: bool(one[1].means))
 
 
-def _answer_of(reader: Reader, material: Material, face: FaceReading | None) -> Analysis:
+def _answer_of(
+    reader: Reader, material: Material, tested: Tested, face: FaceReading | None
+) -> Analysis:
     """Return the answer of all steps, each of which adds a part of it."""
     choices = material.choices
-    tested = run_tests(material)
     counted = counted_of(material, tested)
+    decided = decided_of(material, tested, face)
     hearts, heart_values = hearts_of(reader, material, face)
     skins, skin_values = skins_of(reader, material, face)
     followed, missing = followed_of(reader, material, tested, counted.left_out)
@@ -175,10 +217,10 @@ def _answer_of(reader: Reader, material: Material, face: FaceReading | None) -> 
         answer=ComputedModel.of(
             question_of(material),
             counted,
-            decided_of(material, tested, face),
+            decided,
             hearts,
             skins,
-            around_of(reader, material, tested.compared),
+            around_of(reader, material, tested, [one.result for one in decided.comparisons]),
             followed,
         ),
         sessions=material.sessions,
@@ -202,7 +244,7 @@ def _answer_of(reader: Reader, material: Material, face: FaceReading | None) -> 
 def read_neighbours(
     reader: Reader, query: AnalysisQuery, sessions: tuple[Session, ...]
 ) -> tuple[NeighboursModel, ...]:
-    """Read what the difference of each comparison comes to under other choices, and nothing else.
+    """Decide each comparison under the choices that could have been declared, and nothing else.
 
     Args:
         reader: the timeline.
@@ -215,9 +257,7 @@ def read_neighbours(
     """
     query = query.model_copy(update={"sensitivity": True})
     with reader.at_one_moment():
-        stimuli = reader.stimuli([session.id for session in sessions])
-        shown = reader.face_labels(sessions) if query.state is StateBy.OBSERVED else {}
-        return read_choices(reader, query, sessions, stimuli, shown).neighbours(query, sessions)
+        return neighbours_of(read_material(reader, query, query.sample, sessions))
 
 
 def _programs(used: Iterable[ReadingGroup]) -> dict[str, int]:

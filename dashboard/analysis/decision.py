@@ -17,7 +17,7 @@ from statistics import fmean, stdev
 from typing import Any, NamedTuple, TypeVar
 
 from dashboard.analysis.conclusions import Caution, Conclusion
-from dashboard.analysis.inference.checks import FaceReading, Misreading, misreading_of
+from dashboard.analysis.inference.checks import FaceReading, Misreading, misreading_of, with_all_of
 from dashboard.analysis.inference.comparison import Comparison, Tests, adjusted_p, evidence_of
 from dashboard.analysis.inference.family import InFamily, required_sample
 from dashboard.analysis.inference.measures import ComparedMeasure
@@ -35,7 +35,6 @@ from dashboard.analysis.results import (
     ResultModel,
     ShapiroModel,
     VitalModelModel,
-    WithAllModel,
 )
 from dashboard.statistics.samples import Interval
 from dashboard.statistics.t_tests import EffectSize, Equivalence, Method, TTest
@@ -78,7 +77,7 @@ class TwoStates:
         tested: the two states by it; ``None`` where it has no test of them.
         declared: the equivalence test against the declared bound; ``None`` without a test.
         own: what the family makes of the numbers beside the t-test; ``None`` without a test.
-        with_all: the t-test with every reading, whatever its flags; ``None`` where none is left
+        every: the result if every reading counted, whatever its flags; ``None`` where none is left
             out.
     """
 
@@ -89,7 +88,7 @@ class TwoStates:
     tested: ModelTestModel | None = None
     declared: Equivalence | None = None
     own: InFamily | None = None
-    with_all: WithAllModel | None = None
+    every: ResultModel | None = None
 
 
 def decide(of: TwoStates, main: Main, correction: Correction) -> tuple[ResultModel, ...]:
@@ -275,7 +274,7 @@ def comparison_model(
         attenuation_interval=lost and lost.interval,
         needed_in_family=own and _needed_in_family(own),
         obstacle=c.obstacle,
-        with_all=of.with_all,
+        with_all=of.every and with_all_of(of.every, results[0]),
         claim="",
         remarks="",
         sentence="",

@@ -76,11 +76,11 @@ class WithAllModel(Model):
 
     n_first: int = Field(description="Participants on the first side; with pairs the pairs")
     n_second: int = Field(description="Participants on the second side; with pairs the same")
-    difference: float | None = Field(description="Mean difference")
+    difference: float | None = Field(description="First minus second")
     p: float | None = Field(description="Unadjusted")
     adjusted_p: float | None = Field(description="By the correction that was asked for")
     conclusion: Conclusion = Field(description="At an adjusted p below 0.05")
-    changes: bool = Field(description="Whether the tests as they stand conclude something else")
+    changes: bool = Field(description="Whether the result as it stands concludes something else")
 
 
 class IntervalModel(Model):
@@ -200,15 +200,18 @@ class ResultModel(Concluded):
 
 
 class DecisionModel(Model):
-    """One comparison under another choice than the declared one, or under that."""
+    """The result of one comparison under another choice than the declared one, or under that, by
+    the analysis that would be reported.
+    """
 
-    n_first: int = Field(description="Participants on the first side; with pairs the pairs")
-    n_second: int = Field(description="Participants on the second side; with pairs the same")
-    difference: float | None = Field(description="Mean difference")
+    n_first: int = Field(description="Participants on the first side, as in result")
+    n_second: int = Field(description="Participants on the second side")
+    difference: float | None = Field(description="First minus second")
     interval: IntervalModel | None = Field(description="95 % interval of the difference")
     p: float | None = Field(description="Unadjusted")
     holm_p: float | None = Field(
-        description="Adjusted by Holm's method for the family under this setting"
+        description="Adjusted by Holm's method over the tests of the same analysis and family "
+        "under this setting"
     )
     adjusted_p: float | None = Field(description="By the correction that was asked for")
     conclusion: Conclusion = Field(description="At an adjusted p below 0.05")
@@ -238,7 +241,7 @@ class _SensitivityModel(Model):
     vital: Measure = Field(description="What was measured")
     first: str = Field(description="First state")
     second: str = Field(description="Second state")
-    conclusion: Conclusion = Field(description="Of the t-test under the declared setting")
+    conclusion: Conclusion = Field(description="Of the result, under the declared setting")
     changed: int = Field(description="Under how many settings the conclusion is another")
     sentence: str = Field(description="The result in words")
 
@@ -260,7 +263,7 @@ class SettlingSensitivityModel(_SensitivityModel):
 
 
 class NeighbourModel(Model):
-    """One comparison under a choice that could have been declared; it is not tested."""
+    """One comparison under a choice that could have been declared, without its p."""
 
     settling: float | None = Field(
         description="By condition and self-report: seconds of each stimulus that are left out"
@@ -273,16 +276,15 @@ class NeighbourModel(Model):
     )
     source: str = Field(description="The source that is preferred; empty: as the question has it")
     declared: bool = Field(description="Whether this is what the question asks for")
-    n_first: int = Field(description="Participants on the first side; with pairs the pairs")
-    n_second: int = Field(description="Participants on the second side; with pairs the same")
+    n_first: int = Field(description="Participants on the first side, as in result")
+    n_second: int = Field(description="Participants on the second side")
     difference: float | None = Field(
-        description="Mean difference as the t-test has it; null where too few people have both "
-        "states"
+        description="That of the result that would be reported; null without a test"
     )
 
 
 class NeighboursModel(Model):
-    """One comparison under each choice that could have been declared; none of them is tested."""
+    """One comparison under each choice that could have been declared, without any p."""
 
     vital: Measure = Field(description="What was measured")
     first: str = Field(description="First state")
@@ -1461,12 +1463,12 @@ class AroundModel(Model):
     neighbours: tuple[NeighboursModel, ...] = Field(
         (),
         description="With sensitivity=true: the difference under every choice of window and lag, "
-        "or settling time, and source, as a description without tests",
+        "or settling time, and source, as a description without p",
     )
     without_own_neutral: tuple[PlainLabelsModel, ...] = Field(
         (),
-        description="With state=observed and such sessions: each t-test without the shift; changes "
-        "compares it with the t-test with the shift",
+        description="With state=observed and such sessions: each result without the shift; changes "
+        "compares it with the result with the shift",
     )
 
 

@@ -352,8 +352,9 @@ def _field(name: str, text: str) -> Callable[[_Command], _Command]:
 @click.option(
     "--sensitivity",
     is_flag=True,
-    help="Repeat the analysis with other choices, which is the default: observed with half and "
-    "double the window and lags, otherwise with none, half and double the settling times.",
+    help="Repeat the analysis with other choices, the default with --full and --json: observed "
+    "with half and double the window and lags, otherwise with none, half and double the settling "
+    "times.",
 )
 @_field(
     "settling_heart_rate", "Condition, self-report: seconds left out at the start of each stimulus."
@@ -474,29 +475,32 @@ def analyse_command(
         click.echo(query.model_dump_json(indent=2), color=False)
         return
     # Loads SciPy, which printing the question does not need.
+    from dashboard.analysis.rendering.tables import flow_csv
     from dashboard.analysis.unmet import unmet_of_question
-    from dashboard.computing.answers import files_of
+    from dashboard.computing.answers import tables_of
     from dashboard.fleet.source import study_source
-    from dashboard.questions.comparison.computing import compute, put_into_words
+    from dashboard.questions.comparison.computing import compute, flow_of, put_into_words
     from dashboard.questions.entry import Inquiry
 
+    if not (as_json or full):  # a short answer has no table of other choices
+        query = query.model_copy(update={"sensitivity": False})
     dashboard = _options(config_file, data)
     source = study_source(address, dashboard.database, devices, every=every)
     with source.databases() as sites:
         inquiry = Inquiry(sites, query, dashboard.models, dashboard.prefer_sources, span)
+        if print_flow and not print_tables:
+            flow = flow_of(inquiry)
+            warn(unmet_of_question(sites, query))
+            click.echo(flow_csv(flow) if flow else "", nl=False, color=False)
+            return
         analysis = compute(inquiry)
         warn(unmet_of_question(sites, query))
         if print_tables:
-            files = files_of(inquiry, analysis).items()
+            files = tables_of(inquiry, analysis).items()
             tables = {name: text for name, text in files if name.endswith(".csv")}
             click.echo(json.dumps(tables), color=False)
             return
         response = put_into_words(sites, analysis, dashboard.prefer_sources)
-    if print_flow:
-        from dashboard.analysis.rendering.tables import flow_csv
-
-        click.echo(flow_csv(response.flow) if response.flow else "", nl=False, color=False)
-        return
     said = report if full else answer
     click.echo(response.model_dump_json(indent=2) if as_json else said(response), color=False)
 

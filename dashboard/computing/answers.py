@@ -114,8 +114,17 @@ def files_over_sites(
 
 
 def files_of(inquiry: Inquiry, analysis: Analysis) -> dict[str, str]:
-    """Return the tables and figures that an analysis adds to a bundle, with those of the other
-    questions about the same sessions and readings; no table that would be empty.
+    """Return the tables and figures that an analysis adds to a bundle.
+
+    Raises:
+        StoreError: a database cannot be read.
+    """
+    return tables_of(inquiry, analysis) | figures_of(inquiry, analysis)
+
+
+def tables_of(inquiry: Inquiry, analysis: Analysis) -> dict[str, str]:
+    """Return the tables that an analysis adds to a bundle, with the files of the other questions
+    about the same sessions and readings; no table that would be empty.
 
     Raises:
         StoreError: a database cannot be read.
@@ -135,7 +144,7 @@ def files_of(inquiry: Inquiry, analysis: Analysis) -> dict[str, str]:
     with speaking(SOURCE):
         method = "\n\n".join(filter(None, sentences("method", "method", analysis)))
     tables[METHOD_OF_ANALYSIS] = f"{method}\n"
-    return tables | figures_of(inquiry, analysis) | files_beside(inquiry, readings)
+    return tables | files_beside(inquiry, readings)
 
 
 def _span(choice: Choice) -> tuple[int | None, int | None] | None:

@@ -28,6 +28,13 @@ _IN_TEXTS = re.compile(r"[<>]=? *(ALPHA\b|0?\.05\b(?! [µ/]))|ALPHA *[<>]|\"[lg]
 """Of a template: ``p < ALPHA``, ``p < 0.05`` and ``selectattr("p", "lt", 0.05)``."""
 
 
+_OF_RESULT = frozenset({"ResultModel", "DecisionModel", "WithAllModel", "NeighbourModel"})
+
+
+def _name_of(node: ast.expr) -> str:
+    return str(getattr(node, "id", getattr(node, "attr", "")))
+
+
 _PROSE = re.compile(r"{% trans.*?{% endtrans %}", re.DOTALL)
 
 
@@ -78,6 +85,34 @@ def test_level_of_the_tests_in_a_template_is_asked_for_not_compared() -> None:
     ]
     assert templates
     assert not found
+
+
+def test_result_of_two_states_is_made_by_the_decision_alone() -> None:
+    # A choice, a setting or a subset of the readings has a result only as it is decided.
+    made = {
+        (str(path.relative_to(DASHBOARD)), inside.name)
+        for path in sorted(DASHBOARD.rglob("*.py"))
+        for inside in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(inside, ast.FunctionDef)
+        for node in ast.walk(inside)
+        if isinstance(node, ast.Call) and _name_of(node.func) in _OF_RESULT
+    }
+    assert made == {
+        ("analysis/decision.py", "_result"),
+        # these take over the numbers of a result, and nothing else
+        ("analysis/inference/checks.py", "with_all_of"),
+        ("analysis/inference/sensitivity.py", "_decision_model"),
+        ("analysis/inference/neighbours.py", "neighbours"),
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["inference/checks.py", "inference/sensitivity.py", "inference/neighbours.py"]
+)
+def test_row_of_another_choice_concludes_nothing_itself(name: str) -> None:
+    tree = ast.parse((DASHBOARD / "analysis" / name).read_text("utf-8"))
+    called = {_name_of(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    assert not called & {"conclude", "compare_visits", "compare_family", "paired_t", "welch_t"}
 
 
 @pytest.mark.parametrize(

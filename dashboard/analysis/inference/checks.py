@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dashboard.analysis.conclusions import Doubt, conclude, shows
-from dashboard.analysis.inference.comparison import Comparison, Decision, adjusted_p
-from dashboard.analysis.inference.family import adjusted_by, decide_groups
+from dashboard.analysis.conclusions import Doubt, shows
+from dashboard.analysis.inference.comparison import Comparison, adjusted_p
+from dashboard.analysis.inference.family import adjusted_by
 from dashboard.analysis.query import (
     DOUBTS,
     TESTED_STATES,
@@ -35,6 +35,7 @@ from dashboard.analysis.results import (
     DriftModel,
     LeftOutModel,
     PeriodModel,
+    ResultModel,
     WithAllModel,
 )
 from dashboard.statistics.distributions import Values
@@ -86,41 +87,18 @@ def count_left_out(readings: StateReadings, query: AnalysisQuery) -> tuple[LeftO
     )
 
 
-def tests_with_all(
-    readings: StateReadings, query: AnalysisQuery, family: Sequence[Comparison]
-) -> tuple[WithAllModel, ...]:
-    """Decide the family again with every reading, for comparison; it decides nothing.
-
-    Args:
-        readings: of the question.
-        query: what was asked.
-        family: the comparisons without what is left out.
-
-    Returns:
-        For each comparison what it would come to; empty where nothing is left out.
+def with_all_of(every: ResultModel, result: ResultModel) -> WithAllModel:
+    """Return a result of every reading beside the one without what is left out; it decides
+    nothing.
     """
-    if not any(group.doubts(query.counted) for group in readings.in_states()):
-        return ()
-    decisions = decide_groups(readings.groups, query)
-    return tuple(
-        _with_all(decision, comparison, query.correction)
-        for decision, comparison in zip(decisions, family, strict=True)
-    )
-
-
-def _with_all(decision: Decision, comparison: Comparison, correction: Correction) -> WithAllModel:
-    adjusted = adjusted_p(decision, correction)
-    conclusion = conclude(decision.difference, adjusted)
-    usual = adjusted_p(comparison.tests, correction)
-    changes = conclusion is not conclude(comparison.difference, usual)
     return WithAllModel(
-        n_first=decision.n_first,
-        n_second=decision.n_second,
-        difference=decision.difference,
-        p=decision.p,
-        adjusted_p=adjusted,
-        conclusion=conclusion,
-        changes=changes,
+        n_first=every.n_first,
+        n_second=every.n_second,
+        difference=every.difference,
+        p=every.p,
+        adjusted_p=every.adjusted_p,
+        conclusion=every.conclusion,
+        changes=every.conclusion is not result.conclusion,
     )
 
 

@@ -14,7 +14,7 @@ from dashboard.statistics import MINIMUM
 from dashboard.statistics.anova import RepeatedAnova, repeated_anova
 from dashboard.statistics.corrections import benjamini_hochberg, holm, within_families
 from dashboard.statistics.ranks import Normality, RankTest, rank_sum, shapiro_wilk, signed_rank
-from dashboard.statistics.samples import Interval, NoVariationError, TooFewError
+from dashboard.statistics.samples import NoVariationError, TooFewError
 from dashboard.statistics.t_tests import (
     BayesFactor,
     Bounds,
@@ -96,35 +96,7 @@ class Comparison:
     n_apart: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """The test that decides a comparison, without all that stands beside it.
-
-    Numbers are ``None`` where there is no test.
-
-    Attributes:
-        method: which test the participants' numbers allow; ``None`` if none.
-        n_first: participants that the test uses on the first side; with pairs the pairs, without a
-            test those who have only the first state.
-        n_second: the same on the second side.
-        difference: mean difference over those, in the unit of the vital.
-        interval: its 95 % interval.
-        p: of the t-test, unadjusted.
-        holm_p: adjusted by Holm's method for the family that was decided together.
-        bh_p: adjusted for the same family by the method of Benjamini and Hochberg.
-    """
-
-    method: Method | None
-    n_first: int
-    n_second: int
-    difference: float | None = None
-    interval: Interval | None = None
-    p: float | None = None
-    holm_p: float | None = None
-    bh_p: float | None = None
-
-
-def adjusted_p(one: Tests | Decision | None, correction: Correction) -> float | None:
+def adjusted_p(one: Tests | None, correction: Correction) -> float | None:
     """Return the p that decides, by the correction that was asked for; ``None`` without a test."""
     if one is None:
         return None
@@ -175,39 +147,6 @@ def compare_family(
         else c
         for c, holm_p, bh_p in zip(compared, strict, mild, strict=True)
     )
-
-
-def decide_family(
-    sides: Iterable[tuple[Mapping[str, float], Mapping[str, float]]],
-    design: Design = Design.AUTO,
-    families: Sequence[int] = (),
-) -> tuple[Decision, ...]:
-    """Decide each pair of states by the tests of ``compare_family`` alone: for families that are
-    asked many times.
-
-    Raises:
-        StatisticsError: as ``compare_family``.
-    """
-    decided = [_decide(_choose_test(first, second, design)) for first, second in sides]
-    p = [one.p for one in decided]
-    strict = within_families(holm, p, families)
-    mild = within_families(benjamini_hochberg, p, families)
-    return tuple(
-        replace(one, holm_p=holm_p, bh_p=bh_p)
-        for one, holm_p, bh_p in zip(decided, strict, mild, strict=True)
-    )
-
-
-def decision_of(comparison: Comparison) -> Decision:
-    """Convert a computed comparison into the ``Decision`` that ``decide_family`` would return."""
-    c = comparison
-    if c.method is None:
-        return Decision(None, c.n_first_only, c.n_second_only)
-    blank = Decision(c.method, len(c.first), len(c.second), c.difference)
-    if c.tests is None:
-        return blank
-    t = c.tests.t
-    return replace(blank, interval=t.interval, p=t.p, holm_p=c.tests.holm_p, bh_p=c.tests.bh_p)
 
 
 def compare_states(states: Sequence[Mapping[str, float]]) -> StatesComparison:
@@ -308,17 +247,6 @@ def _flat_difference(chosen: Comparison) -> float:
         return 0.0
     # Adding 0.0 turns −0.0 into 0.0.
     return round(difference, _DIGITS - 1 - math.floor(math.log10(largest))) + 0.0
-
-
-def _decide(chosen: Comparison) -> Decision:
-    if chosen.method is None:
-        return Decision(None, chosen.n_first_only, chosen.n_second_only)
-    blank = Decision(chosen.method, len(chosen.first), len(chosen.second))
-    try:
-        test = _t_test(chosen)
-    except NoVariationError:
-        return replace(blank, difference=_flat_difference(chosen))
-    return replace(blank, difference=test.difference, interval=test.interval, p=test.p)
 
 
 def _compute_numbers(chosen: Comparison) -> Comparison:

@@ -14,22 +14,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from dashboard.analysis.conclusions import Doubt, shows
-from dashboard.analysis.inference.comparison import (
-    Comparison,
-    Decision,
-    compare_family,
-    compare_states,
-    decide_family,
-)
+from dashboard.analysis.inference.comparison import Comparison, compare_family, compare_states
 from dashboard.analysis.query import TESTED_STATES, AnalysisQuery, Correction
-from dashboard.analysis.readings.means import (
-    Sides,
-    Visits,
-    sides_of,
-    states_together,
-    visits_of_groups,
-)
-from dashboard.analysis.readings.states import ReadingGroup
+from dashboard.analysis.readings.means import Sides, Visits, sides_of, states_together
 from dashboard.analysis.results import AllStatesModel
 from dashboard.statistics.corrections import P, benjamini_hochberg, holm, within_families
 from dashboard.statistics.planning import RequiredSample, first_step, still_needed
@@ -78,13 +65,6 @@ def compare_visits(visits: Visits, query: AnalysisQuery) -> tuple[Comparison, ..
         _with_apart(comparison, len(sides.apart))
         for comparison, sides in zip(compared, every, strict=True)
     )
-
-
-def decide_groups(groups: Iterable[ReadingGroup], query: AnalysisQuery) -> tuple[Decision, ...]:
-    """Decide the same families by their tests alone, from sums of readings."""
-    every = _sides(visits_of_groups(groups, query.states), query)
-    sides = ((one.first, one.second) for one in every)
-    return decide_family(sides, query.design, query.families)
 
 
 def compare_all_states(

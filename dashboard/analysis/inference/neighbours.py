@@ -7,11 +7,11 @@ Pure.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from dashboard.analysis.choices import MatchingChoice, SettlingChoice
-from dashboard.analysis.inference.family import decide_groups
+from dashboard.analysis.inference.sensitivity import Chosen
 from dashboard.analysis.query import AnalysisQuery, Outcome
 from dashboard.analysis.readings.means import Place, less_baseline
 from dashboard.analysis.readings.states import ReadingGroup, StateReadings, of_one_source
@@ -28,6 +28,8 @@ def neighbours(
     query: AnalysisQuery,
     readings: Sequence[tuple[MatchingChoice | SettlingChoice, StateReadings]],
     baselines: Mapping[Place, float],
+    decide: Callable[[StateReadings], Sequence[Chosen]],
+    decided: Mapping[MatchingChoice | SettlingChoice, Sequence[Chosen]],
 ) -> tuple[NeighboursModel, ...]:
     """Return for each comparison its difference under each choice; without sentences.
 
@@ -39,6 +41,8 @@ def neighbours(
         readings: as they were read under each choice, not as changes; the first is the declared
             one.
         baselines: means at rest, where a change is asked for.
+        decide: returns the result of each comparison, in the order of vitals and pairs.
+        decided: these results of each choice with the sources as they are.
     """
     declared, declared_readings = readings[0]
     sources = _sources(declared_readings, query)
@@ -47,11 +51,13 @@ def neighbours(
     pairs = [(kind, *pair) for kind in query.vital for pair in query.pairs]
     for source in ("", *dict.fromkeys(name for own in sources.values() for name in own)):
         for choice, one in sorted(readings, key=lambda entry: _seconds(entry[0])):
-            chosen = _of_source(one, source, query)
-            if query.outcome is Outcome.CHANGE:
-                chosen = less_baseline(chosen, baselines)
-            decided = decide_groups(chosen.counting(query.counted), query)
-            for place, ((kind, _, _), decision) in enumerate(zip(pairs, decided, strict=True)):
+            results = decided[choice]
+            if source:
+                chosen = _of_source(one, source, query)
+                if query.outcome is Outcome.CHANGE:
+                    chosen = less_baseline(chosen, baselines)
+                results = decide(chosen)
+            for place, ((kind, _, _), (result, _)) in enumerate(zip(pairs, results, strict=True)):
                 setting = _setting(choice, kind)
                 # A time of 0 stays 0: for this vital two choices may be the same.
                 if (source and source not in sources[kind]) or (place, source, setting) in seen:
@@ -65,9 +71,9 @@ def neighbours(
                         lag=lag,
                         source=source,
                         declared=setting == _setting(declared, kind) and not source,
-                        n_first=decision.n_first,
-                        n_second=decision.n_second,
-                        difference=decision.difference,
+                        n_first=result.n_first,
+                        n_second=result.n_second,
+                        difference=result.difference,
                     )
                 )
     return tuple(

@@ -6,77 +6,63 @@ Pure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 from dashboard.analysis.choices import MatchingChoice, SettlingChoice
-from dashboard.analysis.conclusions import Conclusion, conclude
-from dashboard.analysis.inference.comparison import Decision, adjusted_p
+from dashboard.analysis.conclusions import Conclusion
 from dashboard.analysis.inference.mixed import VitalPair
-from dashboard.analysis.query import Correction
 from dashboard.analysis.results import (
     DecisionModel,
     PlainLabelsModel,
+    ResultModel,
     SensitivityModel,
     SettlingSensitivityModel,
     SettlingVariantModel,
     VariantModel,
 )
-from edge_agent.core.errors import StatisticsError
 from edge_agent.core.measures import Measure
-from edge_agent.core.texts import N_
 
 C = TypeVar("C", MatchingChoice, SettlingChoice)
 S = TypeVar("S", SensitivityModel, SettlingSensitivityModel)
 
 
-def sensitivity(
-    table: type[S],
-    pairs: Sequence[VitalPair],
-    chosen: C,
-    choices: Iterable[C],
-    family: Callable[[C], Sequence[Decision]],
-    correction: Correction = Correction.HOLM,
-) -> tuple[S, ...]:
-    """Repeat a family of comparisons under other choices; without sentences.
+class Chosen(NamedTuple):
+    """The result of a comparison under one choice.
 
-    Nothing is tested anew; the table shows whether the conclusion depends on a choice that the
-    data do not make (Steegen, Tuerlinckx, Gelman & Vanpaemel 2016, Perspectives on Psychological
-    Science 11:702–712). The declared choice stays the result;
-    picking the choice with the smallest p would be a false positive.
+    Attributes:
+        result: as it was decided.
+        holm_p: its p adjusted by Holm's method; ``None`` without a test.
+    """
+
+    result: ResultModel
+    holm_p: float | None
+
+
+def sensitivity(
+    table: type[S], pairs: Sequence[VitalPair], chosen: C, tried: Mapping[C, Sequence[Chosen]]
+) -> tuple[S, ...]:
+    """Put the results of a family beside those under other choices; without sentences.
+
+    The table shows whether the conclusion depends on a choice that the data do not make (Steegen,
+    Tuerlinckx, Gelman & Vanpaemel 2016, Perspectives on Psychological Science 11:702–712). The
+    declared choice stays the result: picking the one with the smallest p would be a false positive.
 
     Args:
         table: the model of such choices.
         pairs: vital and states of each comparison.
-        chosen: the setting that was declared.
-        choices: those to be tried; ``chosen`` may be among them.
-        family: gives the comparisons under a choice, always those of ``pairs``, adjusted as a
-            family; of computed variants ``variants.__getitem__``.
-        correction: whose adjusted p decides.
+        chosen: the setting that was declared, which is among those that were tried.
+        tried: of each setting the result of each comparison, in the order of ``pairs``.
 
     Returns:
-        For each comparison of the family its table, in order of ``choices``.
-
-    Raises:
-        StatisticsError: a family has another size than that of the chosen choice.
+        For each comparison of the family its table, in the order of ``tried``.
     """
-    base = family(chosen)
-    tried = [(choice, base if choice == chosen else family(choice)) for choice in choices]
-    for choice, decisions in tried:
-        if len(decisions) != len(base):
-            raise StatisticsError(
-                N_("{choice} gives {n} comparisons, and {chosen} gives {n_2}"),
-                choice=choice,
-                n=len(decisions),
-                chosen=chosen,
-                n_2=len(base),
-            )
     tables = []
-    for place, ((kind, first, second), own) in enumerate(zip(pairs, base, strict=True)):
-        conclusion = conclude(own.difference, adjusted_p(own, correction))
+    for place, (kind, first, second) in enumerate(pairs):
+        conclusion = tried[chosen][place].result.conclusion
         variants = tuple(
-            _variant(choice, kind, _decision_model(decided[place], conclusion, correction))
-            for choice, decided in tried
+            _variant(choice, kind, _decision_model(decided[place], conclusion))
+            for choice, decided in tried.items()
         )
         tables.append(
             table(
@@ -93,51 +79,40 @@ def sensitivity(
 
 
 def without_own_neutral(
-    pairs: Sequence[VitalPair],
-    shifted: Sequence[Decision],
-    plain: Sequence[Decision],
-    correction: Correction = Correction.HOLM,
+    pairs: Sequence[VitalPair], shifted: Sequence[ResultModel], plain: Sequence[Chosen]
 ) -> tuple[PlainLabelsModel, ...]:
     """Return each comparison as decided by the labels that were read, not shifted; no sentences.
 
     Args:
         pairs: vital and states of each comparison.
-        shifted: the decisions by the labels that were recorded, some of them shifted.
+        shifted: the results by the labels that were recorded, some of them shifted.
         plain: those by labels without a shift.
-        correction: whose adjusted p decides.
     """
     return tuple(
         PlainLabelsModel(
-            **dict(
-                _decision_model(
-                    read, conclude(own.difference, adjusted_p(own, correction)), correction
-                )
-            ),
+            **dict(_decision_model(decided, own.conclusion)),
             vital=kind,
             first=first,
             second=second,
             sentence="",
         )
-        for (kind, first, second), own, read in zip(pairs, shifted, plain, strict=True)
+        for (kind, first, second), own, decided in zip(pairs, shifted, plain, strict=True)
     )
 
 
-def _decision_model(
-    decision: Decision, declared: Conclusion, correction: Correction
-) -> DecisionModel:
-    """Return what a decision comes to, and whether the declared choice concludes otherwise."""
-    p = adjusted_p(decision, correction)
-    conclusion = conclude(decision.difference, p)
+def _decision_model(one: Chosen, declared: Conclusion) -> DecisionModel:
+    """Return the row of a result, with whether the declared choice concludes otherwise."""
+    result = one.result
     return DecisionModel(
-        n_first=decision.n_first,
-        n_second=decision.n_second,
-        difference=decision.difference,
-        interval=decision.interval,
-        p=decision.p,
-        holm_p=decision.holm_p,
-        adjusted_p=p,
-        conclusion=conclusion,
-        changes=conclusion is not declared,
+        n_first=result.n_first,
+        n_second=result.n_second,
+        difference=result.difference,
+        interval=result.interval,
+        p=result.p,
+        holm_p=one.holm_p,
+        adjusted_p=result.adjusted_p,
+        conclusion=result.conclusion,
+        changes=result.conclusion is not declared,
     )
 
 

@@ -264,35 +264,6 @@ def state_means(means: Sequence[SessionMean]) -> tuple[StateMean, ...]:
     )
 
 
-def visits_of_groups(
-    groups: Iterable[ReadingGroup], states: tuple[str, ...] = TESTED_STATES
-) -> Visits:
-    """Return ``visits_of(at_equal_times(session_means(groups, states)))`` without all that tables
-    need beside it.
-
-    Raises:
-        StatisticsError: as ``session_means``.
-    """
-    parts: defaultdict[tuple[Measure, str, int, str], list[ReadingGroup]] = defaultdict(list)
-    for group in groups:
-        state = tested_state(group.state, states)
-        if state is not None:
-            parts[group.kind, group.participant, group.session, state].append(group)
-    visits: defaultdict[Measure, defaultdict[str, defaultdict[int, dict[str, float]]]]
-    visits = defaultdict(lambda: defaultdict(lambda: defaultdict(dict)))
-    timed: defaultdict[tuple[Measure, str, int], dict[str, TimedSums]] = defaultdict(dict)
-    for (kind, code, session, state), own in parts.items():
-        visits[kind][code][session][state] = _mean(own)
-        if (sums := _timed_sums(own)) is not None:
-            timed[kind, code, session][state] = sums
-    for (kind, code, session), of_states in timed.items():
-        means = visits[kind][code][session]
-        at_middle = _at_one_time([of_states.get(state) for state in means])
-        if at_middle is not None:
-            visits[kind][code][session] = dict(zip(means, at_middle[1], strict=True))
-    return _without_numbers(visits)
-
-
 def visits_of(means: Iterable[SessionMean]) -> Visits:
     """Put together what belongs to one session of one participant."""
     return _by_visit((mean, mean.mean) for mean in means)

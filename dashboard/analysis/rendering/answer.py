@@ -74,12 +74,11 @@ def _in_words(analysis: Analysis) -> ComputedModel:
         ],
         "groups": [_groups(one, query) for one in answer.groups],
         "sensitivity": [
-            _with_sentence(one, "sensitivity", one, test.result, settling=False)
-            for one, test in zip(answer.sensitivity, family, strict=False)
+            _with_sentence(one, "sensitivity", one, settling=False) for one in answer.sensitivity
         ],
         "settling_sensitivity": [
-            _with_sentence(one, "sensitivity", one, test.result, settling=True)
-            for one, test in zip(answer.settling_sensitivity, family, strict=False)
+            _with_sentence(one, "sensitivity", one, settling=True)
+            for one in answer.settling_sensitivity
         ],
         "neighbours": [_with_sentence(one, "neighbours", one) for one in answer.neighbours],
         "drifts": [_with_sentence(_with_own_reason(one), "drift", one) for one in answer.drifts],

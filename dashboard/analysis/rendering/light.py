@@ -92,8 +92,8 @@ def left_out_table(response: AnalysisModel) -> LeftOutTable:
 def _with_all(test: ComparisonModel, every: WithAllModel) -> WithAllRow:
     return WithAllRow(
         comparison_text(test.vital, test.first, test.second),
-        _number(test.difference),
-        _p(test.adjusted_p),
+        _number(test.result.difference),
+        _p(test.result.adjusted_p),
         _number(every.difference),
         _p(every.adjusted_p),
         every.changes,

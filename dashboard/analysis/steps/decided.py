@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from statistics import median
 
-from dashboard.analysis.decision import TwoStates, comparison_model
+from dashboard.analysis.decision import TwoStates, comparison_model, decide
 from dashboard.analysis.inference.checks import (
     FaceReading,
     bounds_of,
     doubt_of,
     hides,
     misreading_of,
-    tests_with_all,
 )
 from dashboard.analysis.inference.comparison import equivalence_of
 from dashboard.analysis.inference.family import adjusted_by, compare_all_states, in_family
 from dashboard.analysis.inference.loss import losses_in_states, with_losses
-from dashboard.analysis.query import AnalysisQuery
+from dashboard.analysis.inference.sensitivity import Chosen
+from dashboard.analysis.query import AnalysisQuery, Correction
 from dashboard.analysis.readings.means import StateMean, Visits
+from dashboard.analysis.readings.states import ReadingGroup
 from dashboard.analysis.results import (
     AllStatesModel,
+    By,
     ComparisonModel,
     DecidedModel,
     MeanModel,
     PeriodModel,
+    ResultModel,
     StateModel,
-    WithAllModel,
 )
 from dashboard.analysis.steps.material import Material
-from dashboard.analysis.steps.tested import Tested
+from dashboard.analysis.steps.tested import Tested, run_tests_of
 from dashboard.statistics.t_tests import summarize
 from edge_agent.core.measures import Measure
 from edge_agent.timeline.read.matching import Mixture
@@ -45,10 +47,9 @@ def decided_of(material: Material, tested: Tested, face: FaceReading | None) -> 
         face: how often the classifier reads each state rightly; ``None`` where that is not known.
     """
     query, means = material.query, tested.means
-    with_all = tests_with_all(material.readings, query, tested.compared)
     lost = losses_in_states(material.readings.groups, query, material.lasted)
     family = with_losses(
-        decide_family(query, tested, with_all, face, material.choices.mixture),
+        decide_family(query, tested, face, material.choices.mixture, _if_all_counted(material)),
         lambda one: lost.get(one.vital, {}),
     )
     return DecidedModel(
@@ -69,14 +70,14 @@ def decided_of(material: Material, tested: Tested, face: FaceReading | None) -> 
 def decide_family(
     query: AnalysisQuery,
     tests: Tested,
-    with_all: Sequence[WithAllModel],
     face: FaceReading | None = None,
     mixed: Mixture | None = None,
+    every: Sequence[ResultModel] = (),
 ) -> Iterator[ComparisonModel]:
     """Yield each comparison of the family with its results; without sentences.
 
     No difference is called excluded that misread faces, mixed windows or time in the session may
-    hide.
+    hide. ``every`` are the results if every reading counted; nothing where none is left out.
     """
     pairs = query.tested_pairs
     compared = tests.compared
@@ -104,10 +105,60 @@ def decide_family(
             tests.by_model.get(pair),
             declared[place],
             own and replace(own, doubt=doubt),
-            # Nothing stands beside the tests where no reading is in doubt.
-            with_all[place] if with_all else None,
+            every[place] if every else None,
         )
         yield comparison_model(pair, of, query, tests.main)
+
+
+def decide_readings(material: Material, groups: Iterable[ReadingGroup]) -> tuple[Chosen, ...]:
+    """Return the result of each comparison as if these readings were all that counts."""
+    tests = run_tests_of(material, groups, only_main=True)
+    return with_holm(material.query, tests, decide_results(material.query, tests))
+
+
+def decide_results(query: AnalysisQuery, tests: Tested) -> Iterator[ResultModel]:
+    """Yield the result of each comparison of the family, and nothing that stands beside it."""
+    model_of = {model.vital: model for model in tests.models}
+    every = zip(query.tested_pairs, tests.compared, tests.effects, strict=True)
+    for (kind, first, second), comparison, effect in every:
+        of = TwoStates(
+            comparison,
+            # Whatever a card says of the states: it adds cautions, and changes no number.
+            misreading_of(query, first, second, None),
+            effect,
+            model_of[kind],
+            tests.by_model.get((kind, first, second)),
+        )
+        yield decide(of, tests.main, query.correction)[0]
+
+
+def with_holm(
+    query: AnalysisQuery, tests: Tested, results: Iterable[ResultModel]
+) -> tuple[Chosen, ...]:
+    """Return results beside their p adjusted by Holm's method, over the tests of the same analysis
+    in its family, whichever correction was asked for.
+    """
+    families = query.families
+    models = [tests.by_model.get(pair) for pair in query.tested_pairs]
+    timed = adjusted_by(Correction.HOLM, [one and one.p for one in tests.effects], families)
+    modelled = adjusted_by(Correction.HOLM, [one and one.p for one in models], families)
+    usual = [one.tests and one.tests.holm_p for one in tests.compared]
+    return tuple(
+        Chosen(
+            result,
+            result.by
+            and {By.EQUAL_TIMES: timed, By.MIXED_MODEL: modelled}.get(result.by, usual)[place],
+        )
+        for place, result in enumerate(results)
+    )
+
+
+def _if_all_counted(material: Material) -> tuple[ResultModel, ...]:
+    """Return the results if every reading counted; nothing where none is left out for its flags."""
+    readings = material.readings
+    if not any(group.doubts(material.query.counted) for group in readings.in_states()):
+        return ()
+    return tuple(one.result for one in decide_readings(material, readings.groups))
 
 
 def all_states_of(

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from dashboard.analysis.choices import MatchingChoice, SettlingChoice, matchings_of, settlings_of
 from dashboard.analysis.inference.checks import orders_of
 from dashboard.analysis.inference.loss import Seconds, seconds_of
-from dashboard.analysis.inference.neighbours import neighbours
 from dashboard.analysis.query import AnalysisQuery, Outcome, Sample, StateBy
 from dashboard.analysis.readings.means import Place, find_baselines, less_baseline, without_baseline
 from dashboard.analysis.readings.places import Places, Predecessors, places_of, predecessors_of
@@ -22,7 +21,6 @@ from dashboard.analysis.readings.states import (
     find_observed,
     find_readings,
 )
-from dashboard.analysis.results import NeighboursModel
 from dashboard.analysis.steps.shown import question_of_check, read_shown
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
@@ -61,19 +59,6 @@ class Choices:
     def declared(self) -> StateReadings:
         # Dicts keep their order, and the declared choice was put in first.
         return next(iter((self.matched or self.settled).values()))
-
-    def neighbours(
-        self, query: AnalysisQuery, sessions: Iterable[Session]
-    ) -> tuple[NeighboursModel, ...]:
-        """Return each comparison under all choices and sources, not tested.
-
-        Where all times are made up, nothing settles: only sources differ.
-        """
-        choices: tuple[MatchingChoice | SettlingChoice, ...] = (*self.matched, *self.settled)
-        tried = list(zip(choices, self.levels, strict=True))
-        if all(one.has_made_up_times for one in sessions):
-            tried = tried[:1]
-        return neighbours(query, tried, self.baselines)
 
 
 def read_choices(

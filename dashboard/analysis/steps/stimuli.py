@@ -68,7 +68,7 @@ def check_stimuli(material: Material) -> StimuliCheck | None:
     if all(comparison.tests is None for comparison in tested.compared):
         return None
     lost = losses_in_states(groups, question, _lasting(question, material))
-    family = with_losses(decide_family(question, tested, ()), lambda one: lost.get(one.vital, {}))
+    family = with_losses(decide_family(question, tested), lambda one: lost.get(one.vital, {}))
     named = [{"first": str(kind), "second": str(Emotion.NEUTRAL)} for kind in question.vital]
     return StimuliCheck(
         query=question,

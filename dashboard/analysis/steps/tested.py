@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from dashboard.analysis.inference.checks import drift_of, periods_of
@@ -23,6 +23,7 @@ from dashboard.analysis.readings.means import (
     visits_of,
 )
 from dashboard.analysis.readings.places import Predecessors, with_places
+from dashboard.analysis.readings.states import ReadingGroup
 from dashboard.analysis.results import DriftModel, ModelTestModel, PeriodModel, VitalModelModel
 from dashboard.analysis.steps.material import Material
 
@@ -61,12 +62,26 @@ class Tested:
 
 def run_tests(material: Material) -> Tested:
     """Test the means of the readings that count."""
+    return run_tests_of(material, material.counted)
+
+
+def run_tests_of(
+    material: Material, groups: Iterable[ReadingGroup], *, only_main: bool = False
+) -> Tested:
+    """Test the means of given readings of the same sessions; ``only_main`` as in
+    ``mixed_models_of``.
+    """
     after = material.after
     measured = with_places(
-        session_means(material.counted, material.query.states), material.places, after=after.numbers
+        session_means(groups, material.query.states), material.places, after=after.numbers
     )
     return compare_means(
-        material.query, measured, material.sites, after, is_timed=material.is_timed
+        material.query,
+        measured,
+        material.sites,
+        after,
+        is_timed=material.is_timed,
+        only_main=only_main,
     )
 
 

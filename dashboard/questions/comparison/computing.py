@@ -12,7 +12,7 @@ from dashboard.analysis.preregistration import compare_with_newest
 from dashboard.analysis.query import AnalysisQuery, Sample, StateBy
 from dashboard.analysis.readings.sites import reader_of
 from dashboard.analysis.rendering.light import LeftOutTable
-from dashboard.analysis.results import AnalysisModel, TestGroup
+from dashboard.analysis.results import AnalysisModel, AroundModel, FlowModel, TestGroup
 from dashboard.charts.chart import Chart
 from dashboard.charts.figure import figure_files
 from dashboard.fleet.known import Sites
@@ -74,6 +74,19 @@ def compute(inquiry: Inquiry) -> Analysis:
             face = every[0]
     reader = reader_of(inquiry.sites, inquiry.span, count_unknown=inquiry.query.count_unknown)
     return analyse(reader, inquiry.query, face, inquiry.prefer_sources)
+
+
+def flow_of(inquiry: Inquiry) -> FlowModel | None:
+    """Return the flow of people and readings of an analysis, without the rest of it.
+
+    Raises:
+        StatisticsError: the question cannot be answered.
+        StoreError: the database cannot be read.
+    """
+    from dashboard.analysis.analyse import follow
+
+    reader = reader_of(inquiry.sites, inquiry.span, count_unknown=inquiry.query.count_unknown)
+    return follow(reader, inquiry.query, inquiry.prefer_sources)
 
 
 def face_reading(database: Path, models: tuple[str, ...]) -> FaceReading | None:
@@ -167,6 +180,17 @@ def answer(inquiry: Inquiry) -> AnalysisModel:
     return put_into_words(inquiry.sites, compute(inquiry), inquiry.prefer_sources)
 
 
+def _digest(response: AnalysisModel) -> str:
+    """Return the short name of an answer, which is the same with and without the tables of other
+    choices.
+    """
+    beside = {*AroundModel.model_fields} - {"without_own_neutral"}
+    text = response.model_dump_json(
+        exclude={**dict.fromkeys(beside, True), "question": {"sensitivity"}}
+    )
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
 def sheet(inquiry: Inquiry) -> Sheet:
     """Return what the page shows of the family of tests.
 
@@ -184,7 +208,7 @@ def sheet(inquiry: Inquiry) -> Sheet:
     shown = response.for_people()
     return Sheet(
         response=shown,
-        digest=hashlib.sha256(response.model_dump_json().encode()).hexdigest()[:12],
+        digest=_digest(response),
         other_states=tuple(analysis.answer.other_states),
         groups=groups_of(shown),
         left_out=left_out_table(shown),

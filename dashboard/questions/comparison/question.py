@@ -29,7 +29,15 @@ from dashboard.questions.basis import Basis
 from dashboard.questions.comparison.computing import Sheet, answer, needs_faces, sheet
 from dashboard.questions.comparison.marked import marked_labels
 from dashboard.questions.comparison.table import TABLES
-from dashboard.questions.entry import Documented, OwnWay, PageOf, Question, QuestionPage, Way
+from dashboard.questions.entry import (
+    Documented,
+    Fields,
+    OwnWay,
+    PageOf,
+    Question,
+    QuestionPage,
+    Way,
+)
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.expression import Emotion
 from edge_agent.core.measures import (
@@ -64,6 +72,7 @@ class ComparisonPage(PageRecord):
     Attributes:
         whole: whether folded parts and pictures are there.
         whole_address: where they are.
+        choices_address: where the tables of other choices are, too.
         sessions: that the form offers.
         kinds: vitals that it offers.
         offered: groups of other measures that it offers.
@@ -103,6 +112,7 @@ class ComparisonPage(PageRecord):
 
     whole: bool
     whole_address: str
+    choices_address: str
     sessions: Sequence[Session]
     kinds: list[VitalKind]
     offered: Sequence[OfferedMeasures]
@@ -158,6 +168,7 @@ def fields(page: PageOf) -> ComparisonPage:
     """
     query, response = page.query, page.response
     question = [field for field in page.address if field[0] not in _OF_PAGE]
+    without = [field for field in question if field[0] != "sensitivity"]
     options = dict(page.address)
     others = _other_labels(page.sheet)
     reader = page.reader
@@ -167,6 +178,7 @@ def fields(page: PageOf) -> ComparisonPage:
     return ComparisonPage(
         whole=options.get("whole") == "yes",
         whole_address=f"/analysis?{urlencode(question)}&whole=yes".replace("?&", "?"),
+        choices_address=f"/analysis?{urlencode([*without, ('sensitivity', 'true')])}&whole=yes",
         sessions=reader.session_list(),
         kinds=_offered_kinds(query, reader.recorded_kinds()),
         # Their names are a tenth of the page, and few questions need them.
@@ -205,9 +217,24 @@ def fields(page: PageOf) -> ComparisonPage:
     )
 
 
+def _question_of_page(fields: Fields) -> AnalysisQuery:
+    """Return the question of an address; the tables of other choices, which take most of the time,
+    only where it asks for them.
+
+    Raises:
+        pydantic.ValidationError: a field has a value that is not allowed.
+    """
+    asked = list(fields)
+    if all(name != "sensitivity" for name, _ in asked):
+        asked.append(("sensitivity", "false"))
+    return query_of(asked)
+
+
 def _question_to_export(query: AnalysisQuery, sample: Sample) -> str:
     """Return the question as an export takes it along: with the sessions that were looked at."""
-    return query.model_copy(update={"sample": sample}).model_dump_json(exclude_defaults=True)
+    # Whether the page made the tables of other choices is no part of it.
+    of_export = query.model_copy(update={"sample": sample, "sensitivity": True})
+    return of_export.model_dump_json(exclude_defaults=True)
 
 
 def _offered_kinds(query: AnalysisQuery, recorded: Collection[VitalKind]) -> list[VitalKind]:
@@ -321,8 +348,7 @@ COMPARISON = Question(
     basis=basis,
     fields=fields,
     of_page=_OF_PAGE,
-    # lags and settling times of other kinds of vital come as pairs
-    read=query_of,
+    read=_question_of_page,
     own=(
         OwnWay(Way.COMMAND, "it also prints the question, the flow and everything", "analyse"),
         OwnWay(Way.BUNDLE, "its tables are those that a bundle has of itself"),

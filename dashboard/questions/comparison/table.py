@@ -104,7 +104,7 @@ TABLES = (
     ),
     BundleTable(
         "neighbours",
-        "Differences under the choices that could have been declared; none is tested",
+        "Differences under the choices that could have been declared, without p",
         (
             OF_VITAL,
             Column("first", "string", "First state"),
@@ -124,8 +124,8 @@ TABLES = (
             Column(
                 "difference",
                 "number",
-                "First minus second, as the t-test has it, in the unit of the vital; empty: too "
-                "few people",
+                "First minus second, of the analysis that would be reported, in the unit of the "
+                "vital; empty: no test",
             ),
         ),
     ),

@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from dashboard.analysis.query import AnalysisQuery, pairs_of
+from dashboard.analysis.query import AnalysisQuery, Correction, pairs_of
+from dashboard.analysis.results import AnalysisModel
 from dashboard.analysis.results import TestRow as Row  # pytest takes a ``Test…`` for its own
 from dashboard.questions.comparison.computing import Sheet
 from dashboard.questions.comparison.computing import sheet as sheet_of
@@ -186,23 +187,30 @@ DESIGNS = {
     "no numbers": Design(no_numbers, ("no_test", "no_test", "no_test")),
     "change": Design(rested, ("higher", "lower", "higher"), {"outcome": "change"}),
 }
-Sheets = Callable[[str], Sheet]
+Sheets = Callable[..., Sheet]
 
 
 @pytest.fixture(scope="module")
 def sheets(tmp_path_factory: pytest.TempPathFactory) -> Sheets:
-    """Return what the page shows of a design, which is computed once."""
+    """Return what the page shows of a design, or of one with something else asked of it; each study
+    is made once, and the design computed once.
+    """
+    paths: dict[str, Path] = {}
     made: dict[str, Sheet] = {}
 
-    def sheet(name: str) -> Sheet:
-        if name not in made:
-            path = tmp_path_factory.mktemp("study") / "affect-edge.db"
-            design = DESIGNS[name]
-            design.make(path)
-            asked = {"vital": ("heart_rate",), "sensitivity": False, **design.asked}
-            query = AnalysisQuery.model_validate(asked)
-            made[name] = sheet_of(Inquiry((("", path),), query, ()))
-        return made[name]
+    def sheet(name: str, **other: object) -> Sheet:
+        if name in made and not other:
+            return made[name]
+        design = DESIGNS[name]
+        if name not in paths:
+            paths[name] = tmp_path_factory.mktemp("study") / "affect-edge.db"
+            design.make(paths[name])
+        asked = {"vital": ("heart_rate",), **design.asked, **other}
+        query = AnalysisQuery.model_validate(asked)
+        shown = sheet_of(Inquiry((("", paths[name]),), query, ()))
+        if not other:
+            made[name] = shown
+        return shown
 
     return sheet
 
@@ -309,3 +317,61 @@ def test_decided_result_each_design_sentence_for_a_report_tells_it(
     for one, numbers in zip(sheet.response.comparisons, decided(sheet), strict=True):
         assert_tells(said_in(one.apa), numbers)
         assert numbers["conclusion"] == conclusion_of(numbers)
+
+
+def rows_at(answer: AnalysisModel, *, window: float, settling: float) -> list[dict[str, Any]]:
+    """Return of each comparison the row of one choice of window, or of settling time."""
+    return [
+        dict(one)
+        for table in answer.sensitivity
+        for one in table.variants
+        if (one.window, one.lag) == (window, 5.0)
+    ] + [
+        dict(one)
+        for table in answer.settling_sensitivity
+        for one in table.variants
+        if one.settling == settling
+    ]
+
+
+SHARED = ("n_first", "n_second", "difference", "interval", "p", "adjusted_p", "conclusion")
+
+
+def numbers_of(result: object) -> list[object]:
+    return [getattr(result, name) for name in SHARED]
+
+
+@pytest.mark.parametrize("name", DESIGNS)
+def test_declared_row_of_other_choices_is_the_result(name: str, sheets: Sheets) -> None:
+    answer = sheets(name).response
+    rows = rows_at(answer, window=10.0, settling=10.0)
+    for test, own, around in zip(answer.comparisons, rows, answer.neighbours, strict=True):
+        assert [own[key] for key in SHARED] == numbers_of(test.result)
+        (cell,) = [one for one in around.choices if one.declared]
+        assert [getattr(cell, key) for key in SHARED[:3]] == numbers_of(test.result)[:3]
+        if cell.difference is not None:
+            assert around.low is not None and around.high is not None
+            assert around.low <= cell.difference <= around.high
+
+
+@pytest.mark.parametrize("name", DESIGNS)
+def test_count_of_conclusions_that_change_follows_from_the_rows(name: str, sheets: Sheets) -> None:
+    answer = sheets(name).response
+    for test, table in zip(
+        answer.comparisons, answer.sensitivity or answer.settling_sensitivity, strict=True
+    ):
+        concluded = [one.conclusion for one in table.variants]
+        assert table.conclusion is test.result.conclusion
+        assert table.changed == sum(one is not test.result.conclusion for one in concluded)
+        if answer.question.correction is Correction.HOLM:
+            assert all(one.holm_p == one.adjusted_p for one in table.variants)
+
+
+@pytest.mark.parametrize("name", DESIGNS)
+def test_row_of_another_choice_is_the_result_of_asking_for_it(name: str, sheets: Sheets) -> None:
+    rows = rows_at(sheets(name).response, window=20.0, settling=20.0)
+    # the window is that of observed emotions, the settling time that of all others
+    other = {"window": 20.0, "settling_heart_rate": 20.0}
+    asked = sheets(name, **other, sensitivity=False).response
+    for test, own in zip(asked.comparisons, rows, strict=True):
+        assert [own[key] for key in SHARED] == pytest.approx(numbers_of(test.result))

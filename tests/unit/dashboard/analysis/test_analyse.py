@@ -181,7 +181,7 @@ def test_analysis_flagged_readings_count_only_where_flag_is_asked_for(tmp_path: 
     with_all = usual.answer.comparisons[0].with_all
     test = every.answer.comparisons[0]
     assert with_all is not None and test.p is not None
-    assert (with_all.p, with_all.adjusted_p) == (test.p, test.holm_p)
+    assert (with_all.p, with_all.adjusted_p) == (test.result.p, test.result.adjusted_p)
     assert every.answer.comparisons[0].with_all is None
 
 

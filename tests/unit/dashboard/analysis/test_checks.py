@@ -23,14 +23,7 @@ from dashboard.analysis.inference.checks import (
 from dashboard.analysis.inference.comparison import compare
 from dashboard.analysis.inference.family import in_family
 from dashboard.analysis.query import AnalysisQuery, Correction, StateBy
-from dashboard.analysis.readings.means import (
-    Place,
-    at_equal_times,
-    less_baseline,
-    session_means,
-    visits_of,
-    visits_of_groups,
-)
+from dashboard.analysis.readings.means import Place, at_equal_times, less_baseline, session_means
 from dashboard.analysis.readings.states import find_observed
 from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.rendering.charts import effects_chart
@@ -335,8 +328,6 @@ def test_changes_from_baseline_at_equal_times_are_the_means_less_baseline(
     for mean, change in zip(means, changes, strict=True):
         assert change.mean == pytest.approx(mean.mean - 60.0 - mean.session, abs=1e-9)
         assert change.minutes == mean.minutes
-    # tables of other settings are made of the same means
-    assert visits_of_groups(readings.groups) == visits_of(means)
 
 
 NEUTRAL_PLACE = EMOTIONS.index(Emotion.NEUTRAL)

@@ -103,7 +103,7 @@ def test_observed_emotions_are_tested_with_and_without_own_neutral(tmp_path: Pat
     said = answer.warnings[answer.warning_codes.index(Notice.OWN_NEUTRAL)]
     assert said == (
         "In 4 sessions a baseline calibrated the participant’s own neutral; it is in no test. The "
-        "observed emotions after it are shifted. Without the shift 1 t-test of 1 would reach "
+        "observed emotions after it are shifted. Without the shift 1 test of 1 would reach "
         "another conclusion; see below."
     )
     (told,) = answer.without_own_neutral

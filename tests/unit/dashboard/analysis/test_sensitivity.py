@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from dashboard.analysis.choices import MatchingChoice, choices_around
 from dashboard.analysis.conclusions import Conclusion
-from dashboard.analysis.inference.comparison import Decision, compare_family, decide_family
-from dashboard.analysis.inference.sensitivity import sensitivity
-from dashboard.analysis.query import Correction
+from dashboard.analysis.decision import NO_RESULT
+from dashboard.analysis.inference.sensitivity import Chosen, sensitivity
 from dashboard.analysis.rendering.answer import response_of
-from dashboard.analysis.results import IntervalModel, SensitivityModel
-from dashboard.statistics.t_tests import Method
-from edge_agent.core.errors import StatisticsError
+from dashboard.analysis.results import SensitivityModel
 from edge_agent.core.study import MADE_UP
 from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.database.upgrade import migrate
@@ -24,45 +21,28 @@ from tests.support.analyses import analysed
 from tests.support.studies import DIASTOLIC, HEART, SYSTOLIC, add_stimuli
 
 CHOSEN = MatchingChoice(10.0, 5.0, 45.0)
-
-
 LONG = MatchingChoice(20.0, 5.0, 45.0)
-
-
 SHORT = MatchingChoice(5.0, 5.0, 45.0)
 
 
-NEUTRAL = {"a": 70.0, "b": 65.0, "c": 80.0, "d": 72.0}
+def result(p: float | None, difference: float = 2.0) -> Chosen:
+    numbers = {"p": p, "adjusted_p": p, "difference": None if p is None else difference}
+    return Chosen(NO_RESULT.model_copy(update=numbers), p)
 
 
-RISEN = {"a": 76.0, "b": 70.5, "c": 86.5, "d": 78.0}
-
-
-UNSTEADY = {"a": 60.0, "b": 78.0, "c": 79.0, "d": 77.0}
-
-
-def family(*firsts: dict[str, float]) -> tuple[Decision, ...]:
-    return decide_family((first, NEUTRAL) for first in firsts)
-
-
-VARIANTS = {
-    CHOSEN: family(RISEN, UNSTEADY),
-    LONG: family(UNSTEADY, UNSTEADY),
-    SHORT: family({"a": 71.0}, UNSTEADY),
-}
-
-
-def tried(
-    choices: Sequence[MatchingChoice],
-    variants: Mapping[MatchingChoice, Sequence[Decision]],
-    correction: Correction = Correction.HOLM,
-) -> tuple[SensitivityModel, ...]:
+def tried(**rows: Sequence[Chosen]) -> tuple[SensitivityModel, ...]:
+    named = {"short": SHORT, "chosen": CHOSEN, "long": LONG}
     pairs = [(HEART, "anger", "neutral"), (HEART, "happiness", "neutral")]
-    return sensitivity(SensitivityModel, pairs, CHOSEN, choices, variants.__getitem__, correction)
+    results = {named[name]: row for name, row in rows.items()}
+    return sensitivity(SensitivityModel, pairs, CHOSEN, results)
 
 
-def test_a_conclusion_that_changes_is_counted_and_one_that_stays_is_not() -> None:
-    risen, unsteady = tried([SHORT, CHOSEN, LONG], VARIANTS)
+def test_conclusion_that_changes_is_counted_and_one_that_stays_is_not() -> None:
+    risen, unsteady = tried(
+        short=(result(None), result(0.6)),
+        chosen=(result(0.01), result(0.7)),
+        long=(result(0.2), result(0.8, -1.0)),
+    )
     assert risen.conclusion is Conclusion.HIGHER
     assert [variant.conclusion for variant in risen.variants] == [
         Conclusion.NO_TEST,
@@ -73,28 +53,17 @@ def test_a_conclusion_that_changes_is_counted_and_one_that_stays_is_not() -> Non
     assert (risen.changed, unsteady.changed) == (2, 0)
 
 
-def test_row_has_numbers_of_setting_and_they_are_those_of_whole_comparison() -> None:
-    risen, _ = tried([LONG, SHORT], VARIANTS)
-    whole, _ = compare_family([(UNSTEADY, NEUTRAL), (UNSTEADY, NEUTRAL)])
-    assert whole.tests is not None and whole.method is not None
-    row, empty = risen.variants
-    t = whole.tests.t
+def test_row_of_a_choice_has_the_numbers_of_its_result() -> None:
+    own = NO_RESULT.model_copy(
+        update={"difference": 2.5, "p": 0.03, "adjusted_p": 0.04, "n_first": 7, "n_second": 8}
+    )
+    table, _ = tried(chosen=(result(0.5), result(0.5)), long=(Chosen(own, 0.06), result(0.5)))
+    _, row = table.variants
     assert (row.window, row.lag, row.lag_pressure) == (20.0, 5.0, 45.0)
-    assert (row.n_first, row.n_second, row.difference) == (4, 4, t.difference)
-    assert row.interval == IntervalModel.model_validate(t.interval)
-    assert (row.p, row.holm_p, row.adjusted_p) == (t.p, whole.tests.holm_p, whole.tests.holm_p)
-    assert (empty.n_first, empty.n_second, empty.difference, empty.p) == (0, 3, None, None)
-
-
-def test_sensitivity_by_correction_that_was_asked_for_concludes_as_result() -> None:
-    # p = 0.03 and 0.04: Holm 0.06 and 0.06, Benjamini and Hochberg 0.04 and 0.04
-    both = tuple(Decision(Method.PAIRED, 9, 9, 2.0, None, p, 0.06, 0.04) for p in (0.03, 0.04))
-    for correction, p, conclusion in (
-        (Correction.HOLM, 0.06, Conclusion.NOT_SHOWN),
-        (Correction.BENJAMINI_HOCHBERG, 0.04, Conclusion.HIGHER),
-    ):
-        first, _ = tried([CHOSEN], {CHOSEN: both}, correction)
-        assert (first.conclusion, first.variants[0].adjusted_p) == (conclusion, p)
+    assert (row.n_first, row.n_second, row.difference) == (7, 8, 2.5)
+    # Holm's p stands beside the one that decides
+    assert (row.p, row.adjusted_p, row.holm_p) == (0.03, 0.04, 0.06)
+    assert (row.conclusion, row.changes) == (Conclusion.HIGHER, True)
 
 
 def test_settings_around_are_half_and_twice_the_chosen_one() -> None:
@@ -102,11 +71,6 @@ def test_settings_around_are_half_and_twice_the_chosen_one() -> None:
     assert len(found) == 9 and CHOSEN in found
     assert MatchingChoice(5.0, 10.0, 90.0) in found
     assert len(choices_around(MatchingChoice(10.0, 0.0, 0.0))) == 3
-
-
-def test_families_of_different_size_are_refused() -> None:
-    with pytest.raises(StatisticsError, match="gives 1 comparisons, and .* gives 2"):
-        tried([LONG], {CHOSEN: VARIANTS[CHOSEN], LONG: family(RISEN)})
 
 
 LATENCY_S = 10

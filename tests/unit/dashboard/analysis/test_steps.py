@@ -6,9 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dashboard.analysis.choices import settlings_of
 from dashboard.analysis.query import AnalysisQuery, Model, Sample
-from dashboard.analysis.readings.states import ReadingGroup, StateReadings
 from dashboard.analysis.results import (
     AnalysisModel,
     AskedModel,
@@ -19,59 +17,28 @@ from dashboard.analysis.results import (
 )
 from dashboard.analysis.steps.counted import counted_of
 from dashboard.analysis.steps.decided import decided_of
-from dashboard.analysis.steps.material import Choices, Material
 from dashboard.analysis.steps.question import question_of
 from dashboard.analysis.steps.tested import run_tests
 from edge_agent.core.readings import VitalFlag
-from edge_agent.core.study import Purpose, Session
-from tests.support.studies import HEART
-
-QUERY = AnalysisQuery(vital=(HEART,), sensitivity=False)
-RATES = {"P1": (80.0, 70.0), "P2": (84.0, 71.0), "P3": (79.0, 72.0)}
-"""Heart rates of three people in anger and in neutral, 1/min."""
-
-
-def group(person: str, state: str, rate: float, *flags: VitalFlag) -> ReadingGroup:
-    session = list(RATES).index(person) + 1
-    return ReadingGroup(person, session, state, HEART, frozenset(flags), False, 5, 5 * rate, rate)
-
-
-def material(*others: ReadingGroup) -> Material:
-    """Return five readings of each person in two states, and what else is given."""
-    groups = [
-        group(person, state, rate)
-        for person, rates in RATES.items()
-        for state, rate in zip(("anger", "neutral"), rates, strict=True)
-    ]
-    (declared, *_) = settlings_of(QUERY)
-    return Material(
-        query=QUERY,
-        sample=Sample.MEASURED,
-        sessions=tuple(
-            Session(number, person, Purpose.RESEARCH, "", 3_600_000 * number, None)
-            for number, person in enumerate(RATES, start=1)
-        ),
-        excluded=[],
-        stimuli=[],
-        met=[],
-        shown={},
-        check=None,
-        faces=None,
-        choices=Choices({}, {declared: StateReadings((*groups, *others))}, None, 0),
-        own={},
-        sites={},
-    )
+from tests.support.analyses import RATES, computed_of, group_of, material_of
 
 
 def test_asked_names_the_sessions_that_are_looked_at() -> None:
-    asked = question_of(material())
+    read = material_of()
+    asked = question_of(read)
 
-    assert (asked.question, asked.sample, asked.sessions) == (QUERY, Sample.MEASURED, (1, 2, 3))
+    assert (asked.question, asked.sample, asked.sessions) == (
+        read.query,
+        Sample.MEASURED,
+        (1, 2, 3),
+    )
 
 
 def test_counted_keeps_doubtful_and_foreign_readings_apart() -> None:
-    read = material(
-        group("P1", "anger", 250.0, VitalFlag.CONTACT_LOST), group("P2", "a walk", 90.0)
+    read = material_of(
+        RATES,
+        group_of("P1", "anger", 250.0, VitalFlag.CONTACT_LOST),
+        group_of("P2", "a walk", 90.0),
     )
 
     counted = counted_of(read, run_tests(read))
@@ -82,7 +49,7 @@ def test_counted_keeps_doubtful_and_foreign_readings_apart() -> None:
 
 
 def test_decided_has_the_difference_of_each_pair_of_states() -> None:
-    read = material(group("P1", "anger", 250.0, VitalFlag.CONTACT_LOST))
+    read = material_of(RATES, group_of("P1", "anger", 250.0, VitalFlag.CONTACT_LOST))
 
     decided = decided_of(read, run_tests(read), None)
 
@@ -99,7 +66,7 @@ def test_decided_has_the_difference_of_each_pair_of_states() -> None:
 
 
 def test_course_of_made_up_times_is_in_no_part() -> None:
-    read = material()
+    read = material_of()
     read = replace(
         read, sessions=tuple(replace(one, origin="x (times made up)") for one in read.sessions)
     )
@@ -111,11 +78,49 @@ def test_course_of_made_up_times_is_in_no_part() -> None:
     assert decided_of(read, tested, None).drifts == ()
 
 
+LATER = {
+    "P1": {"anger": 74.0, "neutral": 70.0},
+    "P2": {"anger": 68.0, "neutral": 71.0},
+    "P3": {"anger": 79.0, "neutral": 72.0},
+}
+"""Where 20 s are left out: differences of 4, -3 and 7."""
+
+
+def test_around_decides_each_choice_as_if_it_were_declared() -> None:
+    answer = computed_of(material_of(around={20.0: LATER}))
+    alone = computed_of(material_of(LATER))
+
+    pairs = zip(answer.comparisons, alone.comparisons, answer.settling_sensitivity, strict=True)
+    for test, other, table in pairs:
+        rows = {one.settling: one for one in table.variants}
+        assert (rows[10.0].p, rows[10.0].conclusion) == (test.result.p, test.result.conclusion)
+        assert (rows[20.0].p, rows[20.0].difference) == (other.result.p, other.result.difference)
+        assert table.changed == sum(
+            one.conclusion is not test.result.conclusion for one in table.variants
+        )
+    assert any(one.changed for one in answer.settling_sensitivity)
+
+
+def test_around_rows_are_of_the_mixed_model_where_it_decides() -> None:
+    rates = {
+        f"P{n}": {"anger": 70.0 + 3 * n + n % 4, "neutral": 65.0 + 3 * n + n % 3}
+        for n in range(1, 8)
+    }
+    rates["P7"].pop("anger")  # a missing state calls for the model
+    answer = computed_of(material_of(rates, around={20.0: LATER}, states=("neutral", "anger")))
+
+    (test,), (table,) = answer.comparisons, answer.settling_sensitivity
+    (row,) = [one for one in table.variants if one.settling == 10.0]
+    assert answer.main == "mixed_model"
+    assert (row.difference, row.n_first) == (test.result.difference, 7)
+    assert row.difference != test.difference
+
+
 class _Foreign(Model):
     weather: str = "fine"
 
 
-ASKED = AskedModel(question=QUERY, sample=Sample.MEASURED, sessions=())
+ASKED = AskedModel(question=AnalysisQuery(), sample=Sample.MEASURED, sessions=())
 HEARTS = HeartsModel(variability=(), heart_tests=())
 
 
