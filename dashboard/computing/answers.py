@@ -119,7 +119,8 @@ def files_of(inquiry: Inquiry, analysis: Analysis) -> dict[str, str]:
     Raises:
         StoreError: a database cannot be read.
     """
-    return tables_of(inquiry, analysis) | figures_of(inquiry, analysis)
+    own, beside = _own_tables(inquiry, analysis), _files_beside(inquiry, analysis)
+    return own | figures_of(inquiry, analysis) | beside
 
 
 def tables_of(inquiry: Inquiry, analysis: Analysis) -> dict[str, str]:
@@ -129,11 +130,18 @@ def tables_of(inquiry: Inquiry, analysis: Analysis) -> dict[str, str]:
     Raises:
         StoreError: a database cannot be read.
     """
+    return _own_tables(inquiry, analysis) | _files_beside(inquiry, analysis)
+
+
+def _files_beside(inquiry: Inquiry, analysis: Analysis) -> dict[str, str]:
+    return files_beside(inquiry, readings_of(analysis.answer.question, analysis.answer.sample))
+
+
+def _own_tables(inquiry: Inquiry, analysis: Analysis) -> dict[str, str]:
     from dashboard.analysis.analyse import read_neighbours
     from dashboard.analysis.rendering.tables import bundle_tables, neighbours_csv
     from dashboard.analysis.rendering.words import sentences
 
-    readings = readings_of(analysis.answer.question, analysis.answer.sample)
     tables = bundle_tables(analysis)
     query = analysis.answer.question
     reader = reader_of(inquiry.sites, inquiry.span, count_unknown=query.count_unknown)
@@ -144,7 +152,7 @@ def tables_of(inquiry: Inquiry, analysis: Analysis) -> dict[str, str]:
     with speaking(SOURCE):
         method = "\n\n".join(filter(None, sentences("method", "method", analysis)))
     tables[METHOD_OF_ANALYSIS] = f"{method}\n"
-    return tables | files_beside(inquiry, readings)
+    return tables
 
 
 def _span(choice: Choice) -> tuple[int | None, int | None] | None:
