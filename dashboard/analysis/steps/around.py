@@ -85,9 +85,12 @@ def _tried(material: Material, declared: Sequence[Chosen]) -> _Tried:
     where all times are made up.
     """
     choices, counted = material.choices, material.query.counted
-    (first, _), *others = [*choices.matched.items(), *choices.settled.items()]
+    every: dict[MatchingChoice | SettlingChoice, StateReadings] = {**choices.matched}
+    every |= {**choices.settled}
+    first, *others = every
     tried: dict[MatchingChoice | SettlingChoice, Sequence[Chosen]] = {first: declared}
-    for choice, readings in others if material.is_timed or choices.matched else ():
+    for choice in others if material.is_timed or choices.matched else ():
+        readings = every[choice]
         tried[choice] = decide_readings(material, readings.counting(counted))
     return tried
 

@@ -140,15 +140,16 @@ def with_holm(
     """
     families = query.families
     models = [tests.by_model.get(pair) for pair in query.tested_pairs]
-    timed = adjusted_by(Correction.HOLM, [one and one.p for one in tests.effects], families)
-    modelled = adjusted_by(Correction.HOLM, [one and one.p for one in models], families)
-    usual = [one.tests and one.tests.holm_p for one in tests.compared]
+    timed = adjusted_by(
+        Correction.HOLM, [None if one is None else one.p for one in tests.effects], families
+    )
+    modelled = adjusted_by(
+        Correction.HOLM, [None if one is None else one.p for one in models], families
+    )
+    usual = tuple(None if one.tests is None else one.tests.holm_p for one in tests.compared)
+    of = {By.EQUAL_TIMES: timed, By.MIXED_MODEL: modelled, By.PAIRED: usual, By.WELCH: usual}
     return tuple(
-        Chosen(
-            result,
-            result.by
-            and {By.EQUAL_TIMES: timed, By.MIXED_MODEL: modelled}.get(result.by, usual)[place],
-        )
+        Chosen(result, None if result.by is None else of[result.by][place])
         for place, result in enumerate(results)
     )
 

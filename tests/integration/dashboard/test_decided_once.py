@@ -18,7 +18,12 @@ from typing import Any
 import pytest
 
 from dashboard.analysis.query import AnalysisQuery, Correction, pairs_of
-from dashboard.analysis.results import AnalysisModel
+from dashboard.analysis.results import (
+    AnalysisModel,
+    DecisionModel,
+    SensitivityModel,
+    SettlingSensitivityModel,
+)
 from dashboard.analysis.results import TestRow as Row  # pytest takes a ``Test…`` for its own
 from dashboard.questions.comparison.computing import Sheet
 from dashboard.questions.comparison.computing import sheet as sheet_of
@@ -357,14 +362,15 @@ def test_declared_row_of_other_choices_is_the_result(name: str, sheets: Sheets) 
 @pytest.mark.parametrize("name", DESIGNS)
 def test_count_of_conclusions_that_change_follows_from_the_rows(name: str, sheets: Sheets) -> None:
     answer = sheets(name).response
-    for test, table in zip(
-        answer.comparisons, answer.sensitivity or answer.settling_sensitivity, strict=True
-    ):
-        concluded = [one.conclusion for one in table.variants]
+    tables: tuple[SensitivityModel | SettlingSensitivityModel, ...]
+    tables = (*answer.sensitivity, *answer.settling_sensitivity)
+    for test, table in zip(answer.comparisons, tables, strict=True):
+        rows: Sequence[DecisionModel] = table.variants
+        concluded = [one.conclusion for one in rows]
         assert table.conclusion is test.result.conclusion
         assert table.changed == sum(one is not test.result.conclusion for one in concluded)
         if answer.question.correction is Correction.HOLM:
-            assert all(one.holm_p == one.adjusted_p for one in table.variants)
+            assert all(one.holm_p == one.adjusted_p for one in rows)
 
 
 @pytest.mark.parametrize("name", DESIGNS)
