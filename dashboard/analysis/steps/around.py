@@ -85,8 +85,11 @@ def _tried(material: Material, declared: Sequence[Chosen]) -> _Tried:
     where all times are made up.
     """
     choices, counted = material.choices, material.query.counted
-    every: dict[MatchingChoice | SettlingChoice, StateReadings] = {**choices.matched}
-    every |= {**choices.settled}
+    every: dict[MatchingChoice | SettlingChoice, StateReadings] = {}
+    for matching, readings in choices.matched.items():
+        every[matching] = readings
+    for settling, readings in choices.settled.items():
+        every[settling] = readings
     first, *others = every
     tried: dict[MatchingChoice | SettlingChoice, Sequence[Chosen]] = {first: declared}
     for choice in others if material.is_timed or choices.matched else ():
