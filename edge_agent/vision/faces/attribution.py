@@ -43,6 +43,20 @@ STILL_SIDES = 0.08
 Measured with 20 portraits of 60 to 200 pixels in noise of 4 and 10 grey levels: in 99 of 100 frames
 the box lies within 0.04 of its usual place and has its size within 0.05. A person who watches a
 screen moves farther; how far within two minutes was not measured."""
+JUMP_SIDES = 0.12
+JUMP_STEPS = 4.0
+"""Step from one sighting to the next, in sides and in usual steps of this face, above which
+somebody or something else may be seen from now on: a portrait behind somebody who left."""
+BACK_S = STILL_S
+"""Seconds within which what a face shows must swing back to be a sign of life: where another face
+takes its place, it changes once and stays."""
+SEEN_S = 3.0
+"""Seconds for which a face was there that is seen again at its place: a detector that finds a
+picture in every third frame has seen it all the time."""
+_SETTLED = 5  # sightings whose mean is the place of a face
+_MOST_SHARE = 0.3  # of a new sighting in the place: noise is averaged at any frame rate
+_STEP_SHARE = 1 / 32
+_NOISE_STEPS = 1.5  # in noise of the box, half a side wide in a small face, nothing moves by less
 UNBROKEN_S = 0.9
 HIDDEN_S = 0.6
 """Seconds unseen after which a track is broken for a press, and after which a face must come back
@@ -67,105 +81,194 @@ PRESS_S = 2.0
 """Seconds after a press within which a face may come into view that it is meant for."""
 KEPT_S = 30.0
 """Seconds that are kept of who led: a press may come late over a network."""
-_LOST_STILL_S = 3_600.0  # a poster that people stand before is the same one an hour later
+_LOST_STILL = 30.0  # a poster that people stand before is the same one an hour later
 _LOST_MOVING_S = 3.0
 _LEAVE = 0.05  # share of the picture by which somebody who sits may lean out of the zone
 _SMOOTH_S = 1.0
 
 
+_Where = tuple[float, float, float]
+"""Middle and side of a face, in pixels."""
+
+
 @dataclass(slots=True, eq=False)
 class _Place:
-    """Where a face is and has been since it last moved, in pixels."""
+    """Where a face is or was, and for how long one was seen there without a sign of life."""
 
-    x: float
-    y: float
-    side: float
-    since: Instant
+    where: _Where
     seen: Instant
-    now: tuple[float, float, float]
+    step: float = 0.0
+    still_s: float = 0.0
+    sightings: int = 0
+    alive: Instant | None = None
+
+    def see(self, now: _Where, at: Instant, most_s: float = math.inf) -> None:
+        """Count a sighting and the time before it; the first few settle where the place is."""
+        self.still_s += min(max(at.seconds_since(self.seen), 0.0), most_s)
+        self.seen = at
+        if self.sightings < _SETTLED:
+            self.sightings += 1
+            self.where = _between(self.where, now, 1 / self.sightings)
+
+    def holds(self, where: _Where) -> bool:
+        """Return whether a face has not moved away from here."""
+        return _apart(self.where, where) <= max(STILL_SIDES, _NOISE_STEPS * self.step)
+
+    def is_kept(self, at: Instant) -> bool:
+        """Return whether a face that comes back here may be the one that was here."""
+        return at.seconds_since(self.seen) <= max(_LOST_MOVING_S, _LOST_STILL * self.still_s)
+
+
+@dataclass(slots=True, eq=False)
+class _Followed:
+    """One face as long as it does not jump: its place, its usual step, and its signs of life."""
+
+    place: _Place
+    last: _Where
+    now: _Where
+    steps: int = 0
     alive: Instant | None = None
     usual: dict[str, float] = field(default_factory=dict)
+    farthest: dict[str, tuple[float, Instant, float]] = field(default_factory=dict)
     read: Instant | None = None
 
-    def is_still(self, at: Instant) -> bool:
+    def is_picture(self, at: Instant) -> bool:
         is_alive = self.alive is not None and at.seconds_since(self.alive) < LIFE_S
-        return at.seconds_since(self.since) >= STILL_S and not is_alive
+        return self.place.still_s >= STILL_S and not is_alive
+
+    def live(self, at: Instant) -> None:
+        self.alive = self.place.alive = at
+        self.place.still_s = 0.0
+
+    def jumps(self, where: _Where) -> float | None:
+        """Return by how many sides the face jumped; ``None`` where it moved as it usually does."""
+        step = _apart(self.last, where)
+        usual = self.place.step
+        if self.steps >= _SETTLED and step > max(JUMP_SIDES, JUMP_STEPS * usual):
+            return step
+        self.last = where
+        self.steps += 1
+        self.place.step += max(_STEP_SHARE, 1 / self.steps) * (step - usual)
+        return None
 
     def see(self, values: dict[str, float], at: Instant) -> None:
-        """Compare what the face shows with what it usually shows."""
+        """Compare what the face shows with what it usually shows, and with what it just showed."""
         # Beside a face that has just come back nothing is usual yet.
         is_late = self.read is None or at.seconds_since(self.read) > _USUAL_S
         elapsed_s = 0.0 if self.read is None else max(at.seconds_since(self.read), 0.0)
         self.read = at
         if is_late:
-            self.usual = dict(values)
+            self.usual, self.farthest = dict(values), {}
             return
         share = -math.expm1(-elapsed_s / _USUAL_S)
         for name, value in values.items():
             usual = self.usual.setdefault(name, value)
-            if abs(value - usual) >= (TURNED_DEGREES if name in POSE else CHANGED):
-                self.alive = at
+            if self._swings_back(name, value, at):
+                self.live(at)
             self.usual[name] = usual + share * (value - usual)
 
-    def holds(self, x: float, y: float, side: float) -> bool:
-        """Return whether a face at (x, y) of this size has not moved away from here."""
-        reach = STILL_SIDES * self.side
-        return math.hypot(x - self.x, y - self.y) <= reach and abs(side - self.side) <= reach
+    def _swings_back(self, name: str, value: float, at: Instant) -> bool:
+        """Return whether a value comes back from where it lately went to."""
+        changed = TURNED_DEGREES if name in POSE else CHANGED
+        away = value - self.usual[name]
+        went, since, way = self.farthest.get(name, (value, at, 0.0))
+        if way == 0 or at.seconds_since(since) > BACK_S or (value - went) * way > 0:
+            if abs(away) >= changed:
+                self.farthest[name] = value, at, math.copysign(1, away)
+            return False
+        if abs(value - went) < changed:
+            return False
+        del self.farthest[name]
+        return True
 
 
 class StillFaces:
     """Knows which of the faces in view are pictures: `STILL_S` seconds without a sign of life.
 
     A face that has moved, blinked, turned or changed its expression since it came is none, however
-    still it is now. A picture that was hidden for a while, or that the detector lost, is known
-    again by its place.
+    still it is now. The seconds need not follow one another: a picture that was hidden for a while,
+    or that the detector lost, is known again by its place. A face that jumps, or changes once and
+    stays so, may be another one: neither is a sign of life.
     """
 
     def __init__(self) -> None:
-        self._places: dict[int, _Place] = {}
+        self._followed: dict[int, _Followed] = {}
         self._left: list[_Place] = []
 
     def update(self, faces: Tracked, at: Instant) -> frozenset[int]:
         """Return the tracks of the faces of a frame that are pictures."""
         present = {track for track, _ in faces}
-        self._left += [self._places.pop(track) for track in set(self._places) - present]
-        self._left = [place for place in self._left if self._is_kept(place, at)]
+        for track, one in list(self._followed.items()):
+            if track not in present and at.seconds_since(one.place.seen) > _LOST_MOVING_S:
+                self._left.append(self._followed.pop(track).place)
+        self._left = [place for place in self._left if place.is_kept(at)]
         for track, face in faces:
-            self._move(track, face.box, at)
-        return frozenset(track for track in present if self._places[track].is_still(at))
+            self._move(track, (*face.box.center, math.sqrt(face.box.area)), present, at)
+        return frozenset(track for track in present if self._followed[track].is_picture(at))
 
     def see(self, track: int, values: dict[str, float], at: Instant) -> None:
         """Look for a sign of life in what a face of the last frame shows."""
-        if track in self._places:
-            self._places[track].see(values, at)
+        if track in self._followed:
+            self._followed[track].see(values, at)
 
     def forget(self) -> None:
         """Forget all places: the camera looks at something else."""
-        self._places.clear()
+        self._followed.clear()
         self._left.clear()
 
-    def _is_kept(self, place: _Place, at: Instant) -> bool:
-        kept_s = _LOST_STILL_S if place.is_still(place.seen) else _LOST_MOVING_S
-        return at.seconds_since(place.seen) <= kept_s
+    def _move(self, track: int, where: _Where, present: set[int], at: Instant) -> None:
+        one = self._followed.get(track) or self._back(where, present)
+        jump = None if one is None else one.jumps(where)
+        if one is None or jump is not None:
+            if one is not None:
+                self._left.append(one.place)
+            one = self._begin(where, jump, at)
+            one.place.see(where, at, SEEN_S)
+        else:
+            self._follow(one, where, at)
+        self._followed[track] = one
 
-    def _move(self, track: int, box: Box, at: Instant) -> None:
-        (x, y), side = box.center, math.sqrt(box.area)
-        place = self._places.get(track)
-        if place is None:
-            known = next((one for one in self._left if one.holds(x, y, side)), None)
-            if known is not None:
-                self._left.remove(known)
-            self._places[track] = known or _Place(x, y, side, at, at, (x, y, side))
-            self._places[track].seen = at
-            return
+    def _follow(self, one: _Followed, where: _Where, at: Instant) -> None:
         # The noise of the detector is averaged: a picture must not seem to move.
-        share = -math.expm1(-max(at.seconds_since(place.seen), 0.0) / _SMOOTH_S)
-        pairs = zip(place.now, (x, y, side), strict=True)
-        one, other, size = (old + share * (new - old) for old, new in pairs)
-        place.now, place.seen = (one, other, size), at
-        if not place.holds(one, other, size):
-            place.x, place.y, place.side, place.since = one, other, size, at
-            place.alive = at
+        elapsed_s = max(at.seconds_since(one.place.seen), 0.0)
+        share = min(-math.expm1(-elapsed_s / _SMOOTH_S), _MOST_SHARE)
+        one.now = _between(one.now, where, share)
+        one.place.see(where, at)
+        if one.place.sightings >= _SETTLED and not one.place.holds(one.now):
+            one.live(at)
+            self._left.append(one.place)
+            one.place = _Place(one.now, at, one.place.step, sightings=_SETTLED, alive=at)
+
+    def _back(self, where: _Where, present: set[int]) -> _Followed | None:
+        """Return the face that has just lost its track and is back where it was."""
+        for track, one in self._followed.items():
+            reach = max(STILL_SIDES, _NOISE_STEPS * one.place.step)
+            if track not in present and _apart(one.last, where) <= reach:
+                return self._followed.pop(track)
+        return None
+
+    def _begin(self, where: _Where, jump: float | None, at: Instant) -> _Followed:
+        """Begin a face that came or jumped, at its place if it is known from before."""
+        place = next((one for one in self._left if one.holds(where)), None)
+        if place is not None:
+            self._left.remove(place)
+        alive = None
+        if place is not None and at.seconds_since(place.seen) <= _LOST_MOVING_S:
+            alive = place.alive
+        place = place or _Place(where, at)
+        # Who moves on after a jump lives: its steps are not each a jump.
+        place.step = place.step if jump is None else max(place.step, jump)
+        return _Followed(place, where, place.where, 0 if jump is None else _SETTLED, alive)
+
+
+def _apart(one: _Where, other: _Where) -> float:
+    """Return how far two sightings of a face are apart, in place or size, in its sides."""
+    return max(math.dist(one[:2], other[:2]), abs(one[2] - other[2])) / max(one[2], other[2])
+
+
+def _between(old: _Where, new: _Where, share: float) -> _Where:
+    x, y, side = (one + share * (other - one) for one, other in zip(old, new, strict=True))
+    return x, y, side
 
 
 @dataclass(slots=True, eq=False)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import random
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -10,6 +12,7 @@ from benchmarks.simulated import attribution as people
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Attribution, Box, Face, Whose
 from edge_agent.vision.faces.attribution import LIFE_S, STILL_S, Attributor, StillFaces
+from edge_agent.vision.faces.tracking import Tracker
 
 SIZE = (640, 480)
 SEAT = people.SEAT
@@ -158,13 +161,92 @@ def test_face_that_blinks_turns_or_smiles_lives_however_still(
     assert found == (frozenset() if lives else {1})
 
 
-def test_poster_that_was_pushed_is_a_picture_again_after_an_hour() -> None:
-    still = StillFaces()
-    found: list[frozenset[int]] = []
-    for second in range(0, int(LIFE_S) + 300, 5):
-        found.append(still.update([(1, face(320 if second < 200 else 380))], at(second)))
-    assert found[38] == found[-1] == {1}
-    assert found[100] == frozenset()
+def in_view(
+    minutes: float,
+    where: Callable[[float], tuple[float, float] | None],
+    shows: Callable[[float], dict[str, float]] = lambda _second: {},
+    *,
+    noise: float = 0.02,
+    found: float = 0.98,
+    fps: int = 5,
+) -> list[bool]:
+    """Return for each sighting of the only face whether it is a picture.
+
+    ``where``: its middle and side in pixels at a second, ``None`` where it is hidden; ``noise`` of
+    its box in sides; ``found``: share of the frames in which it is found.
+    """
+    rng, tracker, still = random.Random(4), Tracker(), StillFaces()
+    pictures = []
+    for frame in range(int(minutes * 60 * fps)):
+        second = frame / fps
+        faces, place = [], where(second)
+        if place is not None and rng.random() < found:
+            x, side = place
+            faces = [face(x + rng.gauss(0, noise * side), side * (1 + rng.gauss(0, noise)))]
+        tracked = tracker.update(faces, at(second))
+        known = still.update(tracked, at(second))
+        pictures += [track in known for track, _ in tracked]
+        for track, _ in tracked:
+            still.see(track, shows(second), at(second))
+    return pictures
+
+
+@pytest.mark.parametrize("fps", [5, 15])
+@pytest.mark.parametrize("noise", [0.015, 0.03])
+@pytest.mark.parametrize(
+    ("where", "found"),
+    [
+        (lambda second: (320, 90) if second % 100 < 90 else None, 0.98),
+        (lambda second: (320, 90) if second % 40 < 20 else None, 0.98),
+        (lambda _second: (320, 90), 0.35),
+        (lambda second: (320, 90) if second < 200 else (345, 90), 0.98),
+        (lambda second: (320 + 15 * math.sin(second / 2), 100) if second < 90 else (340, 72), 0.98),
+    ],
+    ids=["hidden at times", "hidden half of the time", "seldom found", "pushed", "uncovered"],
+)
+def test_picture_is_known_however_it_is_seen(
+    where: Callable[[float], tuple[float, float] | None], found: float, noise: float, fps: int
+) -> None:
+    pictures = in_view(12, where, found=found, noise=noise, fps=fps)
+    assert all(pictures[-len(pictures) // 4 :])
+
+
+@pytest.mark.parametrize("fps", [2, 15])
+@pytest.mark.parametrize("noise", [0.015, 0.05])
+@pytest.mark.parametrize(
+    ("where", "shows"),
+    [
+        (lambda second: (320 - 90 * max(0.0, 2 - second), 90), {}),
+        (lambda _second: (320, 90), {"eye_blink": lambda second: 0.9 * (second % 20 < 0.6)}),
+        (lambda _second: (320, 90), {"yaw": lambda second: 25.0 * (second % 90 > 75)}),
+        (lambda second: (320 + 45 * min(max(second % 900 - 60, 0) / 2, 1), 90), {}),
+    ],
+    ids=["chin rest", "blinks", "looks away", "sleeper who turns"],
+)
+def test_person_who_sits_still_is_no_picture(
+    where: Callable[[float], tuple[float, float] | None],
+    shows: dict[str, Callable[[float], float]],
+    noise: float,
+    fps: int,
+) -> None:
+    values = lambda second: {name: value(second) for name, value in shows.items()}  # noqa: E731
+    assert not any(in_view(10, where, values, noise=noise, fps=fps))
+
+
+def test_other_face_in_the_same_place_is_no_sign_of_life() -> None:
+    def shows(second: float) -> dict[str, float]:
+        past = min(max(second - 60, 0) / 2, 1)  # the shown values are smoothed
+        return {"happiness": 0.9 * past, "yaw": 20 * past, "eye_blink": 0.7 * past}
+
+    assert in_view(8, lambda _second: (320, 90), shows)[-1]
+
+
+def test_still_face_that_slid_away_lives_for_an_hour() -> None:
+    def where(second: float) -> tuple[float, float]:
+        return 320 + 60 * min(max(second - 200, 0) / 2, 1), 90
+
+    pictures = in_view(LIFE_S / 60 + 10, where, fps=2)
+    assert (pictures[2 * 180], pictures[2 * 600], pictures[-1]) == (True, False, True)
 
 
 def test_still_face_of_a_recorded_video_counts() -> None:
