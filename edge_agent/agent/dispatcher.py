@@ -9,6 +9,7 @@ shows the agent as frozen.
 from __future__ import annotations
 
 import threading
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -48,6 +49,8 @@ AT_ONCE = ("emotion", "turned_away", "capture", "camera", "recording", "session"
 """Fields whose change is published at once; others are published with the summary window."""
 NOT_LIVE_S = 2.0
 """Seconds without a picture after which an open camera counts as silent."""
+_TIMES_KEPT = 256  # of each source: a strap's of more than the minute for which a reading is live
+_SOURCES_KEPT = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,6 +258,9 @@ class EventDispatcher:
         self._movements_s = None if movements_s is None else max(movements_s, MOVEMENTS_S)
         self._moved: Instant | None = None
         self._lock = threading.Lock()
+        self._times: defaultdict[tuple[VitalKind, str], deque[int]] = defaultdict(
+            lambda: deque(maxlen=_TIMES_KEPT)
+        )
         self._artefacts = LiveArtefacts()
         self._variability = LiveVariability()
         self._varied: Instant | None = None
@@ -293,10 +299,13 @@ class EventDispatcher:
             client.publish_movements(payload)
 
     def vital(self, reading: VitalReading) -> None:
-        """Pass on one reading; one far from the present goes to the timeline only."""
+        """Pass on one reading; one far from the present goes to the timeline only.
+
+        So does one that comes again with its old time: it is alive who sends it, and nothing new.
+        """
         # The timeline judges readings by those on both sides; what is live knows the past alone.
         self._recorder.submit(reading)
-        if not is_live(reading):
+        if not is_live(reading) or not self._is_new(reading):
             return
         reading = self._artefacts.flag(reading)
         self._live.publish_vital(reading)
@@ -309,6 +318,16 @@ class EventDispatcher:
             self.listener(reading)
         if self._client is not None:
             self._client.publish_vital(vital_payload(reading))
+
+    def _is_new(self, reading: VitalReading) -> bool:
+        at_ms = reading.at.wall_ms
+        with self._lock:
+            if len(self._times) > _SOURCES_KEPT:
+                self._times.clear()
+            times = self._times[reading.kind, reading.source]
+            is_new = at_ms not in times
+            times.append(at_ms)
+        return is_new
 
     def _publish_variability(self, reading: VitalReading) -> None:
         """Add an interval, and publish the variability to the live feed where that is due."""

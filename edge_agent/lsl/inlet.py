@@ -40,6 +40,8 @@ _LATEST_S = 2.0
 """Lead of a time stamp above which it is a fault of the sender."""
 _FLOOD = 10
 """Samples in a second above which a stream is averaged, whatever rate it says."""
+_PACKET_S = 0.5
+"""Seconds within which all samples of one packet arrive."""
 _BEATS_HZ = 5.0
 _BEATS_AT_ONCE = 300
 """A heart beats no faster; so many intervals may come at once, of a minute without a connection."""
@@ -286,13 +288,17 @@ class _Channel:
         self._count = 0
         self._beats = _BEATS_AT_ONCE * 1.0
         self._beats_at_s = -math.inf
+        self._last: _Sample | None = None
 
     def add(self, sample: _Sample) -> Iterator[_Done]:
         """Add a sample; yield each value that is complete.
 
         The means of samples whose time is believed, and of others, are kept apart, and neither goes
-        back in time: there are never more of them than time has passed, whatever the stamps are.
+        back in time: there are never more of them than time has passed, whatever the stamps are. A
+        sample that comes again with its old time is none.
         """
+        if self._is_old(sample):
+            return
         means = self._sent
         if not (sample.is_believed and means.part_of(sample.stamp_s) >= means.part):
             means, sample = self._arrived, sample._replace(stamp_s=math.nan)
@@ -309,6 +315,14 @@ class _Channel:
         else:
             yield _Done(value, sample.stamp_s, is_doubtful)
             self._slow_down(math.floor(place_s))
+
+    def _is_old(self, sample: _Sample) -> bool:
+        last = self._last
+        if last is None or (last.number, last.stamp_s) != (sample.number, sample.stamp_s):
+            self._last = sample
+            return False
+        # Beats of one packet may have one time; a sender that has stopped sends on and on.
+        return sample.is_believed and sample.arrived_s - last.arrived_s > _PACKET_S
 
     def finish(self) -> Iterator[_Done]:
         """Yield the means of the samples that wait for the end of their part of a second."""

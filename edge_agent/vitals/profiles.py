@@ -31,6 +31,8 @@ T = TypeVar("T")
 ON_THE_SKIN = {TemperatureSite.EAR_LOBE, TemperatureSite.FINGER, TemperatureSite.TOE}
 """Sites with the temperature of the skin; at others the thermometer measures that of the body."""
 
+_TIMES_KEPT = 1000  # of a device: its memory
+
 
 class SensorReadings:
     """Makes the readings of one sensor.
@@ -65,6 +67,7 @@ class SensorReadings:
         self.motion: MotionMeter | None = None
         self._contact: bool | None = None
         self._last: dict[VitalKind, int] = {}
+        self._of_time: dict[str, BloodPressure | Oximetry | Temperature | None] = {}
 
     def of_heart_rate(self, measured: HeartRate, at: Instant) -> list[VitalReading]:
         """Return the heart rate and its RR intervals, flagged ``contact_lost`` without contact."""
@@ -115,8 +118,11 @@ class SensorReadings:
 
         All have the cuff's flags, and ``clock_differs`` if its time differs by more than five
         minutes from ours: a stored measurement, or a wrong clock. Systolic and diastolic pressures
-        that are too near to each other are ``out_of_range``.
+        that are too near to each other are ``out_of_range``. A measurement that is sent again gives
+        none.
         """
+        if self._was_sent(measured):
+            return []
         stamped, doubt = _stamp(measured.time, at)
         flags = measured.flags | doubt
         high, low = measured.systolic, measured.diastolic
@@ -139,8 +145,11 @@ class SensorReadings:
         """Return the oxygen saturation and the pulse that the oximeter has measured.
 
         Both have the flags of the measurement, and ``clock_differs`` as with a cuff, or if the
-        measurement comes from the oximeter's memory without a time.
+        measurement comes from the oximeter's memory without a time. One that is sent again gives
+        none.
         """
+        if self._was_sent(measured):
+            return []
         stamped, doubt = _stamp(measured.time, at)
         flags = measured.flags | doubt
         # It was measured at some time before, and nobody knows when.
@@ -167,10 +176,27 @@ class SensorReadings:
         on_skin = site is None or site in ON_THE_SKIN
         kind = VitalKind.SKIN_TEMPERATURE if on_skin else VitalKind.BODY_TEMPERATURE
         value = measured.celsius
-        if value is None or not kind.spec.is_possible(value):
+        if value is None or not kind.spec.is_possible(value) or self._was_sent(measured):
             return []
         stamped, flags = _stamp(measured.time, at)
         return [self._reading(kind, value, at, flags, stamped)]
+
+    def _was_sent(self, measured: BloodPressure | Oximetry | Temperature) -> bool:
+        """Return whether a device sends what it has measured once more, with its old time.
+
+        A time under which another value came is of a clock that stands, and proves nothing.
+        """
+        if measured.time is None or measured.time.moment is None:
+            return False
+        key = type(measured).__name__ + measured.time.text
+        if key not in self._of_time:
+            if len(self._of_time) >= _TIMES_KEPT:
+                del self._of_time[next(iter(self._of_time))]
+            self._of_time[key] = measured
+            return False
+        if self._of_time[key] != measured:
+            self._of_time[key] = None
+        return self._of_time[key] is not None
 
     def _reading(
         self,

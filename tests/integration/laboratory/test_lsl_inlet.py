@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -194,6 +195,23 @@ def test_sample_without_a_time_is_stored_with_its_arrival_and_flagged(tmp_path: 
     flags = [reading.flags for reading in heard.readings]
     assert flags == [frozenset({VitalFlag.CLOCK_DIFFERS})] * 3 + [frozenset()]
     assert len({reading.at for reading in heard.readings}) == 4
+
+
+def test_sample_that_comes_again_with_its_old_time_is_no_reading(tmp_path: Path) -> None:
+    name = f"Oximeter {tmp_path.stat().st_ino}"
+    heard = Heard({"name": name, "kind": "oxygen_saturation", "unit": "%"})
+    with heard.running():
+        stream = outlet(name, pylsl.IRREGULAR_RATE, ("SpO2", "%"))
+        wait_for(stream.have_consumers)
+        old = pylsl.local_clock()
+        stream.push_sample([98.0], old)
+        wait_for(lambda: len(heard.readings) == 1)
+        time.sleep(0.8)  # longer than the samples of one packet take
+        stream.push_sample([98.0], old)
+        stream.push_sample([98.0], old + 0.9)  # steady
+        wait_for(lambda: len(heard.readings) == 2)
+    assert [one.value for one in heard.readings] == [98.0, 98.0]
+    assert heard.readings[1].at.seconds_since(heard.readings[0].at) == pytest.approx(0.9, abs=0.05)
 
 
 def test_stream_that_says_too_many_samples_takes_no_memory(

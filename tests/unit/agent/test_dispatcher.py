@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +14,12 @@ from edge_agent.agent.dispatcher import SINGLE_S, STREAM_S, Conditions, EventDis
 from edge_agent.agent.summary import SummaryWindow
 from edge_agent.core import clock
 from edge_agent.core.expression import NO_FACE, Observation, RejectReason
+from edge_agent.core.given_readings import Origin
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.live.feed import LATE_S, LiveServer
 from edge_agent.timeline.write.recorder import Recorder
+from edge_agent.vitals.ingest import VitalIngest
 from tests.support.timeline import instant, movements, observation, reading, recognition, timeline
 
 START = instant(0)
@@ -40,6 +43,33 @@ def test_a_reading_of_another_time_is_not_shown_as_one_of_now(
     at = clock.now().shift(seconds)
     dispatcher.vital(VitalReading(at, VitalKind.HEART_RATE, 70.0, "cuff"))
     assert (len(shown), len(heard)) == (int(is_shown), int(is_shown))
+
+
+@pytest.mark.parametrize(
+    ("at_ms", "passed_on"),
+    [
+        ([0, 0, 0], 1),
+        ([0, 1000, 0, 1000], 2),
+        ([1000, 0], 2),
+        ([0, 1000, 2000], 3),
+        ([None, None, None], 3),
+    ],
+    ids=["repeated", "repeated in turn", "out of order", "steady", "without a time"],
+)
+def test_value_with_its_old_time_is_no_new_reading(
+    tmp_path: Path, at_ms: list[int | None], passed_on: int
+) -> None:
+    live = LiveServer(tmp_path / "live.sock")
+    shown: list[Mapping[str, Any]] = []
+    live.on_message = shown.append
+    window = SummaryWindow("pi", clock.now(), simulated=False)
+    dispatcher = EventDispatcher(Recorder(timeline(tmp_path)), window, live, None, simulated=False)
+    ingest = VitalIngest(dispatcher.vital, Origin("watch"))
+    begun_ms = clock.now().wall_ms - 10_000
+    for one in at_ms:
+        said = {"kind": "oxygen_saturation", "value": 98}
+        ingest.accept(json.dumps(said if one is None else said | {"at": begun_ms + one}).encode())
+    assert len(shown) == passed_on
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.vitals.gatt import BloodPressure, DeviceTime, HeartRate
+from edge_agent.vitals.gatt import BloodPressure, DeviceTime, HeartRate, Oximetry, Temperature
 from edge_agent.vitals.profiles import SensorReadings
 from tests.support.clocks.simulated_time import START
 
@@ -37,6 +37,49 @@ def cuff_reading(
     loose = frozenset({VitalFlag.CUFF_LOOSE})
     measured = BloodPressure(systolic, diastolic, None, time, 60.0, loose)
     return SensorReadings("ble:cuff").of_blood_pressure(measured, START)
+
+
+def cuff_values(*sent: tuple[float, DeviceTime | None]) -> list[float]:
+    """Return the systolic pressures that one cuff's measurements give."""
+    readings = SensorReadings("ble:cuff")
+    return [
+        one.value
+        for systolic, time in sent
+        for one in readings.of_blood_pressure(
+            BloodPressure(systolic, 80, None, time, 60.0, frozenset()), START
+        )
+        if one.kind is VitalKind.SYSTOLIC
+    ]
+
+
+def test_cuff_that_sends_its_memory_again_measured_once() -> None:
+    memory = [(120.0, stamp(-600)), (125.0, stamp(-300)), (120.0, stamp(0))]
+    assert cuff_values(*memory, *memory) == [120, 125, 120]
+
+
+@pytest.mark.parametrize("time", [None, DeviceTime(0, 0, 0, 8, 0, 0)])
+def test_cuff_without_a_date_measures_each_time(time: DeviceTime | None) -> None:
+    assert cuff_values((120.0, time), (120.0, time)) == [120, 120]
+
+
+def test_time_of_a_clock_that_stands_proves_nothing() -> None:
+    noon = stamp(0)
+    assert cuff_values((120.0, noon), (125.0, noon), (120.0, noon)) == [120, 125, 120]
+
+
+def test_oximeter_and_thermometer_that_repeat_measured_once() -> None:
+    readings = SensorReadings("ble:x")
+    oxygen = Oximetry(98.0, 60.0, stamp(0), False, None, frozenset())
+    warmth = Temperature(36.5, stamp(0), None)
+    assert readings.of_oximetry(oxygen, START) and readings.of_temperature(warmth, START)
+    assert not readings.of_oximetry(oxygen, START.shift(60))
+    assert not readings.of_temperature(warmth, START.shift(60))
+
+
+def test_steady_oxygen_without_a_time_is_new_each_time() -> None:
+    readings = SensorReadings("ble:x")
+    steady = Oximetry(98.0, 60.0, None, False, None, frozenset())
+    assert all(readings.of_oximetry(steady, START.shift(second)) for second in range(100))
 
 
 def stamp(seconds: float) -> DeviceTime:
