@@ -50,6 +50,8 @@ def run(config: Path | None, data: Path | None) -> None:
     """Run the agent: camera, vitals, timeline, MQTT."""
     log_to_stderr()
     settings, folder = load(config, data)
+    if settings.doubt:
+        logging.getLogger(__name__).warning("the configuration needs a change: %s", settings.doubt)
     from edge_agent.core.process import give_back_after_start, share_one_heap
 
     share_one_heap()  # before libraries start threads

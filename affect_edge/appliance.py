@@ -497,7 +497,7 @@ def config_check(file: Path | None, config: Path | None, data: Path | None) -> N
     """
     from edge_agent.appliance.named_files import missing_files
 
-    settings, _ = common.read_settings(file or config, data)
+    settings, _ = common.read_settings(file or config, data, strict=True)
     name = file or config or "the configuration"
     missing = missing_files(settings)
     missing |= _checked_start(settings, missing)
@@ -557,7 +557,7 @@ def config_set(changes: tuple[str, ...], config: Path | None, dry_run: bool) -> 
 
     wanted = dict(_read(change) for change in changes)
     before = editing.read_file(config or SYSTEM_FILE)
-    settings = editing.check_settings(before)
+    settings = editing.check_settings(before, strict=False)
     after = editing.ConfigFile(before.path, editing.with_changes(before.text, wanted))
     changed = editing.check_settings(after)
     _checked_start(changed, missing_files(changed))

@@ -206,12 +206,14 @@ def load(config: Path | None, data: Path | None) -> tuple[Settings, Path]:
     return settings, folder
 
 
-def read_settings(config: Path | None, data: Path | None) -> tuple[Settings, Path]:
+def read_settings(
+    config: Path | None, data: Path | None, *, strict: bool = False
+) -> tuple[Settings, Path]:
     """Read the configuration, and return it with the data folder; root stays root."""
     from edge_agent.config.loading import load_settings
     from edge_agent.config.section import at_home
 
-    settings = load_settings(config)
+    settings = load_settings(config, strict=strict)
     return settings, at_home(data or settings.data.folder)
 
 

@@ -54,6 +54,9 @@ def diagnose(settings: Settings, data: Path, *, deep: bool = False) -> Iterator[
     """
     yield _platform()
     yield _clock()
+    if settings.doubt:
+        cure = "Change it: the agent runs without what it asks for."
+        yield problem("configuration", settings.doubt, cure)
     yield from _data_folder(data)
     yield from check_database(settings, data, deep=deep)
     vision = settings.vision

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from edge_agent.config.section import Editable, HomeAddress, HomePath, Section
+from edge_agent.config.section import STARTING, Editable, HomeAddress, HomePath, Section
 from edge_agent.core.addresses import Address
 
 Source = Literal["auto", "picamera2", "opencv", "snapshot", "pictures", "demo"]
@@ -94,7 +94,8 @@ class CameraSettings(Section):
     @classmethod
     def _leads_somewhere(cls, value: Address, info: ValidationInfo) -> Address:
         # Of another kind of camera it may be left from before.
-        if info.data.get("source") in _BY_ADDRESS and (problem := value.problem):
+        is_asked = STARTING not in (info.context or ()) and info.data.get("source") in _BY_ADDRESS
+        if is_asked and (problem := value.problem):
             raise ValueError(f"device = {value.shown!r:.80} {problem}")
         return value
 

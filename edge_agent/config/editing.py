@@ -73,8 +73,10 @@ def read_file(path: Path) -> ConfigFile:
         raise ConfigError(f"{path}: cannot be read as UTF-8 text ({error}).") from error
 
 
-def check_settings(file: ConfigFile) -> Settings:
+def check_settings(file: ConfigFile, *, strict: bool = True) -> Settings:
     """Return the settings of a text, by the same checks as ``affect-edge config check``.
+
+    Without ``strict`` by those of a service that starts, so that a wrong value can be changed.
 
     Raises:
         ConfigError: the faults, with lines of the file.
@@ -85,7 +87,7 @@ def check_settings(file: ConfigFile) -> Settings:
         trial = Path(folder) / file.path.name
         trial.write_text(file.text, encoding="utf-8")
         try:
-            return load_settings(trial)
+            return load_settings(trial, strict=strict)
         except ConfigError as error:
             raise ConfigError(str(error).replace(str(trial), str(file.path))) from error
 

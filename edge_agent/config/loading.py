@@ -180,15 +180,22 @@ def line_of_key(text: str, keys: list[str]) -> int | None:
 
 
 def load_settings(
-    file: Path | None = None, changes: Mapping[str, Mapping[str, Any]] | None = None
+    file: Path | None = None,
+    changes: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    strict: bool = False,
 ) -> Settings:
     """Read the configuration.
+
+    An appliance that ran must run after an update that looks closer: what keeps nothing from
+    starting, such as a camera's address without a host, is not refused but in ``doubt``.
 
     Args:
         file: the TOML file; ``None``: ``/etc/affect-edge/affect-edge.toml`` if it exists, otherwise
             the defaults.
         changes: section → key → value, from a command's options; they override file and
             environment.
+        strict: refuse that, too, as ``config check`` does and whatever writes a configuration.
 
     Raises:
         ConfigError: the file cannot be read, a key is unknown or a value is not allowed.
@@ -199,13 +206,18 @@ def load_settings(
     changed = {section: dict(values) for section, values in (changes or {}).items()}
     given = merge(read_environment(Settings, os.environ), changed)
     try:
-        return Settings.of_file(path, merge(parse_toml(text), given))
+        values = merge(parse_toml(text), given)
+        return Settings.of_file(path, values)
     except ValidationError as error:
         details = error.errors()
         lines = [describe(detail, path, text, changes or {}) for detail in details[:ERRORS_SHOWN]]
         if more := details[ERRORS_SHOWN:]:
             lines.append(f"… and {len(more)} more.")
-        raise ConfigError("\n".join(lines)) from error
+        doubt = "\n".join(lines)
+        if not strict:
+            with suppress(ValidationError):
+                return Settings.of_file(path, values, doubt=doubt)
+        raise ConfigError(doubt) from error
 
 
 def load_right_part(file: Path | None = None) -> tuple[Settings, ConfigError | None]:
@@ -215,7 +227,7 @@ def load_right_part(file: Path | None = None) -> tuple[Settings, ConfigError | N
         The right values, with defaults for the others, and the error of ``load_settings``.
     """
     try:
-        return load_settings(file), None
+        return load_settings(file, strict=True), None
     except ConfigError as error:
         return _without_faults(file or SYSTEM_FILE), error
 

@@ -62,6 +62,11 @@ GivenAddress = Annotated[
 HomeAddress = Annotated[GivenAddress, AfterValidator(_is_place)]
 
 
+STARTING = "starting"
+"""In the context of a validation: what only ``config check`` refuses passes, see
+``load_settings``."""
+
+
 class Section(BaseModel):
     """Base class of a table of the file: unknown keys are refused, values do not change."""
 

@@ -21,7 +21,7 @@ from edge_agent.config.data import (
 from edge_agent.config.deposit import DepositSettings
 from edge_agent.config.laboratory import ControlSettings, LslSettings
 from edge_agent.config.mqtt import FleetSettings, MqttSettings
-from edge_agent.config.section import Section
+from edge_agent.config.section import STARTING, Section
 from edge_agent.config.vision import VisionSettings
 from edge_agent.config.vitals import VitalsSettings
 
@@ -30,6 +30,7 @@ class Settings(Section):
     """The whole configuration."""
 
     _file: Path | None = PrivateAttr(default=None)
+    _doubt: str = PrivateAttr(default="")
 
     device: DeviceSettings = DeviceSettings()
     data: DataSettings = DataSettings()
@@ -79,13 +80,25 @@ class Settings(Section):
         """The file that they were read from, if there was one."""
         return self._file
 
+    @property
+    def doubt(self) -> str:
+        """What ``config check`` refuses in them although services start; empty: nothing."""
+        return self._doubt
+
     @classmethod
-    def of_file(cls, file: Path | None, values: Mapping[str, Any]) -> Settings:
+    def of_file(cls, file: Path | None, values: Mapping[str, Any], *, doubt: str = "") -> Settings:
         """Return the settings of section → key → value, most of which a file gave.
+
+        Args:
+            file: where they are from.
+            values: of the file and what overrides it.
+            doubt: why they were refused; now with values that cannot do what is asked of them, but
+                keep no service from starting. Without a seat, whoever leads is followed.
 
         Raises:
             ValidationError: a key is unknown or a value is not allowed.
         """
-        settings = cls.model_validate(values)
+        settings = cls.model_validate(values, context={STARTING} if doubt else None)
         settings._file = file
+        settings._doubt = doubt
         return settings

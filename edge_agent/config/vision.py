@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
-from edge_agent.config.section import Editable, HomeText, Section
+from edge_agent.config.section import STARTING, Editable, HomeText, Section
 from edge_agent.core.expression import Prior, Whose
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -146,12 +146,16 @@ class VisionSettings(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _undrawn_seat(cls, values: object) -> object:
+    def _undrawn_seat(cls, values: object, info: ValidationInfo) -> object:
         """Leave out the seat that an earlier release wrote unless it is asked for."""
-        if isinstance(values, dict) and values.get("whose", "leading") != "seat":
-            seat = values.get("seat")
+        if not isinstance(values, dict):
+            return values
+        seat = values.get("seat")
+        if values.get("whose", "leading") != "seat":
             if isinstance(seat, list | tuple) and list(seat) == FORMER_SEAT:
                 return {name: value for name, value in values.items() if name != "seat"}
+        elif seat is None and STARTING in (info.context or ()):
+            return values | {"whose": "leading"}
         return values
 
     @model_validator(mode="after")

@@ -40,6 +40,14 @@ def examine(data: Path, **changes: Mapping[str, Any]) -> dict[str, Finding]:
     return {finding.check: finding for finding in diagnose(settings_with(**changes), data)}
 
 
+def test_doctor_names_what_the_agent_runs_without(tmp_path: Path) -> None:
+    file = tmp_path / "affect-edge.toml"
+    file.write_text('[vision]\nwhose = "seat"\n', encoding="utf-8")
+    findings = {one.check: one for one in diagnose(load_settings(file), tmp_path)}
+    assert findings["configuration"].verdict is Verdict.PROBLEM
+    assert "needs a seat" in findings["configuration"].found
+
+
 def test_a_sound_machine_has_no_problem(tmp_path: Path) -> None:
     migrate(tmp_path / DATABASE_NAME)
     findings = examine(tmp_path)

@@ -31,8 +31,35 @@ def write(folder: Path, text: str) -> Path:
 
 def problem(file: Path | None) -> str:
     with pytest.raises(ConfigError) as caught:
-        load_settings(file)
+        load_settings(file, strict=True)
     return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ('[vision]\nwhose = "seat"', "seat"),
+        ('[camera]\nsource = "opencv"\ndevice = "rtsp:///live"', "device"),
+        ('[camera]\nsource = "snapshot"\ndevice = "http://a:b/c@host/p.jpg"', "device"),
+    ],
+)
+def test_file_of_an_earlier_release_starts_with_a_doubt(
+    tmp_path: Path, text: str, key: str
+) -> None:
+    file = write(tmp_path, text)
+    settings = load_settings(file)
+    assert (key in settings.doubt, settings.vision.whose) == (True, "leading")
+    assert settings.doubt == problem(file)
+
+
+def test_camera_that_leads_nowhere_stays_the_one_that_is_asked_for(tmp_path: Path) -> None:
+    file = write(tmp_path, '[camera]\nsource = "opencv"\ndevice = "rtsp:///live"')
+    assert load_settings(file).camera.device.reveal() == "rtsp:///live"
+
+
+def test_doubt_hides_no_other_fault(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="fsp"):
+        load_settings(write(tmp_path, '[camera]\nfsp = 3\n[vision]\nwhose = "seat"'))
 
 
 @pytest.mark.parametrize(("whose", "seat"), [("leading", None), ("seat", (0.15, 0.05, 0.7, 0.9))])
