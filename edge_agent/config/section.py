@@ -11,6 +11,9 @@ from pydantic_core import PydanticKnownError
 from edge_agent.core.addresses import Address
 from edge_agent.core.errors import ConfigError
 
+STARTING = "starting"
+"""In the context of a validation: what only ``config check`` refuses passes, see
+``load_settings``."""
 T = TypeVar("T")
 Editable = Annotated[T, Field(json_schema_extra={"editable": True})]
 """Marks a key that a browser may change; its ``title`` is what the form calls it. No path, address
@@ -60,11 +63,6 @@ GivenAddress = Annotated[
     Address, AfterValidator(_is_given), Field(json_schema_extra={"minLength": 1})
 ]
 HomeAddress = Annotated[GivenAddress, AfterValidator(_is_place)]
-
-
-STARTING = "starting"
-"""In the context of a validation: what only ``config check`` refuses passes, see
-``load_settings``."""
 
 
 class Section(BaseModel):

@@ -1,7 +1,7 @@
 // The seat that a standing session needs, drawn around the face that sits there now.
 
 import { followFeed } from "./feed.js";
-import { seatAround, seatOf, zoneOf } from "./framing.js";
+import { seatAround, seatOf } from "./framing.js";
 import { _ } from "./messages.js";
 
 const byId = (id) => document.getElementById(id);
@@ -13,10 +13,10 @@ function show(message) {
   const seat = seatAround(faces[0].box);
   const { width, height } = message.frame;
   byId("seat-picture").setAttribute("viewBox", `0 0 ${width} ${height}`);
-  byId("seat-picture").replaceChildren(zoneOf(message.frame), ...seatOf(seat.join(" "), message.frame));
+  byId("seat-picture").replaceChildren(...seatOf(seat.join(" "), message.frame));
   byId("seat-text").textContent = _("Dotted: the seat around the face that is in view now.");
   byId("seat-lines").hidden = false;
   byId("seat-lines").querySelector("pre").textContent = `whose = "seat"\nseat = [${seat.join(", ")}]`;
 }
 
-followFeed({ expression: show }, () => {});
+followFeed({ expression: show });
