@@ -4,14 +4,16 @@ good ones, else the intervals of its heart-rate service.
 A strap that sends an electrocardiogram also sends intervals that it has found itself. An interval
 of the service waits until the electrocardiogram has had the time to find the same beats. It is
 dropped if a good one covers its middle, else recorded. So no beat is there twice, and none is lost
-while the electrocardiogram cannot be read.
+while the electrocardiogram cannot be read. Where the strap's own intervals are half or twice those
+found here, one of the two misses beats or counts others: those found here are in doubt.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, replace
+from statistics import median
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.electrocardiogram import ECG_ERROR_S, ECG_HZ, EcgStretch
@@ -29,6 +31,13 @@ KEPT_SAMPLES = 1300
 """Samples of a stretch of a kept electrocardiogram: ten seconds. A power cut costs so much."""
 _LATENCY_S = 60.0
 """Time over which the least delay of a frame tells how the sensor's clock stands with ours."""
+_COMPARED = 5
+"""Latest intervals of each way whose medians are compared."""
+_LEAST_COMPARED = 3
+_UNLIKE = 1.5
+"""Where one median is so many times the other, they do not count the same beats."""
+_RECENT_S = 15.0
+"""Intervals of the service from earlier say nothing of those now."""
 _RATE_TOLERANCE = 0.05
 """A frame whose samples last longer than nominal by this share, and by a sample, follows a loss."""
 
@@ -189,6 +198,8 @@ class BeatChoice:
         self._ecg = EcgBeats()
         self._waiting: deque[BeatInterval] = deque()
         self._covered: deque[BeatInterval] = deque(maxlen=32)
+        self._served: deque[BeatInterval] = deque(maxlen=_COMPARED)
+        self._found: deque[float] = deque(maxlen=_COMPARED)
         self.contact: bool | None = None
 
     def hear_contact(self, contact: bool | None) -> None:
@@ -197,7 +208,9 @@ class BeatChoice:
 
     def of_service(self, given: Iterable[BeatInterval], at: Instant) -> list[BeatInterval]:
         """Add intervals of the heart-rate service; return those that need not wait any more."""
-        self._waiting.extend(given)
+        for one in given:
+            self._waiting.append(one)
+            self._served.append(one)
         return self._release(at.boot_ms - 1000 * WAIT_S)
 
     def of_frame(self, frame: Frame, at: Instant) -> list[BeatInterval]:
@@ -208,7 +221,7 @@ class BeatChoice:
             intervals = _pulses(pulses, at)
         else:
             lost = {VitalFlag.CONTACT_LOST} if self.contact is False else set()
-            intervals = [replace(one, flags=frozenset(lost)) for one in self._ecg.add(frame, at)]
+            intervals = [self._judge(one, lost) for one in self._ecg.add(frame, at)]
         recorded: list[BeatInterval] = []
         for interval in intervals:
             self._covered.append(interval)
@@ -216,6 +229,22 @@ class BeatChoice:
             recorded += self._release(interval.ended.boot_ms - 1000 * interval.seconds)
             recorded.append(interval)
         return recorded
+
+    def _judge(self, found: BeatInterval, flags: Set[VitalFlag]) -> BeatInterval:
+        """Return an interval of the electrocardiogram with its flags: in doubt, where the latest
+        are not those of the sensor itself, by a factor.
+        """
+        self._found.append(found.seconds)
+        served = [
+            one.seconds
+            for one in self._served
+            if abs(one.ended.seconds_since(found.ended)) <= _RECENT_S
+        ]
+        if min(len(served), len(self._found)) >= _LEAST_COMPARED:
+            factor = median(self._found) / median(served)
+            if not 1 / _UNLIKE < factor < _UNLIKE:
+                flags = flags | {VitalFlag.POOR_SIGNAL}
+        return replace(found, flags=frozenset(flags))
 
     def rest(self) -> list[BeatInterval]:
         """Return the intervals that still wait, at the end of the connection."""

@@ -116,6 +116,26 @@ def test_beats_do_not_depend_on_the_size_of_the_pieces() -> None:
         assert [abs(a - b) < 0.002 for a, b in zip(near, known, strict=True)] == [True] * len(known)
 
 
+@pytest.mark.parametrize("rate", [40, 150, 199, 205, 212, 226])
+def test_beats_of_a_fast_heart_are_each_found(rate: int) -> None:
+    source = random.Random(rate)
+    gaps = (60 / rate + source.gauss(0, 0.004) for _ in range(rate))
+    beats = [at for at in accumulate(gaps, initial=0.5) if at < 29.5]
+    signal = ecg_of(beats, 30)
+    detector = BeatDetector(float(ECG_HZ))
+    found = [
+        beat
+        for first in range(0, len(signal), FRAME)
+        for beat in detector.add(
+            signal[first : first + FRAME],
+            [place / ECG_HZ for place in range(len(signal))[first : first + FRAME]],
+        )
+    ]
+    assert [one.at_s for one in found if 4.9 < one.at_s < 25.1 and one.good] == pytest.approx(
+        [at for at in beats if 4.9 < at < 25.1], abs=0.004
+    )
+
+
 def test_beats_of_an_inverted_electrode_are_found() -> None:
     beats = rhythm(2, 30)
     signal = [-one for one in ecg_of(beats, 30)]
@@ -140,14 +160,20 @@ class Strap:
         self.choice = BeatChoice()
         self.recorded: list[BeatInterval] = []
 
-    def run(self, beats: list[float], seconds: int, *, lost: range = range(0)) -> None:
-        """Send both; the frames of some seconds are lost."""
+    def run(
+        self, beats: list[float], seconds: int, *, lost: range = range(0), own: float = 1.0
+    ) -> None:
+        """Send both; the frames of some seconds are lost, or the service counts so many times."""
         frames = list(frames_of(ecg_of(beats, seconds)))
         sent = [(FRAME * (number + 1) / ECG_HZ, frame) for number, frame in enumerate(frames)]
         for end_s, frame in sent:
             at = START.shift(end_s + 0.05)
             pairs = [(b, b - a) for a, b in pairwise(beats) if end_s - FRAME / ECG_HZ <= b < end_s]
-            given_ = [BeatInterval(START.shift(b), length) for b, length in pairs]
+            given_ = [
+                BeatInterval(START.shift(b - length * later), length / own)
+                for b, length in pairs
+                for later in ((0.5, 0.0) if own == 2 else (0.0,))
+            ]
             self.recorded += self.choice.of_service(given_, at)
             decoded = polar.decode_frame(frame)
             if decoded is not None and int(end_s) not in lost:
@@ -173,6 +199,19 @@ def test_each_beat_of_a_strap_is_recorded_once() -> None:
     # The first three seconds after a loss are needed to begin anew.
     assert min(from_service) > 28
     assert max(from_service) < 56
+
+
+@pytest.mark.parametrize(
+    ("own", "doubtful"), [(1.0, False), (1.2, False), (2.0, True), (0.5, True)]
+)
+def test_beats_beside_twice_the_own_rate_of_the_strap_are_in_doubt(
+    own: float, doubtful: bool
+) -> None:
+    strap = Strap()
+    strap.run(rhythm(7, 60), 60, own=own)
+    found = [one for one in strap.recorded if one.error_s is not None]
+    assert len(found) > 55
+    assert {VitalFlag.POOR_SIGNAL in one.flags for one in found[3:]} == {doubtful}
 
 
 def test_beats_of_a_strap_are_at_their_true_times() -> None:
