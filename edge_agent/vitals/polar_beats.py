@@ -199,7 +199,7 @@ class BeatChoice:
         self._waiting: deque[BeatInterval] = deque()
         self._covered: deque[BeatInterval] = deque(maxlen=32)
         self._served: deque[BeatInterval] = deque(maxlen=_COMPARED)
-        self._found: deque[float] = deque(maxlen=_COMPARED)
+        self._lengths: deque[float] = deque(maxlen=_COMPARED)
         self.contact: bool | None = None
 
     def hear_contact(self, contact: bool | None) -> None:
@@ -221,7 +221,7 @@ class BeatChoice:
             intervals = _pulses(pulses, at)
         else:
             lost = {VitalFlag.CONTACT_LOST} if self.contact is False else set()
-            intervals = [self._judge(one, lost) for one in self._ecg.add(frame, at)]
+            intervals = [self._with_doubts(one, lost) for one in self._ecg.add(frame, at)]
         recorded: list[BeatInterval] = []
         for interval in intervals:
             self._covered.append(interval)
@@ -230,21 +230,21 @@ class BeatChoice:
             recorded.append(interval)
         return recorded
 
-    def _judge(self, found: BeatInterval, flags: Set[VitalFlag]) -> BeatInterval:
+    def _with_doubts(self, interval: BeatInterval, flags: Set[VitalFlag]) -> BeatInterval:
         """Return an interval of the electrocardiogram with its flags: in doubt, where the latest
         are not those of the sensor itself, by a factor.
         """
-        self._found.append(found.seconds)
+        self._lengths.append(interval.seconds)
         served = [
             one.seconds
             for one in self._served
-            if abs(one.ended.seconds_since(found.ended)) <= _RECENT_S
+            if abs(one.ended.seconds_since(interval.ended)) <= _RECENT_S
         ]
-        if min(len(served), len(self._found)) >= _LEAST_COMPARED:
-            factor = median(self._found) / median(served)
+        if min(len(served), len(self._lengths)) >= _LEAST_COMPARED:
+            factor = median(self._lengths) / median(served)
             if not 1 / _UNLIKE < factor < _UNLIKE:
                 flags = flags | {VitalFlag.POOR_SIGNAL}
-        return replace(found, flags=frozenset(flags))
+        return replace(interval, flags=frozenset(flags))
 
     def rest(self) -> list[BeatInterval]:
         """Return the intervals that still wait, at the end of the connection."""

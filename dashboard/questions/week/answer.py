@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import date
 from enum import StrEnum
 
@@ -18,6 +19,8 @@ DISTRESS = (Emotion.SADNESS, Emotion.ANGER, Emotion.FEAR)
 UNCERTAIN = "uncertain"
 USUAL_WEEKS = 8
 """So many weeks are compared with; with fewer there is no comparison."""
+PARTS = (1, 4, 7, 10, 13, 16, 19, 22)
+"""Hours at which the parts of a day begin that are compared with each other."""
 LOOK_BACK = 12
 """Within so many weeks before: a holiday does not end the comparison."""
 
@@ -39,6 +42,16 @@ class PlainMeanModel(Model):
 
     mean: float = Field(description="Mean")
     n: int = Field(description="Readings that it is of")
+
+
+class PartOfDay(PlainMeanModel):
+    """The readings of a kind in one part of the day, of all days of a week."""
+
+    open_ms: int = Field(description="How long sessions were open in it, on days with readings")
+
+
+Parts = Mapping[VitalKind, Sequence[PartOfDay]]
+"""The readings of a week in each part of the day, in the order of ``PARTS``."""
 
 
 class DayModel(Model):
@@ -145,6 +158,7 @@ class Uncompared(StrEnum):
     OWN_NEUTRAL = "own_neutral"
     ROWS_DELETED = "rows_deleted"
     RECORDED_TIME = "recorded_time"
+    TIMES_OF_DAY = "times_of_day"
 
 
 class WeekFigureModel(Model):
@@ -156,6 +170,16 @@ class WeekFigureModel(Model):
         "distress: sadness, anger and fear; null: not measured"
     )
     second: float | None = Field(None, description="Mean diastolic pressure in mmHg")
+    compared: float | None = Field(
+        None,
+        description="What is compared with the usual: of a vital the mean over the parts of the "
+        "day that are compared, each with its usual weight; null: not compared",
+    )
+    hours_left_out: list[tuple[int, int]] = Field(
+        default_factory=list,
+        description="Hours of the day, from and to, in which the vital was measured for less than "
+        "half or more than twice the usual time, or in too few weeks before: not compared",
+    )
     usual: float | None = Field(
         None, description="Median of the weeks that it is compared with; null: not compared"
     )
@@ -181,14 +205,14 @@ class WeekFigureModel(Model):
     @property
     def difference(self) -> float:
         """Distance from the usual value; 0 where it is not compared."""
-        return 0.0 if self.value is None or self.usual is None else self.value - self.usual
+        return 0.0 if self.compared is None or self.usual is None else self.compared - self.usual
 
     @property
     def is_within(self) -> bool:
         """True where it lies within the usual values."""
-        if self.value is None or self.usual_from is None or self.usual_to is None:
+        if self.compared is None or self.usual_from is None or self.usual_to is None:
             return False
-        return self.usual_from <= self.value <= self.usual_to
+        return self.usual_from <= self.compared <= self.usual_to
 
 
 class WeekVariabilityModel(Model):

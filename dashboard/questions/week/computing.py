@@ -18,6 +18,7 @@ from dashboard.questions.week.answer import (
     DaysModel,
     EmotionModel,
     MostDistressModel,
+    Parts,
     PlainMeanModel,
     Uncompared,
     WeekModel,
@@ -27,6 +28,7 @@ from dashboard.questions.week.answer import (
 from dashboard.questions.week.counting import (
     by_week,
     count_days,
+    count_parts,
     mean_of,
     nothing_on,
     together,
@@ -92,10 +94,11 @@ def read_weeks(
     with reader.at_one_moment():
         counted = count_days(reader, sessions, calendar, _KINDS).get(code) or nothing_on(calendar)
         own = by_week(counted)
+        parts = count_parts(reader, sessions, calendar, _KINDS, zone)
         shifted = _times_shifted(reader, sessions)
+        lasts = (slice(at, at + LOOK_BACK + 1) for at in range(weeks))
         return [
-            _read_week(reader, code, sessions, own[at : at + LOOK_BACK + 1], shifted, zone)
-            for at in range(weeks)
+            _read_week(reader, code, sessions, own[one], parts[one], shifted, zone) for one in lasts
         ]
 
 
@@ -104,6 +107,7 @@ def _read_week(
     code: str,
     sessions: Sequence[Session],
     weeks: Sequence[Sequence[DayModel]],
+    parts: Sequence[Parts],
     shifted: Sequence[tuple[int, int]],
     zone: tzinfo | None,
 ) -> ReadWeek:
@@ -122,6 +126,7 @@ def _read_week(
         [together(one) for one in reversed(before)],
         reading,
         faces_of(reader, sessions, days),
+        parts[::-1],
     )
     inside = (StateSpan(one, "", *span) for one, span in _within(sessions, start, end))
     return ReadWeek(
@@ -141,6 +146,7 @@ def summarise(
     before: Sequence[DayModel],
     reading: Reading,
     faces: FacesInView | None = None,
+    parts: Sequence[Parts] | None = None,
 ) -> WeekSummaryModel:
     """Return a week beside the weeks before it, without words.
 
@@ -151,9 +157,10 @@ def summarise(
         before: the weeks before, the latest first.
         reading: how faces were read over all of them.
         faces: how they were in view in the week; ``None``: there was none.
+        parts: vitals by part of the day, as ``figures_of`` wants them.
     """
     week = together(days)
-    figures = figures_of(week, before, reading)
+    figures = figures_of(week, before, reading, parts)
     return WeekSummaryModel(
         participant=participant,
         zone=zone,

@@ -11,14 +11,22 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 
-from dashboard.questions.week.answer import DAYS, UNCERTAIN, DayModel, PlainMeanModel
+from dashboard.questions.week.answer import (
+    DAYS,
+    PARTS,
+    UNCERTAIN,
+    DayModel,
+    PartOfDay,
+    Parts,
+    PlainMeanModel,
+)
 from edge_agent.core import clock
 from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.study import Session
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
-from edge_agent.timeline.read.reader import Reader, SpanSums, sums_by_person
+from edge_agent.timeline.read.reader import Reader, SpanSums, means_between, sums_by_person
 
 _EASTERNMOST = timezone(timedelta(hours=14))
 _SHOWN = (*(emotion.value for emotion in EMOTIONS), UNCERTAIN)
@@ -91,6 +99,57 @@ def count_days(
     }
 
 
+def count_parts(
+    reader: Reader,
+    sessions: Iterable[Session],
+    calendar: Calendar,
+    kinds: Collection[VitalKind],
+    zone: tzinfo | None,
+) -> list[Parts]:
+    """Return the readings of each week of somebody by part of the day, the earliest week first.
+
+    Args:
+        reader: of the database.
+        sessions: of one participant.
+        calendar: the days of whole weeks.
+        kinds: which vitals.
+        zone: whose clock divides the days; ``None``: that of this machine.
+    """
+    # The last part ends after midnight: a day begins in the one of the day before.
+    hours = (0, *PARTS)
+    edges = [
+        round(datetime.combine(day, time(hour), zone).timestamp() * 1000)
+        for day in calendar.days
+        for hour in hours
+    ]
+    inside = [one for one in sessions if calendar.touches(one)]
+    spans = means_between(reader, inside, [*edges, calendar.edges_ms[-1]], kinds)
+    numbers = [(number % len(hours) or len(hours) - 1) - 1 for number in range(len(spans))]
+    in_week = DAYS * len(hours)
+    return [
+        {
+            kind: [
+                part_of_day(
+                    [
+                        PartOfDay(mean=means[kind].mean, n=means[kind].n, open_ms=open_ms)
+                        for number, (open_ms, means) in chosen
+                        if number == part and kind in means
+                    ]
+                )
+                for part in range(len(PARTS))
+            ]
+            for kind in kinds
+        }
+        for first in range(0, len(spans), in_week)
+        for chosen in [list(zip(numbers, spans, strict=True))[first : first + in_week]]
+    ]
+
+
+def part_of_day(parts: Sequence[PartOfDay]) -> PartOfDay:
+    """Return several times of day as one."""
+    return PartOfDay(**dict(mean_of(parts)), open_ms=sum(one.open_ms for one in parts))
+
+
 def nothing_on(calendar: Calendar) -> list[DayModel]:
     """Return the days of somebody of whom nothing was recorded."""
     edges = zip(calendar.edges_ms, calendar.edges_ms[1:], strict=False)
@@ -136,9 +195,9 @@ def together(periods: Sequence[DayModel]) -> DayModel:
 
 
 def mean_of(means: Sequence[PlainMeanModel]) -> PlainMeanModel:
-    """Return the mean of all readings of several means."""
+    """Return the mean of all readings of several means; 0 without any."""
     n = sum(one.n for one in means)
-    return PlainMeanModel(mean=sum(one.mean * one.n for one in means) / n, n=n)
+    return PlainMeanModel(mean=sum(one.mean * one.n for one in means) / max(1, n), n=n)
 
 
 def by_week(days: Sequence[DayModel]) -> list[Sequence[DayModel]]:

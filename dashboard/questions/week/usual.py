@@ -3,25 +3,34 @@
 A number is compared with the median of the last eight weeks that can be compared, within twelve.
 It is higher or lower only where the difference matters: it is as large as ``LEAST`` says, and
 larger than two and a half standard deviations of these weeks. Of weeks that differ by chance alone
-(normal, independent) one in nineteen is so. Hours of distress depend on how long the face was read,
-too: they count as more or less only where their share of that time says so as well, and are not
-compared where it is less than half or more than twice the usual time.
+(normal, independent) one in nineteen is so; with three such numbers, one in seven has one that is.
+Hours of distress depend on how long the face was read, too: they count as more or less only where
+their share of that time says so as well, and are not compared where it is less than half or more
+than twice the usual time.
+
+Vitals depend on the time of day, too: the mean of a week without nights is higher. So the means of
+the parts of the day are compared, each with its usual share of the readings. A part in which this
+week was measured for less than half or more than twice the usual time is left out of all weeks.
 """
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from dashboard.questions.week.answer import (
+    PARTS,
     USUAL_WEEKS,
     Change,
     DayModel,
     Figure,
+    PartOfDay,
+    Parts,
     Uncompared,
     WeekFigureModel,
 )
+from dashboard.questions.week.counting import part_of_day
 from edge_agent.core.vitals import VitalKind
 
 LEAST: Mapping[Figure, float] = {
@@ -30,11 +39,6 @@ LEAST: Mapping[Figure, float] = {
     Figure.PRESSURE: 5.0,
 }
 """Smaller differences are none: half an hour of distress, 3/min, 5 mmHg."""
-_OF_KIND = {
-    VitalKind.HEART_RATE: LEAST[Figure.HEART_RATE],
-    VitalKind.SYSTOLIC: LEAST[Figure.PRESSURE],
-    VitalKind.DIASTOLIC: LEAST[Figure.PRESSURE],
-}
 SPREADS = 2.5
 """Standard deviations of the weeks before, which a difference has to exceed, too."""
 _NO_WORDS = {"title": "", "shown": "", "unit": "", "note": ""}
@@ -42,6 +46,10 @@ _SAME_TIME = (0.75, 1.25)
 """Shares of the usual time with a face that do not change what is usual."""
 _LIKE_TIME = (0.5, 2.0)
 """Beyond them nothing is compared."""
+_STREAM = 200
+"""Readings of a usual week below which the parts of a day are twice as long: cuffs, not straps."""
+_SMALL = 0.05
+"""Share of the readings below which nobody needs to know that a part of the day is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +108,89 @@ class Usual:
         return Change.LOWER if value < low else Change.USUAL
 
 
+@dataclass(frozen=True, slots=True)
+class AtLikeTimes:
+    """A vital in a week and those before, over the same parts of the day with the same weights.
+
+    Attributes:
+        value: in the week; ``None``: no part of the day can be compared.
+        before: in those weeks before that have each of these parts, the latest first.
+        left_out: hours that are not compared, from and to.
+    """
+
+    value: float | None
+    before: Sequence[float]
+    left_out: list[tuple[int, int]]
+
+
+def at_like_times(week: Sequence[PartOfDay], before: Sequence[Sequence[PartOfDay]]) -> AtLikeTimes:
+    """Return a vital at like times of day.
+
+    Args:
+        week: its readings in each part of the day (``PARTS``).
+        before: those of the weeks before with any, the latest first.
+    """
+    latest = before[:USUAL_WEEKS]
+    parts = [[number] for number in range(len(week))]
+    is_sparse = statistics.median(sum(one.n for one in each) for each in latest) < _STREAM
+    if is_sparse and len(parts) == len(PARTS):
+        parts = [[number - 1, number] for number in range(0, len(PARTS), 2)]
+    own, *theirs = (
+        [part_of_day([one[number] for number in part]) for part in parts] for one in (week, *before)
+    )
+    usual = [statistics.median(one) for one in zip(*map(_times, theirs[:USUAL_WEEKS]), strict=True)]
+    weeks, compared = theirs, list[int]()
+    for number in sorted(range(len(parts)), key=lambda one: -usual[one]):
+        with_it = [one for one in weeks if one[number].n]
+        is_like = usual[number] and _lies_in(_times(own)[number] / usual[number], _LIKE_TIME)
+        if is_like and len(with_it) >= USUAL_WEEKS:
+            weeks = with_it
+            compared.append(number)
+    if not compared:
+        return AtLikeTimes(None, (), [])
+    large = [
+        max(one[number] / max(1.0, sum(one)) for one in (usual, _times(own))) >= _SMALL
+        for number in range(len(parts))
+    ]
+    missing = [one for one in range(len(parts)) if large[one] and one not in compared]
+    weights = {number: usual[number] for number in compared}
+    return AtLikeTimes(
+        _weigh(own, weights),
+        [_weigh(one, weights) for one in weeks[:USUAL_WEEKS]],
+        _hours([one for number in missing for one in parts[number]]),
+    )
+
+
+def _times(week: Sequence[PartOfDay]) -> list[float]:
+    """Return for how long each part of the day was measured in a week, milliseconds: its readings
+    by the week's own rate, for another sensor may send ten times as many.
+    """
+    n = max(1, sum(one.n for one in week))
+    return [one.n / n * sum(each.open_ms for each in week) for one in week]
+
+
+def _weigh(means: Sequence[PartOfDay], weights: Mapping[int, float]) -> float:
+    total = sum(weight * means[number].mean for number, weight in weights.items())
+    return total / sum(weights.values())
+
+
+def _hours(parts: Collection[int]) -> list[tuple[int, int]]:
+    """Return from when to when some parts of the day last; those that touch are one."""
+    n = len(PARTS)
+    whole = {one % n for one in parts}
+    spans = []
+    for first in sorted(whole):
+        if (first - 1) % n not in whole:
+            last = next(first + more for more in range(n) if (first + more + 1) % n not in whole)
+            spans.append((PARTS[first], PARTS[(last + 1) % n]))
+    return spans
+
+
 def figures_of(
-    week: DayModel, before: Sequence[DayModel], reading: Reading
+    week: DayModel,
+    before: Sequence[DayModel],
+    reading: Reading,
+    parts: Sequence[Parts] | None = None,
 ) -> list[WeekFigureModel]:
     """Return the three numbers of a week, without words.
 
@@ -109,9 +198,16 @@ def figures_of(
         week: the week.
         before: the weeks before, the latest first.
         reading: how faces were read over all of them.
+        parts: vitals by part of the day, of the week and of each before; ``None``: the time of day
+            of readings is not known.
     """
-    rate = _vital(Figure.HEART_RATE, VitalKind.HEART_RATE, week, before)
-    return [_distress(week, before, reading), rate, _pressure(week, before)]
+    if parts is None:
+        parts = [
+            {kind: [PartOfDay(**dict(one), open_ms=1)] for kind, one in each.vitals.items()}
+            for each in (week, *before)
+        ]
+    rate = _vital(Figure.HEART_RATE, VitalKind.HEART_RATE, week, parts)
+    return [_distress(week, before, reading), rate, _pressure(week, before, parts)]
 
 
 def _distress(week: DayModel, before: Sequence[DayModel], reading: Reading) -> WeekFigureModel:
@@ -143,21 +239,30 @@ def _lies_in(value: float, ends: tuple[float, float]) -> bool:
 
 
 def _vital(
-    name: Figure, kind: VitalKind, week: DayModel, before: Sequence[DayModel]
+    name: Figure, kind: VitalKind, week: DayModel, parts: Sequence[Parts]
 ) -> WeekFigureModel:
-    """Return a vital beside its usual value."""
-    means = [one.vitals[kind].mean for one in before if kind in one.vitals][:USUAL_WEEKS]
-    usual = _usual(name, means)
-    value = week.vitals[kind].mean if kind in week.vitals else None
-    if value is None:
-        return _figure(name, value, usual, len(means), None, Uncompared.NOT_MEASURED)
-    change = None if usual is None else usual.change(value)
-    return _figure(name, value, usual, len(means), change, None if usual else Uncompared.FEW_WEEKS)
+    """Return a vital beside its usual value, at like times of day."""
+    own, *before = (one.get(kind, ()) for one in parts)
+    weeks = [one for one in before if any(mean.n for mean in one)]
+    n = min(len(weeks), USUAL_WEEKS)
+    if kind not in week.vitals:
+        return _figure(name, None, None, n, None, Uncompared.NOT_MEASURED)
+    value = week.vitals[kind].mean
+    if n < USUAL_WEEKS:
+        return _figure(name, value, None, n, None, Uncompared.FEW_WEEKS)
+    like = at_like_times(own, weeks)
+    usual = _usual(name, like.before)
+    if like.value is None or usual is None:
+        return _figure(name, value, None, n, None, Uncompared.TIMES_OF_DAY)
+    figure = _figure(name, value, usual, n, usual.change(like.value), None)
+    return figure.model_copy(update={"compared": like.value, "hours_left_out": like.left_out})
 
 
-def _pressure(week: DayModel, before: Sequence[DayModel]) -> WeekFigureModel:
+def _pressure(
+    week: DayModel, before: Sequence[DayModel], parts: Sequence[Parts]
+) -> WeekFigureModel:
     """Return the blood pressure, compared by the systolic one."""
-    figure = _vital(Figure.PRESSURE, VitalKind.SYSTOLIC, week, before)
+    figure = _vital(Figure.PRESSURE, VitalKind.SYSTOLIC, week, parts)
     kind = VitalKind.DIASTOLIC
     weeks = [one for one in before if VitalKind.SYSTOLIC in one.vitals][:USUAL_WEEKS]
     means = [one.vitals[kind].mean for one in weeks if kind in one.vitals]
@@ -186,6 +291,7 @@ def _figure(
     return WeekFigureModel(
         name=name,
         value=value,
+        compared=value,
         usual=usual.median,
         usual_from=low,
         usual_to=high,
@@ -195,9 +301,3 @@ def _figure(
         change=change,
         **_NO_WORDS,
     )
-
-
-def sign_of(kind: VitalKind, difference: float) -> int:
-    """Return 1 or −1 where the difference of two means of a kind matters, else 0."""
-    least = _OF_KIND.get(kind, 0.0)
-    return 0 if abs(difference) < least else (difference > 0) - (difference < 0)

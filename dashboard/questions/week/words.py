@@ -26,7 +26,7 @@ from dashboard.questions.week.answer import (
     WeekSummaryModel,
 )
 from dashboard.questions.week.computing import Days, ReadWeek, read_days, read_weeks
-from dashboard.questions.week.usual import LEAST, SPREADS, sign_of
+from dashboard.questions.week.usual import LEAST, SPREADS
 from edge_agent.core.expression import Emotion
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.read import faces_in_view
@@ -177,7 +177,6 @@ def _macros() -> Macros:
             "USUAL_WEEKS": USUAL_WEEKS,
             "others_of": _others_of,
             "prevailing": _prevailing,
-            "sign_of": sign_of,
             "value_text": value_text,
         },
     )

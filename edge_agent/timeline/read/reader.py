@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -31,6 +32,7 @@ from edge_agent.timeline.read.trends import (
     EXPRESSIONS,
     SHOWN_BY_HOUR,
     VITALS,
+    Piece,
     Span,
     pieces_of,
     sums_in,
@@ -275,14 +277,8 @@ def _sums_between(
     pieces = [one for cut in cuts for one in pieces_of(cut[:2], "hour", cut[2])]
     faces = sums_in(connection, SHOWN_BY_HOUR, pieces)
     simulated = {number for number, row in faces.items() if row["simulated"]}
-    vitals: dict[int, dict[VitalKind, MeanReading]] = {}
-    for kind in kinds:
-        for number, row in sums_in(connection, VITALS[kind], pieces).items():
-            if row["n"]:
-                mean = MeanReading(row["total"] / row["n"], row["n"])
-                vitals.setdefault(number, {})[kind] = mean
-            if row["simulated"]:
-                simulated.add(number)
+    vitals, made = _means_in(connection, pieces, kinds)
+    simulated |= made
     now_ms = clock.now().wall_ms
     open_ms: dict[int, int] = {}
     for first, last, number in cuts:
@@ -302,6 +298,52 @@ def _sums_between(
         ]
         for person in range(len(spans))
     ]
+
+
+def means_between(
+    reader: TimelineReader,
+    sessions: Collection[Session],
+    edges_ms: Sequence[int],
+    kinds: Collection[VitalKind],
+) -> list[tuple[int, dict[VitalKind, MeanReading]]]:
+    """Return from each edge to the next how long sessions were open, in milliseconds, and the means
+    of the usable readings in them.
+
+    Args:
+        reader: of the database.
+        sessions: those that count.
+        edges_ms: at least two, rising, UTC milliseconds.
+        kinds: which kinds of reading.
+    """
+    now_ms = clock.now().wall_ms
+    open_ms = [0] * (len(edges_ms) - 1)
+    pieces: list[Piece] = []
+    for one in sessions:
+        end_ms = FOREVER_MS if one.end_ms is None else one.end_ms
+        first = max(0, bisect_right(edges_ms, one.start_ms) - 1)
+        for number in range(first, min(len(open_ms), bisect_left(edges_ms, end_ms))):
+            cut = max(one.start_ms, edges_ms[number]), min(end_ms, edges_ms[number + 1])
+            open_ms[number] += max(0, min(cut[1], now_ms) - cut[0])
+            pieces += pieces_of(cut, "hour", number)
+    with reader.connect() as connection:
+        means, _ = _means_in(connection, pieces, kinds)
+    return [(ms, means.get(number, {})) for number, ms in enumerate(open_ms)]
+
+
+def _means_in(
+    connection: sqlite3.Connection, pieces: Sequence[Piece], kinds: Collection[VitalKind]
+) -> tuple[dict[int, dict[VitalKind, MeanReading]], set[int]]:
+    """Return means by number of the pieces, and the numbers in which any reading is simulated."""
+    means: dict[int, dict[VitalKind, MeanReading]] = {}
+    simulated: set[int] = set()
+    for kind in kinds:
+        for number, row in sums_in(connection, VITALS[kind], pieces).items():
+            if row["n"]:
+                mean = MeanReading(row["total"] / row["n"], row["n"])
+                means.setdefault(number, {})[kind] = mean
+            if row["simulated"]:
+                simulated.add(number)
+    return means, simulated
 
 
 def _last_recorded(

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import statistics
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from dashboard.languages.current import speaking
-from dashboard.questions.week.answer import DAYS, DayModel, PlainMeanModel, WeekSummaryModel
+from dashboard.questions.week.answer import (
+    DAYS,
+    PARTS,
+    DayModel,
+    PartOfDay,
+    Parts,
+    PlainMeanModel,
+    WeekSummaryModel,
+)
 from dashboard.questions.week.computing import summarise
+from dashboard.questions.week.counting import count_parts, weeks_until
 from dashboard.questions.week.letter import write_letter
-from dashboard.questions.week.usual import Reading
+from dashboard.questions.week.usual import Reading, figures_of
 from dashboard.questions.week.words import put_into_words, say, weeks_in_words
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.vitals import VitalKind
+from edge_agent.timeline.read.reader import Reader
 from edge_agent.timeline.study.declarations import declare
-from tests.support.timeline import instant, row, session_row, timeline
+from tests.support.timeline import instant, reading, row, second_of, session_row, timeline
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -50,7 +63,7 @@ def period(
         session_ms=round(face_h * HOUR_MS),
         face_ms=sum(shown.values()),
         emotions=shown,
-        vitals={kind: PlainMeanModel(mean=mean, n=9) for kind, mean in vitals.items()}
+        vitals={kind: PlainMeanModel(mean=mean, n=9 * days) for kind, mean in vitals.items()}
         if face_h
         else {},
         simulated=False,
@@ -109,8 +122,9 @@ def test_day_says_its_time_of_distress_beside_the_heart_rate() -> None:
 def test_week_range_that_rounds_to_one_number_is_written_as_one() -> None:
     figure = described(110, USUAL).figures[1]
     assert say("note", figure) == "as usual: 68 to 81"
-    narrow = figure.model_copy(update={"value": 68.0, "usual_from": 67.6, "usual_to": 68.4})
-    assert say("note", narrow) == "as usual: 68"
+    narrow = {"compared": 68.0, "usual_from": 67.6, "usual_to": 68.4}
+    narrow_figure = figure.model_copy(update=narrow)
+    assert say("note", narrow_figure) == "as usual: 68"
 
 
 def test_week_below_its_last_eight_is_reported_to_be_calmer() -> None:
@@ -195,6 +209,91 @@ def test_expressions_read_in_another_way_are_not_compared_and_readings_are(
     assert distress.note.startswith("not compared")
     assert rate.change == "usual"
     assert described(110, USUAL, Reading(changed_ms=START_MS - 99 * DAY_MS)).figures[0].change
+
+
+def parts_of(means: Sequence[float], counts: Sequence[float], every_ms: float = 60_000) -> Parts:
+    """Return a week whose heart rate has these means and counts in the parts of the day."""
+    return {
+        VitalKind.HEART_RATE: [
+            PartOfDay(mean=mean, n=round(n), open_ms=round(n * every_ms))
+            for mean, n in zip(means, counts, strict=True)
+        ]
+    }
+
+
+DAY = [60.0, 60, 65, 72, 74, 74, 72, 66]
+"""Heart rates from 1, 4, 7 … 22 o'clock on."""
+
+
+@pytest.mark.parametrize(
+    ("counts", "raised", "change", "left_out"),
+    [
+        ([900] * 8, 0, "usual", []),
+        ([900] * 8, 9, "higher", []),
+        # Without nights the plain mean is 5 more.
+        ([0, 0, 900, 900, 900, 900, 900, 0], 0, "usual", [(22, 7)]),
+        ([0, 0, 900, 900, 900, 900, 900, 0], -9, "lower", [(22, 7)]),
+        ([900, 900, 400, 900, 2000, 900, 900, 900], 0, "usual", [(7, 10), (13, 16)]),
+        ([500, 600, 1700, 900, 900, 1700, 900, 900], 0, "usual", []),
+        # Less than a half of everything: three days.
+        ([400] * 8, 9, None, []),
+        # A cuff: parts of six hours.
+        ([0, 0, 6, 0, 0, 0, 7, 0], 0, "usual", []),
+        ([0, 0, 7, 0, 0, 0, 0, 0], 0, "usual", [(16, 22)]),
+        ([0, 0, 1, 0, 0, 0, 0, 0], 0, None, []),
+    ],
+)
+def test_vitals_are_compared_at_like_times_of_day(
+    counts: list[float], raised: float, change: str | None, left_out: list[tuple[int, int]]
+) -> None:
+    usual = [0, 0, 7, 0, 0, 0, 7, 0] if sum(counts) < 100 else [900] * 8
+    before = [parts_of([one + n % 3 - 1 for one in DAY], usual) for n in range(9)]
+    own = parts_of([one + raised for one in DAY], counts)
+    weeks = [period(FIRST - timedelta(days=DAYS * n), DAYS, 150) for n in range(10)]
+    (_, figure, _) = figures_of(weeks[0], weeks[1:], Reading(), [own, *before])
+    assert figure.change == change
+    assert figure.uncompared == (None if change else "times_of_day")
+    assert figure.hours_left_out == left_out
+
+
+def test_parts_of_the_day_are_those_of_the_clock_though_it_is_set_back(tmp_path: Path) -> None:
+    zone = ZoneInfo("Europe/Berlin")
+    last = date(2026, 11, 1)  # a week after the clocks were set back
+    calendar = weeks_until(last, 2, zone)
+    first_s, last_s = (second_of(at) for at in (calendar.edges_ms[0], calendar.edges_ms[-1]))
+    seconds = range(round(first_s) - 7_000, round(last_s) + 9_000, 1_900)
+    path = timeline(
+        tmp_path,
+        vital=[reading(at, 60 + at % 13) for at in seconds],
+        session=[session_row(first_s - 6_000, last_s - 50_000, participant="P-01")],
+    )
+    kind = VitalKind.HEART_RATE
+    sessions = Reader(path).session_list()
+    known: dict[tuple[int, int], list[float]] = defaultdict(list)
+    for at in seconds:
+        here = datetime.fromtimestamp(instant(at).wall_ms / 1000, zone)
+        if first_s <= at < last_s - 50_000:
+            week = (here.date() - calendar.days[0]).days // DAYS
+            known[week, (sum(hour <= here.hour for hour in PARTS) or 8) - 1].append(60 + at % 13)
+    found = count_parts(Reader(path), sessions, calendar, [kind], zone)
+    assert [[one.n for one in week[kind]] for week in found] == [
+        [len(known[week, part]) for part in range(len(PARTS))] for week in range(2)
+    ]
+    assert found[1][kind][3].mean == pytest.approx(statistics.mean(known[1, 3]))
+
+
+def test_vitals_of_a_sensor_that_sends_more_often_are_compared() -> None:
+    before = [parts_of([one + n % 3 - 1 for one in DAY], [900] * 8) for n in range(9)]
+    weeks = [period(FIRST - timedelta(days=DAYS * n), DAYS, 150) for n in range(10)]
+    own = parts_of(DAY, [54_000] * 8, every_ms=1_000)
+    (_, figure, _) = figures_of(weeks[0], weeks[1:], Reading(), [own, *before])
+    assert (figure.change, figure.hours_left_out) == ("usual", [])
+
+
+def test_week_without_nights_says_which_hours_are_not_compared() -> None:
+    figure = described(110, USUAL).figures[1].model_copy(update={"hours_left_out": [(22, 7)]})
+    assert say("note", figure) == "as usual: 68 to 81, without 22:00 to 07:00"
+    assert say("vital", figure) == "heart rate 77, as usual, without 22:00 to 07:00"
 
 
 def test_short_recording_is_not_taken_for_a_calm_week() -> None:

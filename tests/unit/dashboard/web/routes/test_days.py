@@ -101,8 +101,8 @@ def test_a_week_is_reported_in_numbers_and_words_beside_the_week_before(carer: T
     assert week["vitals"] == {"heart_rate": {"mean": pytest.approx(78.0), "n": 600}}
     assert found["before"]["vitals"]["heart_rate"]["mean"] == pytest.approx(64.0)
     assert week["sentence"] == (
-        "Heart rate 78 per minute on average, 14 more than the week before; 1 of 7 days recorded; "
-        "mostly neutral, sadness for 4 min."
+        "Heart rate 78 per minute on average (64 per minute the week before); 1 of 7 days "
+        "recorded; mostly neutral, sadness for 4 min."
     )
     assert [day["recorded_days"] for day in week["days"]] == [0] * 6 + [1]
     assert not found["simulated"] and found["rows_kept_since"] is None
@@ -168,7 +168,7 @@ def test_heart_rate_in_distress_is_matched_as_in_an_analysis(carer: TestClient) 
     assert found["distress"].startswith(
         "While the face showed sadness, anger or fear (4 min): heart rate 90 per minute on average"
     )
-    assert "more than while neutral" in found["distress"]
+    assert " per minute while neutral" in found["distress"]
     assert found["matched"] + found["ambiguous"] + found["unmatched"] == 600
 
 
@@ -248,9 +248,9 @@ def test_the_weeks_of_the_demonstration_differ(ada: TestClient, tmp_path: Path) 
     (week,) = found["weeks"]
     assert found["simulated"] and found["before"]["recorded_days"] == 7
     assert week["recorded_days"] == 7
-    assert re.match(r"Heart rate \d+ per minute on average, \d more than", week["sentence"])
+    assert re.match(r"Heart rate \d+ per minute on average \(\d+ per minute", week["sentence"])
     assert re.search(r"mostly neutral, .*sadness for \d h .*anger for", week["sentence"])
-    assert "more than while neutral" in found["distress"]
+    assert " per minute while neutral" in found["distress"]
     asked = {"to": LAST.isoformat(), "zone": "UTC"}
     glance = ada.get(f"/api/v1/participants/{WEEKS_CODE}/week", params=asked).json()
     assert glance["sentence"].startswith("More distress than usual: ")
