@@ -61,7 +61,7 @@ def tables_around(
     query, choices = material.query, material.choices
     tried: _Tried = {}
     if query.sensitivity:
-        tried = _tried(material, with_holm(query, tested, results))
+        tried = _try(material, with_holm(query, tested, results))
     settled = choices.settled if material.is_timed else {}
     return AroundModel(
         sensitivity=_sensitivity(
@@ -77,10 +77,10 @@ def tables_around(
 def neighbours_of(material: Material) -> tuple[NeighboursModel, ...]:
     """Return each comparison under all choices and sources, and nothing else."""
     declared = decide_readings(material, material.counted)
-    return _neighbours(material, _tried(material, declared))
+    return _neighbours(material, _try(material, declared))
 
 
-def _tried(material: Material, declared: Sequence[Chosen]) -> _Tried:
+def _try(material: Material, declared: Sequence[Chosen]) -> _Tried:
     """Return the results under each choice that was read, the declared ones first; nothing settles
     where all times are made up.
     """

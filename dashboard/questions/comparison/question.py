@@ -224,10 +224,10 @@ def _question_of_page(fields: Fields) -> AnalysisQuery:
     Raises:
         pydantic.ValidationError: a field has a value that is not allowed.
     """
-    asked = list(fields)
-    if all(name != "sensitivity" for name, _ in asked):
-        asked.append(("sensitivity", "false"))
-    return query_of(asked)
+    entries = list(fields)
+    if all(name != "sensitivity" for name, _ in entries):
+        entries.append(("sensitivity", "false"))
+    return query_of(entries)
 
 
 def _question_to_export(query: AnalysisQuery, sample: Sample) -> str:

@@ -290,10 +290,8 @@ def test_camera_whose_first_frame_is_late_was_starting(monkeypatch: pytest.Monke
     CaptureWorker(
         lambda: camera, LatestValue(), gaps.append, lambda: None, lambda: True, period_s=0.1
     ).work()
-    assert [(gap.reason, gap.end.seconds_since(gap.start)) for gap in gaps] == [
-        ("starting", pytest.approx(4.0)),
-        ("stopped", pytest.approx(9.0)),
-    ]
+    assert [gap.reason for gap in gaps] == ["starting", "stopped"]
+    assert [gap.end.seconds_since(gap.start) for gap in gaps] == pytest.approx([4.0, 9.0])
 
 
 def test_a_camera_that_fails_after_silence_has_one_gap_from_its_last_frame(
