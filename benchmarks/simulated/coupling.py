@@ -17,6 +17,8 @@ which more is told than with others at the same stimuli, p below .05:
     coupling_fall_20                    both fall over the film in everybody
     coupling_moved_20                   movements disturb both, and the head's pose is recorded
     coupling_moved_tested_20            how many of these studies are tested at all
+    coupling_worn_12                    the same of movements of 5 to 20 s, small and large ones,
+                                        that a strap measures, and of which the head shows nothing
     coupling_unwatched_6, _12, _20      three in ten do not watch and follow nothing, the others
                                         follow the close film: **not reached**
     coupling_blocks_18                  nobody tuned to this one: three films of 80 to 140 s in all
@@ -39,6 +41,7 @@ True associations, where the second follows the first by 5 s:
     coupling_found_weak_20              r = .1
     coupling_found_film_20              r = .2 beside the six events
     coupling_found_still_20             r = .2, and the pose of a still head is recorded
+    coupling_found_worn_20              r = .2 beside movements that have to do with neither
 """
 
 from __future__ import annotations
@@ -76,6 +79,8 @@ FOLLOWED_CLOSELY = 4.0
 """Mean height of what follows an event, in standard deviations of the rest."""
 MOVED = 3.0
 """Size of a movement in both measures."""
+MOTION_S = 5
+"""Seconds that a value of the wearer's motion is of."""
 Reals = npt.NDArray[np.float64]
 Rng = np.random.Generator
 
@@ -89,6 +94,7 @@ class Person:
         vital: of the vital.
         stimuli: label, start and end of each, seconds.
         turned: degrees of yaw, pitch and roll; ``None``: no pose is recorded.
+        motion: mg, a value for five seconds; ``None``: it is not recorded.
         code: whose session it is; empty: of somebody else than any other.
     """
 
@@ -96,6 +102,7 @@ class Person:
     vital: Reals
     stimuli: tuple[tuple[str, float, float], ...] = (("film", 0, SECONDS),)
     turned: Reals | None = None
+    motion: Reals | None = None
     code: str = ""
 
 
@@ -167,6 +174,28 @@ def moved(rng: Rng, _person: int) -> Person:
     return Person(_wander(rng) + MOVED * disturbed, _wander(rng) + MOVED * disturbed, turned=turned)
 
 
+def movements(rng: Rng) -> tuple[Reals, Reals]:
+    """Return what some eight movements in the film do to a measure each second, and the motion
+    that a worn sensor measures, a value for five seconds.
+    """
+    size = np.zeros(SECONDS)
+    for start in rng.integers(0, SECONDS - 20, rng.poisson(8)).tolist():
+        size[start : start + int(rng.integers(5, 21))] = rng.lognormal(0, 0.5)
+    motion = rng.lognormal(1, 0.4, SECONDS // MOTION_S)
+    return size, motion + 80 * size.reshape(-1, MOTION_S).mean(axis=1)
+
+
+def worn(rng: Rng, _person: int) -> Person:
+    """Return two measures that movements disturb, of which only a worn sensor tells."""
+    size, motion = movements(rng)
+    return Person(_wander(rng) + MOVED * size, _wander(rng) + MOVED * size, motion=motion)
+
+
+def true_and_worn(rng: Rng, _person: int) -> Person:
+    """Return r = .2 beside movements that disturb neither."""
+    return replace(true(rng, 0.2), motion=movements(rng)[1])
+
+
 def true(rng: Rng, rho: float) -> Person:
     """Return two measures of which the second follows the first by ``LAG``."""
     first, own = _wander(rng), _wander(rng)
@@ -235,6 +264,7 @@ def study(rng: Rng, make: Make, people: int) -> Pairs:
     both: list[tuple[Series, Series]] = []
     stimuli: list[Stimulus] = []
     pose: dict[int, Sequence[Series]] = {}
+    motion: dict[int, Series] = {}
     for person in range(people):
         made = make(rng, person)
         for one in made if isinstance(made, list) else [made]:
@@ -254,10 +284,14 @@ def study(rng: Rng, make: Make, people: int) -> Pairs:
             if one.turned is not None:
                 angles = zip(POSE, one.turned, strict=True)
                 pose[number] = [_series(session, kind, values) for kind, values in angles]
+            if one.motion is not None:
+                at_ms = start_ms + 1000 * MOTION_S * np.arange(1, len(one.motion) + 1)
+                of_it = (session, VitalKind.BODY_MOTION, "simulated", at_ms, one.motion)
+                motion[number] = Series(*of_it, simulated=False)
             for label, *span in one.stimuli:
                 first, last = (start_ms + round(1000 * at) for at in span)
                 stimuli.append(Stimulus(number, code, False, label, first, last, None))
-    return Pairs(sessions, 0, both, stimuli, pose)
+    return Pairs(sessions, 0, both, stimuli, pose, motion)
 
 
 def _series(session: Session, kind: Measure, values: Reals) -> Series:
@@ -336,6 +370,7 @@ def measure(studies: int) -> dict[str, float]:
         "coupling_fall_20": told(fall, studies, 20),
         "coupling_moved_20": float(np.mean([one.shown for one in moves])),
         "coupling_moved_tested_20": float(np.mean([one.p is not None for one in moves])),
+        "coupling_worn_12": told(worn, studies, 12),
         **{f"coupling_unwatched_{n}": told(unwatched, studies, n) for n in PEOPLE},
         "coupling_blocks_18": told(blocks, studies, 18),
         "coupling_own_times_18": told(own_times, studies, 18),
@@ -348,6 +383,7 @@ def measure(studies: int) -> dict[str, float]:
         "coupling_found_weak_20": told(lambda rng, _: true(rng, 0.1), few, 20),
         "coupling_found_film_20": told(true_in_film, studies, 20),
         "coupling_found_still_20": told(true_and_still, studies, 20),
+        "coupling_found_worn_20": told(true_and_worn, studies, 20),
     }
 
 

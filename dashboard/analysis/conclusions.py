@@ -34,6 +34,7 @@ class Caution(StrEnum):
     CARRY_OVER = "carry_over"
     UNEQUAL_LOSS = "unequal_loss"
     UNEQUAL_ERRORS = "unequal_errors"
+    MOTION = "motion"
 
 
 class Doubt(StrEnum):
@@ -109,6 +110,27 @@ class StatedErrorsModel(Model):
     is_unequal: bool = Field(
         description="Whether it is a caution of the result: adds is 0.04 or more, so that RMSSD "
         "may differ by 2 %, and p is below 0.05"
+    )
+
+
+class MotionModel(Model):
+    """The motion of the wearers of a sensor on two sides, where that was recorded."""
+
+    first: float = Field(description="Mean of the people’s means on the first side, mg")
+    second: float = Field(description="On the second side")
+    people: int = Field(description="People that these are of")
+    p: float = Field(
+        description="Of the difference of their logarithms (of 1 mg more), within people where "
+        "three have both sides; adjusted by Holm’s method for the pairs of states"
+    )
+    is_unequal: bool = Field(
+        description="Whether it is a caution of the result: they differ by 2 mg or more, and p is "
+        "below 0.05. If a difference is reported, 27 mg are a caution whatever p is"
+    )
+    explains: bool = Field(
+        False,
+        description="Whether it is one of a difference that is reported: who moved more in a state "
+        "differs more (p below 0.05), and at equal motion no difference is shown",
     )
 
 

@@ -18,6 +18,7 @@ from dashboard.analysis.conclusions import (
     Conclusion,
     Derived,
     LostModel,
+    MotionModel,
     StatedErrorsModel,
     conclude,
     shows,
@@ -187,7 +188,8 @@ class ResultModel(Concluded):
         "unequal_loss: readings of the states are in no mean, more in one than in the other, or "
         "many (loss). carry_over: what another state leaves behind may explain it "
         "(carry_over of the period). unequal_errors: the sensor states larger errors of beats in "
-        "one state (errors)"
+        "one state (errors). motion: that of the wearers differs between the states, or explains "
+        "the difference (motion)"
     )
 
     @property
@@ -553,6 +555,9 @@ class MeasureTestModel(Model):
         None,
         description="Share of the time without intervals between beats, or of the samples of skin "
         "conductance that are lost or in doubt; null: too few people",
+    )
+    motion: MotionModel | None = Field(
+        None, description="How much the wearers moved in the states; null: too few have it recorded"
     )
     sentence: str = Field(description="The result in words")
 
@@ -1013,6 +1018,11 @@ class ComparisonModel(Model):
     by_model: ModelTestModel | None = Field(None, description="The same by the mixed model")
     loss: LostModel | None = Field(
         None, description="Share of the readings that are in no mean; null: too few people"
+    )
+    motion: MotionModel | None = Field(
+        None,
+        description="How much the wearers moved in the states, of what a movement can change; "
+        "null: too few have it recorded",
     )
 
     @property

@@ -90,6 +90,7 @@ CHECKS = (
     *(N_("conditions"), N_("the face"), N_("the clock"), N_("unmatched readings")),
     N_("whose face it is"),
     *(N_("flagged readings"), N_("light"), N_("frames"), N_("head turned away")),
+    N_("motion of the wearer"),
     N_("own neutral"),
 )
 OF_ALERTS = (

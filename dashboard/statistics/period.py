@@ -57,6 +57,7 @@ class TimeAdjusted:
         p: two-sided, unadjusted.
         slope: by how much a difference grows with each minute between the states; ``None`` where
             the place in the order is adjusted for, which needs no line.
+        slope_p: two-sided, that it is 0; ``None`` without a slope.
     """
 
     difference: float
@@ -66,6 +67,7 @@ class TimeAdjusted:
     df: float
     p: float
     slope: float | None
+    slope_p: float | None = None
 
     def within(self, level: float) -> Interval:
         """Return the interval of the difference at a level in 0…1, such as 0.90."""
@@ -142,9 +144,11 @@ def adjusted_for_time(
         raise NoVariationError(N_("the differences follow the time between the states exactly"))
     df = len(d) - 2
     # The intercept is the prediction at a gap of 0, hence the second term.
-    error = math.sqrt(float(np.sum(rest**2)) / df * (1 / len(d) + mean_gap**2 / spread))
+    variance = float(np.sum(rest**2)) / df
+    error = math.sqrt(variance * (1 / len(d) + mean_gap**2 / spread))
     t, interval, p = _test_estimate(intercept, error, df)
-    return TimeAdjusted(intercept, interval, error, t, df, p, slope)
+    *_, slope_p = _test_estimate(slope, math.sqrt(variance / spread), df)
+    return TimeAdjusted(intercept, interval, error, t, df, p, slope, slope_p)
 
 
 def adjusted_for_place(

@@ -159,6 +159,7 @@ class VitalSpec:
             sends only when somebody measures.
         per_second: readings a second that are kept of a stream or a file with more samples: their
             means.
+        moved: whether a movement of the wearer can change it, by the body or by its sensor.
         window_s: seconds before its time of which a reading is the count; 0: it is of its instant.
         lag_s: seconds by which it usually follows an expression.
         settling_s: seconds at the start of a stimulus in which it still depends on the time before:
@@ -206,6 +207,7 @@ class VitalSpec:
     unit_choices: tuple[str, ...] = ()
     stream: bool = False
     per_second: int = 1
+    moved: bool = True
     window_s: float = 0.0
     bound: float | None = None
     tested_by_default: bool = False
@@ -612,6 +614,7 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         possible=(0.0, 600.0),
         units=_PER_MINUTE,
         headers=r"(eye ?)?blink(s|ing)?( rate| per min(ute)?)",
+        moved=False,  # a camera counts it
         window_s=10.0,
         lag_s=0.0,  # a count is the sum of its own seconds
         settling_s=10.0,  # the window of a count that began before the stimulus
@@ -632,6 +635,7 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         units={"ms": Scale(), "s": Scale(1000.0)},
         unit_needed=True,
         unit_choices=("ms", "s"),
+        moved=False,
         headers=r"(eye ?)?blink(s|ing)? (duration|length)",
         lag_s=0.0,
         settling_s=1.0,  # a blink that began before the stimulus
@@ -659,6 +663,7 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         unit_choices=("mg", "g"),
         headers=r"body ?motion|mean amplitude deviation",
         stream=True,
+        moved=False,  # it is the movement
         lag_s=0.0,  # it is of its own seconds
         settling_s=5.0,  # the epoch that began before the stimulus
         window_s=5.0,

@@ -15,7 +15,7 @@ from typing import Generic, Protocol, TypeVar
 from dashboard.analysis.inference.checks import adjust_periods, period_of
 from dashboard.analysis.inference.comparison import Comparison, adjusted_p, compare_family
 from dashboard.analysis.query import AnalysisQuery, HeartMeasure, SkinMeasure
-from dashboard.analysis.readings.means import Visits, sides_of
+from dashboard.analysis.readings.means import Sides, Visits, sides_of
 from dashboard.analysis.readings.places import Places, Predecessors, differences_in_place
 from dashboard.analysis.results import PeriodModel
 from dashboard.statistics.heart import ArtefactError, NoBreathError
@@ -206,6 +206,13 @@ def compare_measures(
         ComparedMeasure(*one, each, period)
         for one, each, period in zip(wanted, compared, periods, strict=True)
     )
+
+
+def sides_of_measure(
+    values: Iterable[MeasuredValue[M]], measure: M, pair: tuple[str, str]
+) -> Sides:
+    """Return the values of a measure in two states."""
+    return sides_of(_visits(values, measure, lambda of: of.value), _KIND, *pair)
 
 
 def _visits(

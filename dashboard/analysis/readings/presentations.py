@@ -147,6 +147,14 @@ def _table_of(rows: Sequence[Mapping[str, Reals]], name: str) -> Reals:
     return table
 
 
+def held_of(series: Series) -> Track:
+    """Return each value at every second that it is of: those before its time."""
+    seconds = np.arange(round(series.kind.spec.window_s))
+    at_ms = series.at_ms[:, np.newaxis] - 1000 * seconds - 500
+    order = np.argsort(at_ms, axis=None, kind="stable")
+    return at_ms.ravel()[order], np.repeat(series.values, len(seconds))[order]
+
+
 def movement_of(angles: Sequence[Series]) -> tuple[Track, Track] | None:
     """Return how fast the head turned, degrees a second, and how far it was from its usual pose.
 

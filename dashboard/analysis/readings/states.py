@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from dashboard.analysis.choices import MatchingChoice, SettlingChoice
+from dashboard.analysis.choices import MatchingChoice, SettlingChoice, matchings_of, settlings_of
 from dashboard.analysis.query import TESTED_STATES, AnalysisQuery, StateBy, tested_state
 from dashboard.analysis.results import SettlingModel
 from edge_agent.core.measures import Measure, measure_of
@@ -464,6 +464,29 @@ def find_skin_conductance(
         ),
         query.prefer_source,
     )
+
+
+def find_motion(
+    reader: Reader,
+    query: AnalysisQuery,
+    sessions: Sequence[Session],
+    stimuli: Sequence[Stimulus],
+    shown: Mapping[int, FaceLabels],
+) -> tuple[ReadingGroup, ...]:
+    """Read how much the wearers of sensors moved in the states that are compared, without readings
+    in doubt.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    if VitalKind.BODY_MOTION not in reader.recorded_kinds():
+        return ()
+    alone = query.model_copy(update={"vital": (VitalKind.BODY_MOTION,), "sensitivity": False})
+    if query.state is StateBy.OBSERVED:
+        (readings,) = find_observed(reader, alone, sessions, shown, matchings_of(alone))
+    else:
+        (readings,) = find_readings(reader, alone, sessions, stimuli, settlings_of(alone))
+    return readings.counting(query.counted)
 
 
 def find_skin_courses(

@@ -17,9 +17,10 @@ from dashboard.analysis.inference.checks import (
 from dashboard.analysis.inference.comparison import equivalence_of
 from dashboard.analysis.inference.family import adjusted_by, compare_all_states, in_family
 from dashboard.analysis.inference.loss import losses_in_states, with_losses
+from dashboard.analysis.inference.motion import with_motion
 from dashboard.analysis.inference.sensitivity import Chosen
 from dashboard.analysis.query import AnalysisQuery, Correction
-from dashboard.analysis.readings.means import StateMean, Visits
+from dashboard.analysis.readings.means import StateMean, Visits, sides_of
 from dashboard.analysis.readings.states import ReadingGroup
 from dashboard.analysis.results import (
     AllStatesModel,
@@ -48,9 +49,14 @@ def decided_of(material: Material, tested: Tested, face: FaceReading | None) -> 
     """
     query, means = material.query, tested.means
     lost = losses_in_states(material.readings.groups, query, material.lasted)
-    family = with_losses(
+    decided = with_losses(
         decide_family(query, tested, face, material.choices.mixture, _if_all_counted(material)),
         lambda one: lost.get(one.vital, {}),
+    )
+    family = with_motion(
+        decided,
+        material.moved,
+        lambda one: sides_of(tested.visits, one.vital, one.first, one.second),
     )
     return DecidedModel(
         tests_computed=sum(test.adjusted_p is not None for test in family),

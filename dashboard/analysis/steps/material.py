@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from dashboard.analysis.choices import MatchingChoice, SettlingChoice, matchings_of, settlings_of
 from dashboard.analysis.inference.checks import orders_of
 from dashboard.analysis.inference.loss import Seconds, seconds_of
+from dashboard.analysis.inference.motion import Motions, compare_motion
 from dashboard.analysis.query import AnalysisQuery, Outcome, Sample, StateBy
 from dashboard.analysis.readings.means import Place, find_baselines, less_baseline, without_baseline
 from dashboard.analysis.readings.places import Places, Predecessors, places_of, predecessors_of
@@ -18,6 +19,7 @@ from dashboard.analysis.readings.sites import sites_of
 from dashboard.analysis.readings.states import (
     ReadingGroup,
     StateReadings,
+    find_motion,
     find_observed,
     find_readings,
 )
@@ -113,6 +115,7 @@ class Material:
         choices: the readings under each choice.
         own: by session the participant's own neutral.
         sites: where each participant was measured; empty where that is one site.
+        moved: how much the wearers of sensors moved in each pair of states.
     """
 
     query: AnalysisQuery
@@ -127,6 +130,7 @@ class Material:
     choices: Choices
     own: Mapping[int, OwnNeutral]
     sites: Mapping[str, str]
+    moved: Motions = field(default_factory=dict)
 
     @property
     def readings(self) -> StateReadings:
@@ -229,6 +233,7 @@ def read_material(
         choices=read_choices(reader, query, looked_at, stimuli, shown),
         own=reader.own_neutrals(),
         sites=sites_of(reader),
+        moved=compare_motion(find_motion(reader, query, looked_at, stimuli, shown), query),
     )
 
 

@@ -99,6 +99,7 @@ class Disturbance(StrEnum):
 
     HEAD_MOVEMENT = "head_movement"
     HEAD_POSE = "head_pose"
+    BODY_MOTION = "body_motion"
     DOUBTFUL_READINGS = "doubtful_readings"
 
 
@@ -145,6 +146,7 @@ class DisturbanceModel(Model):
 
     kind: Disturbance = Field(
         description="head_movement: degrees a second. head_pose: degrees from the usual pose. "
+        "body_motion: of the wearer, mg, each value for the five seconds that it is of. "
         "doubtful_readings: within 5 s of a reading of the vital that is left out by its flags"
     )
     people: int = Field(description="People in whom it varies")
@@ -211,6 +213,13 @@ class CouplingModel(Told):
     simulated: bool = Field(description="Whether any value is simulated")
     sentences: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def knows_motion(self) -> bool:
+        """True where the motion of everybody was recorded."""
+        watched = {one.kind: one.people for one in self.disturbances}
+        is_all = watched.get(Disturbance.BODY_MOTION, 0) >= len(self.people)
+        return is_all or self.question.vital is VitalKind.BODY_MOTION
 
     @property
     def lags_p(self) -> float | None:

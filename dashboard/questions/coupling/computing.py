@@ -20,7 +20,14 @@ import numpy as np
 
 from dashboard.analysis.conclusions import shows
 from dashboard.analysis.query import Sample, answer_of_sample
-from dashboard.analysis.readings.presentations import Grid, Track, bin_means, grid_of, movement_of
+from dashboard.analysis.readings.presentations import (
+    Grid,
+    Track,
+    bin_means,
+    grid_of,
+    held_of,
+    movement_of,
+)
 from dashboard.analysis.readings.series import Series, read_series, with_own_times
 from dashboard.questions.coupling.answer import (
     POSE,
@@ -50,6 +57,7 @@ from dashboard.statistics.responses import Integers, Reals, step_for
 from dashboard.statistics.samples import NoVariationError, TooFewError
 from edge_agent.core.measures import Measure
 from edge_agent.core.study import Session
+from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.read.reader import Reader
 from edge_agent.timeline.read.stimuli import Stimulus
 
@@ -66,6 +74,7 @@ class Pairs:
         both: of each session, the measure of the face and the vital.
         stimuli: of the sessions.
         pose: by number of the session the angles of the head, as far as they were recorded.
+        motion: the same of the wearer's motion.
     """
 
     sessions: Sequence[Session]
@@ -73,6 +82,7 @@ class Pairs:
     both: Sequence[tuple[Series, Series]]
     stimuli: Sequence[Stimulus] = ()
     pose: Mapping[int, Sequence[Series]] = field(default_factory=dict)
+    motion: Mapping[int, Series] = field(default_factory=dict)
 
 
 # --- Reading --------------------------------------------------------------------------------------
@@ -104,7 +114,8 @@ def _read(reader: Reader, sessions: Sequence[Session], query: CouplingQuery) -> 
     timed, without_times = with_own_times(sessions)
     # An angle of the head is a movement itself, beside which no other one is looked for.
     pose = () if query.measure in POSE else POSE
-    kinds: tuple[Measure, ...] = (query.measure, query.vital, *pose)
+    moved = () if query.vital is VitalKind.BODY_MOTION else (VitalKind.BODY_MOTION,)
+    kinds: tuple[Measure, ...] = (query.measure, query.vital, *pose, *moved)
     series = read_series(reader, timed, kinds, query.counted, query.prefer_source)
     by_session: defaultdict[int, dict[Measure, Series]] = defaultdict(dict)
     for one in series:
@@ -121,6 +132,9 @@ def _read(reader: Reader, sessions: Sequence[Session], query: CouplingQuery) -> 
         pose={
             number: [own[kind] for kind in pose if kind in own]
             for number, own in by_session.items()
+        },
+        motion={
+            number: own[kind] for number, own in by_session.items() for kind in moved if kind in own
         },
     )
 
@@ -400,6 +414,8 @@ def _grid(pairs: Pairs, step_s: float) -> Grid:
         moved = movement_of(pairs.pose.get(number, ()))
         if moved is not None:
             own[Disturbance.HEAD_MOVEMENT], own[Disturbance.HEAD_POSE] = moved
+        if number in pairs.motion:
+            own[Disturbance.BODY_MOTION] = held_of(pairs.motion[number])
         tracks[number] = own
         doubts[number] = {Disturbance.DOUBTFUL_READINGS: vital.doubtful_ms}
     return grid_of(tracks, doubts, pairs.sessions, pairs.stimuli, step_s)

@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from statistics import median
+from statistics import fmean, median
 
 from edge_agent.core.clock import CLOCK_JUMP_MS
 from edge_agent.core.expression import RejectReason
@@ -57,6 +57,7 @@ class Thresholds:
         light_share: seen frames of the face that were too dark or too bright, at the most.
         slow_share: recorded intervals with less than half of the usual frames, at the most.
         turned_away_share: recorded poses of a head turned away from the camera, at the most.
+        motion_mg: mean motion of the wearer under a condition, at the most: below light activity.
         several_faces_share: of the time with the participant's face, how much of it more than one
             face may be in view, at the most; and the same share of the time with a followed face
             in which it is not known whose it is.
@@ -72,6 +73,7 @@ class Thresholds:
     light_share: float = 0.2
     slow_share: float = 0.2
     turned_away_share: float = 0.2
+    motion_mg: float = 27.0
     several_faces_share: float = 0.1
     face_breaks: int = 6
 
@@ -87,6 +89,7 @@ class ConditionQuality:
         face_share: share of its time in which the participant's face was read; ``None`` when it has
             no length.
         readings: usable readings by kind.
+        motion_mg: mean motion of the wearer; ``None`` where it was not recorded.
     """
 
     label: str
@@ -94,6 +97,7 @@ class ConditionQuality:
     end_ms: int
     face_share: float | None
     readings: dict[VitalKind, int]
+    motion_mg: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +282,8 @@ class Measures:
 
     ``face_share`` is ``None`` for a session without length. ``turned_away_share`` is the share of
     the rows of movements in which the head was turned away (``FaceMovements.turned_away``),
-    ``None`` without rows. The rest is as recorded.
+    ``None`` without rows; ``motion_mg`` the mean motion of the wearer, ``None`` where it was not
+    recorded. The rest is as recorded.
     """
 
     face_share: float | None
@@ -293,6 +298,7 @@ class Measures:
     synchronised: bool | None
     estimates: tuple[EstimateQuality, ...] = ()
     faces: FacesInView = field(default_factory=FacesInView)
+    motion_mg: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,6 +356,7 @@ def measure(recorded: Recorded) -> Measures:
         synchronised=recorded.synchronised,
         estimates=tuple(_estimates(recorded.estimates, spans)),
         faces=recorded.faces,
+        motion_mg=_motion_mg(recorded.readings),
     )
 
 
@@ -392,9 +399,17 @@ def _within(span: Span, start_ms: int, end_ms: int) -> Span:
 def _conditions(recorded: Recorded, held: Sequence[Span]) -> Iterable[ConditionQuality]:
     usable = [reading for reading in recorded.readings if not reading.flags & UNUSABLE]
     for condition, (start, end) in zip(recorded.conditions, held, strict=True):
-        kinds = Counter(reading.kind for reading in usable if start <= reading.at_ms < end)
+        own = [reading for reading in usable if start <= reading.at_ms < end]
+        kinds = Counter(reading.kind for reading in own)
         share = share_covered([(start, end)], recorded.face)
-        yield ConditionQuality(condition.label, start, end, share, dict(sorted(kinds.items())))
+        counts = dict(sorted(kinds.items()))
+        yield ConditionQuality(condition.label, start, end, share, counts, _motion_mg(own))
+
+
+def _motion_mg(readings: Iterable[StateReading]) -> float | None:
+    usable = (one for one in readings if not one.flags & UNUSABLE)
+    motion = [one.value for one in usable if one.kind is VitalKind.BODY_MOTION]
+    return fmean(motion) if motion else None
 
 
 def _vitals(recorded: Recorded, spans: Sequence[Span]) -> Iterable[VitalQuality]:

@@ -530,6 +530,28 @@ def _check_turned_away(measures: Measures, bars: Thresholds) -> Check:
     return _check(name, share > bars.turned_away_share, message, cure)
 
 
+def _check_motion(measures: Measures, bars: Thresholds) -> Iterator[Check]:
+    """Yield how much the wearer of a sensor moved, where that was recorded."""
+    moved = {one.label: one.motion_mg for one in measures.conditions if one.motion_mg is not None}
+    mg = max(moved.values(), default=measures.motion_mg)
+    if mg is None:
+        return
+    if moved:
+        text = N_(
+            "The wearer moved most in {state}: {mg:.1f} mg on average; at most {most:.0f} mg is "
+            "acceptable."
+        )
+    else:
+        text = N_("The wearer moved: {mg:.1f} mg on average; at most {most:.0f} mg is acceptable.")
+    state = _state(max(moved, key=lambda label: moved[label], default=""))
+    message = Message(text, mg=mg, state=state, most=bars.motion_mg)
+    cure = N_(
+        "Movement changes the heart rate and disturbs sensors: ask the participant to sit still, "
+        "and do not compare conditions in which they moved differently."
+    )
+    yield _check("motion of the wearer", mg > bars.motion_mg, message, cure)
+
+
 def _check_whose_face(recorded: Recorded, measures: Measures, bars: Thresholds) -> Iterator[Check]:
     """Yield whether it may have been another person's face, where one was seen."""
     faces = measures.faces
@@ -690,6 +712,7 @@ def session_quality(
         _check_light(measures, bars),
         _check_frames(measures, bars),
         _check_turned_away(measures, bars),
+        *_check_motion(measures, bars),
         *_check_own_neutral(own, start),
         *_check_whose_face(recorded, measures, bars),
     )

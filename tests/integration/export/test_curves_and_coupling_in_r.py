@@ -20,6 +20,7 @@ from dashboard.questions.coupling.question import answer as coupling_of
 from dashboard.questions.entry import Inquiry
 from dashboard.questions.responses.answer import ALWAYS_DRAWN
 from edge_agent.core.readings import VitalFlag
+from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.export.rows import Choice
 from tests.support.script_studies import example, left_out, unpacked
 from tests.support.timeline import (
@@ -70,10 +71,10 @@ def gaps(path: Path) -> None:
     )
 
 
-def films(path: Path, turns: float = 0.0) -> None:
+def films(path: Path, turns: float = 0.0, moves: float = 0.0) -> None:
     """Seven people at films in orders of their own, one of them twice and one in two sessions, with
     doubts, faces that were away, and heads that turn now and then by some degrees, at which face
-    and heart do something, too.
+    and heart do something, too; or wearers that move now and then, of which a strap tells.
     """
     sessions, readings, faces, moved = [], [], [], []
     for visit in range(8):
@@ -85,11 +86,15 @@ def films(path: Path, turns: float = 0.0) -> None:
         for second in range(200):
             at = start + second
             turn = turns * ((second * (person + 3)) % 23 == 0)
-            value = 70 + (second * 7919 * (visit + 2)) % 29 / 10 + turn
+            move = moves * ((second // 5 * (visit + 3)) % 7 == 0)
+            value = 70 + (second * 7919 * (visit + 2)) % 29 / 10 + turn + move
+            if moves and second % 5 == 4:
+                motion = 4 + (second * 13) % 7 + move
+                readings.append(reading(at + 0.9, motion, VitalKind.BODY_MOTION))
             flags = [VitalFlag.CONTACT_LOST] if (second + visit) % 31 == 0 else []
             readings.append(reading(at + 0.3, value, flags=flags))
             if second % 47 != person:
-                happy = (second * 104729 * (visit + 3)) % 61 / 100 + turn / 60
+                happy = (second * 104729 * (visit + 3)) % 61 / 100 + (turn + move) / 60
                 faces.append(row(at + 0.7, shown=expression(happiness=happy)))
                 yaw = (second * 31 * (visit + 1)) % 40 + 5 * turn
                 moved.append(movement_row(at + 0.7, yaw=yaw, pitch=(second * 17) % 13))
@@ -99,6 +104,11 @@ def films(path: Path, turns: float = 0.0) -> None:
 def restless_films(path: Path) -> None:
     """The same with heads that turn much."""
     films(path, turns=20.0)
+
+
+def moving_films(path: Path) -> None:
+    """The same with still heads, and wearers that move much."""
+    films(path, moves=20.0)
 
 
 def numbers_of(text: str) -> dict[Key, float]:
@@ -133,6 +143,7 @@ def agrees(found: dict[Key, float], expected: dict[Key, float]) -> None:
         (gaps, {"vital": KINDS, "prefer_source": ["strap"]}),
         (films, {}),
         (restless_films, {}),
+        (moving_films, {}),
         pytest.param(example, {}, marks=pytest.mark.deep),
         pytest.param(example, {"vital": ALWAYS_DRAWN[:8]}, marks=pytest.mark.deep),
         pytest.param(left_out, {"vital": KINDS}, marks=pytest.mark.deep),
@@ -154,7 +165,8 @@ def test_tables_of_curves_and_coupling_are_computed_again_in_r(
         assert {(vital, event) for vital, event, _, name, _ in curves if name == "p"} == {
             (kind, "Anger-neutral") for kind in KINDS
         }
-    if make is not restless_films:  # heads that turn change what of the coupling is told
+    # heads that turn and wearers that move change what of the coupling is told
+    if make not in (restless_films, moving_films):
         agrees(in_r(folder, "--responses"), curves)
     told = numbers_of(tables["coupling.csv"])
     page = coupling_of(
@@ -170,8 +182,8 @@ def test_tables_of_curves_and_coupling_are_computed_again_in_r(
     }
     assert of_people == {one.participant: one.r for one in page.people}
     assert of_study.get("p") == page.p and of_study["repeated_r"] == page.repeated_r
-    if make in (films, restless_films):
-        assert page.refused is (NotTested.MOVEMENT if make is restless_films else None)
+    if make in (films, restless_films, moving_films):
+        assert page.refused is (None if make is films else NotTested.MOVEMENT)
     if make is gaps:
         assert [code for *_, code, name, _ in map(flat, told.items()) if name == "left_out"] == [
             *page.left_out

@@ -1720,6 +1720,8 @@ LEAST_PAIRS <- 30        # bins with both values that a person needs
 LEAST_IN_STIMULUS <- 10  # and a presentation of a stimulus
 NEAR_S <- 5              # seconds around a reading in doubt in which a sensor counts as disturbed
 POSE <- c("yaw", "pitch", "roll")
+MOTION <- "body_motion"
+MOTION_S <- 5            # seconds before its time that a value of it is of
 
 # Every number of the association as a table, in the form of coupling.csv. Each person's face is correlated with their
 # own vital and with that of other people at the same stimuli; where too few others were there, with their own over
@@ -1744,9 +1746,10 @@ coupling_table <- function(asked, chosen) {
   }
   if (!length(person)) return(lines)
   pose <- if (kinds[1] %in% POSE) list() else lapply(POSE, read)
+  motion <- if (kinds[2] == MOTION) list() else read(MOTION)
   tracks <- lapply(setNames(shared, shared), function(id) {
     moved <- movement_of(lapply(pose, function(series) series[[id]]))
-    c(list(face = both[[1]][[id]], vital = both[[2]][[id]]), moved)
+    c(list(face = both[[1]][[id]], vital = both[[2]][[id]]), moved, held_of(motion[[id]]))
   })
   shown <- presentations(asked, session[session$session %in% ids, ], tracks, step)
   people <- sort(unique(person), method = "radix")
@@ -1840,6 +1843,14 @@ movement_of <- function(angles) {
   )
 }
 
+# The motion of the wearer at every second that a value is of.
+held_of <- function(series) {
+  if (is.null(series)) return(NULL)
+  at <- rep(series$at_ms, each = MOTION_S) - 1000 * rep(seq_len(MOTION_S) - 1, length(series$at_ms)) - 500
+  order <- order(at)
+  list(motion = list(at_ms = at[order], value = rep(series$value, each = MOTION_S)[order]))
+}
+
 # The bins that have both means, with the second track moved by the lag: time, first, second.
 pairs_of <- function(first, second, lag) {
   bins <- max(length(first), length(second))
@@ -1897,7 +1908,7 @@ beside_others <- function(shown, first, second, lag, people) {
   found
 }
 
-# Whether a movement of the head, its pose, or doubts about readings go with the face and with the vital, at once or at
+# Whether a movement of the head, its pose, the wearer's motion, or doubts about readings go with the face and with the vital, at once or at
 # the lag, more than with others' at the same stimuli.
 is_disturbed <- function(shown, lag, people) {
   p_of <- function(first, second, lag) {
@@ -1905,7 +1916,7 @@ is_disturbed <- function(shown, lag, people) {
     test <- test_of_z(found$difference[found$others > 0])
     if (is.null(test)) NA else test$p
   }
-  any(vapply(c("speed", "away", "doubt"), function(kind) {
+  any(vapply(c("speed", "away", "motion", "doubt"), function(kind) {
     face <- p_of(kind, "face", 0)
     isTRUE(face < 0.05) && any(c(p_of(kind, "vital", 0), p_of(kind, "vital", lag)) < 0.05, na.rm = TRUE)
   }, TRUE))

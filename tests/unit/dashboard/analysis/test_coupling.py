@@ -14,11 +14,14 @@ from scipy import stats
 from starlette.testclient import TestClient
 
 from dashboard.__main__ import main as dashboard
+from dashboard.analysis.readings.presentations import held_of
+from dashboard.analysis.readings.series import Series
 from dashboard.questions.coupling.answer import CouplingModel, CouplingQuery, Disturbance, NotTested
 from dashboard.questions.coupling.question import answer as answer_to
 from dashboard.questions.entry import Inquiry
 from dashboard.statistics.responses import Reals
 from edge_agent.core.readings import VitalFlag
+from edge_agent.core.study import Purpose, Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.read.reader import Reader
 from edge_agent.timeline.study.exclusions import leave_out
@@ -27,6 +30,7 @@ from tests.support.timeline import Row, expression, instant, reading, row, sessi
 APART_S = 1000
 SECONDS = 240
 FOLLOWS_S = 4
+MOTION_S = 5
 
 
 def face(at: float, happiness: float) -> Row:
@@ -43,6 +47,7 @@ def study(
     film: Reals | None = None,
     moved: Reals | None = None,
     turned: bool = False,
+    worn: bool = False,
     apart_s: int = 1,
 ) -> Path:
     """Write a session for each person: happiness wanders, and the heart follows it by 4 s.
@@ -55,6 +60,7 @@ def study(
         film: what the faces of all do, and their hearts ten times as much 4 s later.
         moved: the same of each person, at the same time.
         turned: whether the head's pose is recorded, which turns by as many degrees a second.
+        worn: whether the wearer's motion is recorded, then at times of each person's own.
         apart_s: seconds from one reading of the heart to the next.
     """
     sessions, faces, readings, poses = [], [], [], []
@@ -66,6 +72,14 @@ def study(
         heart = 70 + person + rng.normal(0, 1.5, SECONDS)
         heart[FOLLOWS_S:] += follows * happy[:-FOLLOWS_S] + 10 * shared[:-FOLLOWS_S]
         own = np.zeros(SECONDS) if moved is None else rng.permutation(moved)
+        if worn:
+            motion = rng.lognormal(1, 0.3, SECONDS // MOTION_S)
+            own = np.zeros(SECONDS) if moved is None else np.roll(moved, rng.integers(SECONDS))
+            motion += 60 * own.reshape(-1, MOTION_S).mean(axis=1)
+            readings += [
+                reading(start + MOTION_S * (place + 1), round(value, 1), VitalKind.BODY_MOTION)
+                for place, value in enumerate(motion.tolist())
+            ]
         happy = np.clip(happy * (follows > 0 or 0.3) + shared + 0.5 * own, 0, 1)
         heart += 10 * own
         shown = [(start + first, start + last, label) for first, last, label in stimuli]
@@ -89,6 +103,12 @@ def waves(at: int) -> Reals:
 def starts(seconds: int) -> Reals:
     """Return a movement in every tenth second or so."""
     return np.asarray(np.arange(seconds) % 10 == 0, np.float64)
+
+
+def bouts(seconds: int) -> Reals:
+    """Return movements of seven seconds, at uneven distances."""
+    at = np.arange(seconds)
+    return np.asarray(at % 61 < 7, np.float64) + (at % 83 < 7)
 
 
 def answer(path: Path, **question: object) -> CouplingModel:
@@ -117,7 +137,7 @@ def test_coupling_that_is_there_is_reported_with_one_value_a_person(tmp_path: Pa
         "Probability of happiness and heart rate 4 s after it go together more than with others at "
         "the same stimuli: mean r = "
     )
-    assert "people who followed the stimuli beside people who did not" in told
+    assert "people who did not, or of a movement that nobody recorded" in told
     assert "is no cause" in found.notes[0]
     assert "No movement of the head was recorded" in found.notes[2]
 
@@ -169,6 +189,35 @@ def test_coupling_beside_a_still_head_is_tested(tmp_path: Path) -> None:
     }
     assert not any(one.explains for one in found.disturbances)
     assert "Movements of the head were recorded" in found.notes[2]
+
+
+def test_coupling_beside_motion_that_goes_with_both_is_not_tested(tmp_path: Path) -> None:
+    path = study(tmp_path, 8, 0.0, moved=bouts(SECONDS), worn=True)
+    found = answer(path, measure="happiness", lag=0)
+    assert (found.refused, found.p) == (NotTested.MOVEMENT, None)
+    (motion,) = (one for one in found.disturbances if one.explains)
+    assert (motion.kind, motion.people) == (Disturbance.BODY_MOTION, 8)
+    assert "how much the wearer moved went with the face" in found.sentences[0]
+
+
+def test_coupling_beside_unrelated_motion_is_tested_and_knows_it(tmp_path: Path) -> None:
+    found = answer(study(tmp_path, 8, worn=True), measure="happiness", lag=FOLLOWS_S)
+    assert found.shown and found.knows_motion
+    assert "nobody recorded" not in found.sentences[0]
+    assert "The motion of the wearer was recorded." in found.notes[2]
+    other = answer(tmp_path / "affect-edge.db", vital="body_motion", measure="happiness")
+    assert Disturbance.BODY_MOTION not in {one.kind for one in other.disturbances}
+    assert other.knows_motion
+
+
+def test_value_of_motion_is_held_for_the_seconds_before_it() -> None:
+    session = Session(1, "P1", Purpose.RESEARCH, "", 0, None)
+    times, values = np.array([5000, 10_200]), np.array([3.0, 40.0])
+    at_ms, held = held_of(
+        Series(session, VitalKind.BODY_MOTION, "strap", times, values, simulated=False)
+    )
+    assert at_ms.tolist() == [*range(500, 5000, 1000), *range(5700, 10_200, 1000)]
+    assert held.tolist() == [3.0] * 5 + [40.0] * 5
 
 
 def test_coupling_lays_stimuli_on_each_other_whatever_their_order(tmp_path: Path) -> None:

@@ -347,6 +347,26 @@ def test_quality_head_turned_away_for_long_asks_for_care(
     assert bool(turned_away.cure) == (level is Level.CARE)
 
 
+@pytest.mark.parametrize(("mg", "level"), [(20.0, Level.GOOD), (60.0, Level.CARE)])
+def test_quality_wearer_who_moves_in_a_condition_asks_for_care(
+    path: Path, mg: float, level: Level
+) -> None:
+    session = well_recorded(path)
+    assert "motion of the wearer" not in {one.name for one in report(path, session).checks}
+    motion = [
+        reading(second, mg if second < 60 else 3.0, VitalKind.BODY_MOTION)
+        for second in range(5, 120, 5)
+    ]
+    lost = reading(57, 900.0, VitalKind.BODY_MOTION, flags=[VitalFlag.CONTACT_LOST])
+    timeline(path, vital=[*motion, lost])
+    found = report(path, session)
+    assert [one.motion_mg for one in found.measures.conditions] == [mg, 3.0]
+    moved = check(found, "motion of the wearer")
+    assert (moved.level, bool(moved.cure)) == (level, level is Level.CARE)
+    most = f"The wearer moved most in anger: {mg} mg on average; at most 27 mg is acceptable."
+    assert moved.found == most
+
+
 def test_own_neutral_says_what_calibrated_it_or_why_nothing_did(path: Path) -> None:
     session = well_recorded(path)
     names = [one.name for one in report(path, session).checks]
