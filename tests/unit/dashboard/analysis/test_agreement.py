@@ -15,10 +15,13 @@ from dashboard.analysis.readings.minutes import read_minutes
 from dashboard.analysis.rendering.answer import sensors_in_words
 from dashboard.analysis.rendering.words import say
 from dashboard.analysis.results import SensorComparison
+from dashboard.questions.sensors.answer import SensorsQuery
+from dashboard.questions.sensors.computing import compare
 from dashboard.statistics.agreement import limits_of_agreement
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
+from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.read.reader import Reader
 from edge_agent.timeline.read.stimuli import Stimulus
 from edge_agent.timeline.study.exclusions import leave_out
@@ -143,6 +146,22 @@ def test_two_sensors_are_compared_where_both_measured(tmp_path: Path) -> None:
     assert found.icc is not None or "same amount" in found.reasons[0]
     with pytest.raises(StatisticsError, match="no session 9"):
         compared(reader, [HEART], [9])
+
+
+def test_sensors_of_demonstrations_are_apart_from_those_of_people(tmp_path: Path) -> None:
+    path = two_watches(tmp_path)
+    (people,) = compare(path, SensorsQuery())
+    shown = [reading(90_000 + at, 70.0 + at % 7) for at in range(120)]
+    other = [reading(90_000 + at + 0.5, 90.0, source="watch") for at in range(120)]
+    demonstration = session_row(90_000, 90_120, participant="demo", simulated=1)
+    timeline(path, session=[demonstration], vital=[*shown, *other])
+    assert compare(path, SensorsQuery()) == (people,)
+    (named,) = compare(path, SensorsQuery(session=(len(Reader(path).session_list()),)))
+    assert named.people == 1 and named.bias != people.bias
+    with write_transaction(path) as connection:
+        connection.execute("UPDATE session SET simulated = 1")
+    (both,) = compare(path, SensorsQuery())
+    assert both.people == people.people + 1, "where there is nothing else, they count"
 
 
 ERRORS = {"a": [(1.0, -3.0, 2.0), (2.0, 0.0, 4.0)], "b": [(-1.0, 3.0, 0.5)]}
