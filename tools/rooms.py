@@ -63,7 +63,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
     "dashboard.analysis": (
         frozenset({"query"}),
         frozenset({"windows", "choices", "conclusions", "unmet"}),
-        frozenset({"planning", "preregistration"}),
+        frozenset({"planning", "preregistration", "heeded"}),
         frozenset({"results"}),
         frozenset({"readings"}),
         frozenset({"inference"}),

@@ -5,6 +5,8 @@ results. Loads without SciPy.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pydantic import Field, computed_field, model_validator
@@ -182,3 +184,59 @@ class Told(Concluded):
     def shown(self) -> bool:
         """As ``shows_difference``."""
         return self.shows_difference
+
+
+class Concluding(StrEnum):
+    """A reader that concludes."""
+
+    COMPARISON = "comparison"
+    HEART = "measures of the heart"
+    SKIN = "measures of the skin"
+    GROUPS = "groups"
+    CURVES = "curves"
+    WINDOWS = "windows"
+    COUPLING = "coupling"
+    WEEK = "week"
+    CHOICES = "choices"
+    PLANNING = "planning"
+    SENSORS = "sensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """A cell that should be used, and is not yet.
+
+    Attributes:
+        why: what it would change.
+    """
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """A cell that is used.
+
+    Attributes:
+        test: pytest's name of a test in which it changes the answer, or its caution; empty: the
+            contract's own, which makes a recording with and without it.
+    """
+
+    test: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A row.
+
+    Attributes:
+        name: of a flag, a column (``table.column``), a table, or a word.
+        used: readers that use it.
+        cells: what some readers do with it.
+        otherwise: what each other reader does; empty: there is no other.
+    """
+
+    name: str
+    used: tuple[Concluding, ...] = ()
+    cells: Mapping[Concluding, Used | Open | str] = field(default_factory=dict)
+    otherwise: Used | Open | str = ""
