@@ -220,8 +220,7 @@ def effect_of(
         gaps: of each participant, in the same order, minutes by which the first state was met
             later than the second.
         slope: how the vital changes with each minute of the session, if that is known.
-        places: as for ``adjusted_for_place``; ``None`` where states come back or are observed, so
-            that a line in time is what can be adjusted for.
+        places: as for ``adjusted_for_place``; ``None``: only a line in time can be adjusted for.
         after: of each other state that came right before one of them, for each participant by how
             much more often it came before the first.
         observed: whether the states were read from the face: a gap of 0 is one of means that are at
@@ -229,14 +228,13 @@ def effect_of(
     """
     first, second = values
     gap = sum(gaps) / len(gaps)
-    adjusted, one_way, inseparable = _adjust_for_course(
-        first, second, gaps, places, observed=observed
-    )
+    adjusted, one_way, inseparable = _adjust_for_course(*values, gaps, places, observed=observed)
     same_way = sum(one * gap > 0 for one in gaps)
     measured = sum(first) / len(gaps) - sum(second) / len(gaps)
     kind, first_state, second_state = place
     uneven = _is_uneven(gaps, same_way) if places is None else _is_unevenly_placed(places)
-    is_adjusted = uneven and adjusted is not None
+    at_equal = adjusted if uneven else None
+    reported = measured if at_equal is None else at_equal.difference
     return PeriodModel(
         vital=kind,
         first=first_state,
@@ -261,12 +259,7 @@ def effect_of(
         p=adjusted and adjusted.p,
         adjusted_p=None,
         disagrees=False,
-        carry_over=carry_over_of(
-            (first, second),
-            adjusted.difference if is_adjusted and adjusted else measured,
-            after or {},
-            places if is_adjusted else None,
-        ),
+        carry_over=carry_over_of(values, reported, after or {}, places if at_equal else None),
         sentence="",
     )
 
