@@ -50,7 +50,7 @@ import numpy.typing as npt
 from benchmarks._command import benchmark
 from dashboard.analysis.conclusions import Caution, shows
 from dashboard.analysis.decision import TwoStates, decide
-from dashboard.analysis.inference.checks import adjust_periods, effect_of
+from dashboard.analysis.inference.checks import adjust_periods, effect_of, with_carry_over
 from dashboard.analysis.inference.comparison import adjusted_p, compare_family
 from dashboard.analysis.inference.family import compare_visits
 from dashboard.analysis.inference.mixed import Main, mixed_models_of
@@ -387,17 +387,21 @@ def _decided_after(
     )
     places, follows = np.argsort(orders, axis=1), _follows(orders)
     effects = [
-        effect_of(
-            (VitalKind.HEART_RATE, TESTED_STATES[a], TESTED_STATES[b]),
+        with_carry_over(
+            effect_of(
+                (VitalKind.HEART_RATE, TESTED_STATES[a], TESTED_STATES[b]),
+                (one.first, one.second),
+                (3.0 * (places[:, a] - places[:, b])).tolist(),
+                None,
+                places=place_columns(places, a, b),
+            ),
             (one.first, one.second),
-            (3.0 * (places[:, a] - places[:, b])).tolist(),
-            None,
-            places=place_columns(places, a, b),
-            after={
+            {
                 str(TESTED_STATES[other]): follows[:, a, other] - follows[:, b, other]
                 for other in range(values.shape[1])
                 if other not in (a, b)
             },
+            place_columns(places, a, b),
         )
         for (a, b), one in zip(pairs, compared, strict=True)
     ]

@@ -7,7 +7,7 @@ at three in the afternoon), people, weeks and days differ by chance (standard de
 3 /min), and so do the hours of a day (3). Figures are shares of the people whose last week is said
 to be higher or lower; the share of those that are not compared at all stands beside them:
 
-    week_false                   each week is recorded alike, a reading a minute
+    week_false_alike             each week is recorded alike, a reading a minute
     week_false_no_nights         in the last week nothing is recorded from 22 to 7
     week_false_only_nights       in it only those hours are recorded
     week_false_mornings          in it only the hours from 6 to 12
@@ -138,7 +138,7 @@ def _told(
 def measure(studies: int) -> dict[str, float]:
     """Return all figures over so many people of each design."""
     designs = {
-        "": alike,
+        "_alike": alike,
         "_no_nights": no_nights,
         "_only_nights": only_nights,
         "_mornings": mornings,

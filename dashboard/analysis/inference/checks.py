@@ -209,10 +209,10 @@ def effect_of(
     slope: float | None,
     *,
     places: Values | None = None,
-    after: Mapping[str, Values] | None = None,
     observed: bool = False,
 ) -> PeriodModel:
-    """Judge one paired difference; p is not adjusted yet, and there is no sentence.
+    """Judge one paired difference; p is not adjusted yet, and there is neither sentence nor what
+    came before.
 
     Args:
         place: what was measured, and the two states.
@@ -221,8 +221,6 @@ def effect_of(
             later than the second.
         slope: how the vital changes with each minute of the session, if that is known.
         places: as for ``adjusted_for_place``; ``None``: only a line in time can be adjusted for.
-        after: of each other state that came right before one of them, for each participant by how
-            much more often it came before the first.
         observed: whether the states were read from the face: a gap of 0 is one of means that are at
             equal times within the session already.
     """
@@ -233,8 +231,6 @@ def effect_of(
     measured = sum(first) / len(gaps) - sum(second) / len(gaps)
     kind, first_state, second_state = place
     uneven = _is_uneven(gaps, same_way) if places is None else _is_unevenly_placed(places)
-    at_equal = adjusted if uneven else None
-    reported = measured if at_equal is None else at_equal.difference
     return PeriodModel(
         vital=kind,
         first=first_state,
@@ -259,9 +255,34 @@ def effect_of(
         p=adjusted and adjusted.p,
         adjusted_p=None,
         disagrees=False,
-        carry_over=carry_over_of(values, reported, after or {}, places if at_equal else None),
+        carry_over=None,
         sentence="",
     )
+
+
+def with_carry_over(
+    effect: PeriodModel,
+    values: tuple[Sequence[float], Sequence[float]],
+    after: Mapping[str, Values],
+    places: Values | None,
+) -> PeriodModel:
+    """Return an effect with what the state right before makes of the difference that is reported.
+
+    Args:
+        effect: of ``effect_of``.
+        values: as for it.
+        after: of each other state that came right before one of them, for each participant by how
+            much more often it came before the first.
+        places: as for ``effect_of``.
+    """
+    first, second = values
+    difference = sum(first) / len(first) - sum(second) / len(second)
+    if not effect.uneven or effect.difference is None:
+        places = None
+    else:
+        difference = effect.difference
+    left = carry_over_of(values, difference, after, places)
+    return effect.model_copy(update={"carry_over": left})
 
 
 def carry_over_of(
@@ -279,7 +300,7 @@ def carry_over_of(
     Args:
         values: in the first and in the second, one a participant.
         difference: of the result.
-        after: as for ``effect_of``.
+        after: as for ``with_carry_over``.
         places: as for ``effect_of`` where the result is at equal places, else ``None``.
     """
     every = []
@@ -351,6 +372,31 @@ def _is_unevenly_placed(places: Values) -> bool:
     return more > (1 + _ROUNDING) * max(1.0, UNEVEN * people)
 
 
+@dataclass(frozen=True, slots=True)
+class InOrder:
+    """The order in which the people of a comparison met its states.
+
+    Attributes:
+        places: of each participant with both states how their places in the order differ.
+        before: the same of what came right before them, by its number.
+        names: what these numbers are of.
+    """
+
+    places: Mapping[str, PlaceDifference]
+    before: Mapping[str, PlaceDifference]
+    names: Predecessors
+
+    def after(self, people: Sequence[str], states: tuple[str, str]) -> dict[str, Values]:
+        """Return for each other state, of each participant by how much more often it came right
+        before the first; not those for whom it makes no difference.
+        """
+        more = {
+            name: np.array([self.before.get(code, {}).get(number, 0.0) for code in people])
+            for number, name in self.names.others(*states).items()
+        }
+        return {name: own for name, own in more.items() if own.any()}
+
+
 def periods_of(
     family: Sequence[Comparison],
     times: Visits,
@@ -373,15 +419,19 @@ def periods_of(
     """
     slopes = {one.vital: one.slope for one in drifts}
     names = [(kind, *pair) for kind in query.vital for pair in query.pairs]
+    before, names_before = after or ({}, Predecessors({}, ()))
     effects = [
         period_of(
             place,
             comparison,
             sides_of(times, *place),
-            differences_in_place(places, *place),
+            InOrder(
+                differences_in_place(places, *place),
+                differences_in_place(before, *place) if before else {},
+                names_before,
+            ),
             slopes[place[0]],
             query,
-            after and (differences_in_place(after[0], *place), after[1]),
         )
         for place, comparison in zip(names, family, strict=True)
     ]
@@ -393,10 +443,9 @@ def period_of(
     place: tuple[AnyMeasure, str, str],
     comparison: Comparison,
     times: Sides,
-    places: Mapping[str, PlaceDifference],
+    order: InOrder,
     slope: float | None,
     query: AnalysisQuery,
-    after: tuple[Mapping[str, PlaceDifference], Predecessors] | None = None,
 ) -> PeriodModel | None:
     """Judge one comparison, as ``effect_of``; ``None`` without a paired test.
 
@@ -404,28 +453,24 @@ def period_of(
         place: what was measured, and the two states.
         comparison: its test.
         times: when it was measured, in minutes since the start of the session.
-        places: of each participant with both states how their places in the order differ.
+        order: in which its people met the states.
         slope: how it changes over the session; ``None`` where that is not known.
         query: the question.
-        after: the same of what came right before them, by its number; what the numbers are of.
     """
     if comparison.method is not Method.PAIRED or comparison.tests is None:
         return None
     both = sorted(times.first.keys() & times.second.keys())
-    before, names = after or ({}, Predecessors({}, ()))
-    more = {
-        name: np.array([before.get(code, {}).get(number, 0.0) for code in both])
-        for number, name in names.others(*place[1:]).items()
-    }
-    return effect_of(
+    values = comparison.first, comparison.second
+    places = place_columns(order.places.get(code, {}) for code in both)
+    effect = effect_of(
         place,
-        (comparison.first, comparison.second),
+        values,
         [times.first[code] - times.second[code] for code in both],
         slope,
-        places=place_columns(places.get(code, {}) for code in both),
-        after={name: own for name, own in more.items() if own.any()},
+        places=places,
         observed=query.state is StateBy.OBSERVED,
     )
+    return with_carry_over(effect, values, order.after(both, place[1:]), places)
 
 
 def adjust_periods(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
-from dashboard.analysis.inference.checks import adjust_periods, period_of
+from dashboard.analysis.inference.checks import InOrder, adjust_periods, period_of
 from dashboard.analysis.inference.comparison import Comparison, adjusted_p, compare_family
 from dashboard.analysis.query import AnalysisQuery, HeartMeasure, SkinMeasure
 from dashboard.analysis.readings.means import Sides, Visits, sides_of
@@ -196,9 +196,12 @@ def compare_measures(
     for (measure, pair, _), each in zip(wanted, compared, strict=True):
         names: tuple[str, str] = pair
         at = sides_of(times[measure], _KIND, *names)
-        differ = differences_in_place(met[measure], _KIND, *names)
-        follow = differences_in_place(before[measure], _KIND, *names), after
-        effect = period_of((measure, *names), each, at, differ, None, query, follow)
+        order = InOrder(
+            differences_in_place(met[measure], _KIND, *names),
+            differences_in_place(before[measure], _KIND, *names),
+            after,
+        )
+        effect = period_of((measure, *names), each, at, order, None, query)
         effects.append(effect if is_timed else None)
     decides = [adjusted_p(each.tests, query.correction) for each in compared]
     periods = adjust_periods(effects, decides, query.correction, families)

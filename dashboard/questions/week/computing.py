@@ -98,7 +98,10 @@ def read_weeks(
         shifted = _times_shifted(reader, sessions)
         lasts = (slice(at, at + LOOK_BACK + 1) for at in range(weeks))
         return [
-            _read_week(reader, code, sessions, own[one], parts[one], shifted, zone) for one in lasts
+            _read_week(
+                reader, code, sessions, [*zip(own[one], parts[one], strict=True)], shifted, zone
+            )
+            for one in lasts
         ]
 
 
@@ -106,13 +109,12 @@ def _read_week(
     reader: SessionsReader,
     code: str,
     sessions: Sequence[Session],
-    weeks: Sequence[Sequence[DayModel]],
-    parts: Sequence[Parts],
+    weeks: Sequence[tuple[Sequence[DayModel], Parts]],
     shifted: Sequence[tuple[int, int]],
     zone: tzinfo | None,
 ) -> ReadWeek:
-    """Read the last of some weeks; the others are those before it."""
-    *before, days = weeks
+    """Read the last of some weeks, each with its parts of the day; the others are those before."""
+    *before, days = [week for week, _ in weeks]
     start, end = days[0].start, days[-1].end
     steps = (end - start) // STEP_MS
     first = before[0][0].start
@@ -125,12 +127,14 @@ def _read_week(
         days,
         [together(one) for one in reversed(before)],
         reading,
-        faces_of(reader, sessions, days),
-        parts[::-1],
+        [parts for _, parts in reversed(weeks)],
     )
+    faces = faces_of(reader, sessions, days)
     inside = (StateSpan(one, "", *span) for one, span in _within(sessions, start, end))
     return ReadWeek(
-        summary.model_copy(update={"variability": _variability_of(reader.beats(inside))}),
+        summary.model_copy(
+            update={"variability": _variability_of(reader.beats(inside)), "faces": faces}
+        ),
         days,
         reader.trend(start, end, steps),
         reader.vital_trend(VitalKind.HEART_RATE, start, end, steps),
@@ -145,10 +149,9 @@ def summarise(
     days: Sequence[DayModel],
     before: Sequence[DayModel],
     reading: Reading,
-    faces: FacesInView | None = None,
     parts: Sequence[Parts] | None = None,
 ) -> WeekSummaryModel:
-    """Return a week beside the weeks before it, without words.
+    """Return a week beside the weeks before it, without words and who was in view.
 
     Args:
         participant: pseudonymous code.
@@ -156,7 +159,6 @@ def summarise(
         days: the days of the week, in order.
         before: the weeks before, the latest first.
         reading: how faces were read over all of them.
-        faces: how they were in view in the week; ``None``: there was none.
         parts: vitals by part of the day, as ``figures_of`` wants them.
     """
     week = together(days)
@@ -175,7 +177,7 @@ def summarise(
         face_ms=week.face_ms,
         figures=figures,
         most_distress=None if figures[0].uncompared in _UNLIKE else _most_distress(days),
-        faces=faces or FacesInView(),
+        faces=FacesInView(),
         sentence="",
         faces_sentence="",
         days_sentence="",

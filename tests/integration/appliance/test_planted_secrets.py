@@ -7,6 +7,7 @@ base64 of a header.
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import zipfile
@@ -23,6 +24,7 @@ from edge_agent.alerts.sending import AlertOptions
 from edge_agent.appliance.findings import run_check
 from edge_agent.appliance.running_checks import agent_health
 from edge_agent.camera.factory import open_camera
+from edge_agent.config.editing import ConfigFile, check_settings
 from edge_agent.config.loading import load_settings
 from edge_agent.core.addresses import Address
 from edge_agent.core.errors import CameraError, ConfigError
@@ -130,10 +132,12 @@ LEADING_NOWHERE = [one for one in CAMERAS if Address(one[1]).problem]
     ("source", "device", "secrets"), LEADING_NOWHERE, ids=map(str, range(len(LEADING_NOWHERE)))
 )
 def test_camera_that_leads_nowhere_is_refused_without_its_secrets(
-    source: str, device: str, secrets: str
+    source: str, device: str, secrets: str, tmp_path: Path
 ) -> None:
+    # A service starts with it: `config check` refuses it.
+    text = f"[camera]\nsource = {json.dumps(source)}\ndevice = {json.dumps(device)}\n"
     with pytest.raises(ConfigError) as refused:
-        load_settings(None, {"camera": {"source": source, "device": device}})
+        check_settings(ConfigFile(tmp_path / "affect-edge.toml", text))
     assert found_of(secrets, str(refused.value)) == []
     assert "camera.device" in str(refused.value)
 

@@ -115,7 +115,7 @@ def compared(
     means = session_means(groups(VitalKind.HEART_RATE, heart), query.states)
     tests = compare_means(query, means, {}, is_timed=False)
     (test,) = with_motion(
-        decide_family(query, tests, ()),
+        decide_family(query, tests),
         compare_motion(groups(VitalKind.BODY_MOTION, motion), query),
         lambda one: sides_of(tests.visits, one.vital, one.first, one.second),
     )
