@@ -82,7 +82,7 @@ class Settings(Section):
 
     @property
     def doubt(self) -> str:
-        """What ``config check`` refuses in them although services start; empty: nothing."""
+        """Faults that ``config check`` refuses although services start with them; empty: none."""
         return self._doubt
 
     @classmethod

@@ -35,7 +35,7 @@ _COMPARED = 5
 """Latest intervals of each way whose medians are compared."""
 _LEAST_COMPARED = 3
 _UNLIKE = 1.5
-"""Where one median is so many times the other, they do not count the same beats."""
+"""Ratio of two medians from which on they do not count the same beats."""
 _RECENT_S = 15.0
 """Intervals of the service from earlier say nothing of those now."""
 _RATE_TOLERANCE = 0.05

@@ -1,4 +1,4 @@
-"""What is recorded about a reading is heeded by each reader that concludes, or not, as the matrix
+"""Each reader that concludes heeds what is recorded about a reading, or not, as the matrix
 states: a recording with it and one without it are made, and their answers compared.
 """
 

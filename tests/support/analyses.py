@@ -1,4 +1,4 @@
-"""What is asked of a made study, and analyses of plain values, without a database."""
+"""Questions of a made study, and analyses of plain values, without a database."""
 
 from __future__ import annotations
 

@@ -180,7 +180,7 @@ class Material:
 
     @cached_property
     def after(self) -> Predecessors:
-        """What came right before each state."""
+        """States that came right before each state."""
         query = self.query
         return predecessors_of(self.met, query.states, query.state, made_up=self.made_up)
 

@@ -261,7 +261,7 @@ class Recorded:
 
     @property
     def meant(self) -> frozenset[Meant]:
-        """What the session meant to measure: all of which there is any sign, loss included.
+        """Purposes of the session: all of which there is any sign, loss included.
 
         Everything, where there is no sign of anything.
         """

@@ -93,7 +93,7 @@ _Where = tuple[float, float, float]
 
 @dataclass(slots=True, eq=False)
 class _Place:
-    """Where a face is or was, and for how long one was seen there without a sign of life."""
+    """Place of a face, and for how long one was seen there without a sign of life."""
 
     where: _Where
     seen: Instant

@@ -1,4 +1,4 @@
-"""What the state right before leaves behind, where it may be the difference that is reported."""
+"""Carry-over: what the state right before leaves behind may be the difference reported."""
 
 from __future__ import annotations
 
