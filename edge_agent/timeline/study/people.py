@@ -29,7 +29,8 @@ def _newest_row_of(table: Table) -> str:
     """Return the query of the time of the newest row in a participant's latest session."""
     own = "session = latest_id AND " if table.whose is Owner.SESSION else ""
     newest = f"SELECT max(at) FROM {table.name} WHERE {own}"
-    return f"coalesce(({newest}at >= latest AND at <= coalesce(latest_end, at)), latest)"
+    # A bound that is no column is looked up in the index; ``at`` itself would be asked of each row.
+    return f"coalesce(({newest}at >= latest AND at <= coalesce(latest_end, 1 << 60)), latest)"
 
 
 _NEWEST_ROWS = ", ".join(_newest_row_of(table) for table in OF_SESSION_IN_TIME)

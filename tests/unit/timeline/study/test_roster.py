@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from edge_agent.core.errors import StudyError
+from edge_agent.timeline.database.connection import read_transaction
+from edge_agent.timeline.database.tables import OF_SESSION_IN_TIME
+from edge_agent.timeline.study import people
 from edge_agent.timeline.study.people import (
     PAGE_ROWS,
     ConsentState,
@@ -96,3 +101,17 @@ def test_person_was_recorded_last_when_the_newest_row_came(tmp_path: Path) -> No
         one.code: one.recorded_ms and second_of(one.recorded_ms) for one in everybody(recorded)
     }
     assert newest == {"P-001": 190, "P-002": 2_700, "P-003": 3_000}
+
+
+def test_newest_rows_are_looked_up_whatever_came_after_a_session(tmp_path: Path) -> None:
+    recorded = timeline(tmp_path, session=[session_row(100, 200, participant="P-001")])
+    asked: list[str] = []
+    with pytest.MonkeyPatch.context() as patch, read_transaction(recorded) as connection:
+        connection.set_trace_callback(asked.append)
+        patch.setattr(people, "read_transaction", lambda _: nullcontext(connection))
+        everybody(recorded)
+        connection.set_trace_callback(None)
+        plan = [one["detail"] for one in connection.execute(f"EXPLAIN QUERY PLAN {asked[-1]}")]
+    of_rows = [one for one in plan if re.search(r"\bat[<>]", one)]
+    assert len(of_rows) == len(OF_SESSION_IN_TIME)
+    assert not [one for one in of_rows if "at>? AND at<?" not in one]
