@@ -1,4 +1,4 @@
-"""Turn ``docs/statistics.md`` into the page of the dashboard.
+"""Turn the documents of the statistics into the page of the dashboard.
 
 python tools/render_statistics.py
 
@@ -14,16 +14,23 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 
 HERE = Path(__file__).resolve().parent.parent
-SOURCE = HERE / "docs" / "statistics.md"
+SOURCES = tuple(HERE / "docs" / name for name in ("statistics.md", "statistics-formulas.md"))
 PAGE = HERE / "dashboard" / "web" / "templates" / "_statistics.html"
 
 
-def render(markdown: str) -> str:
-    """Return the text as HTML without its title: a list, and sections that fold."""
+def render(*documents: str) -> str:
+    """Return the texts as HTML without their titles: a list, and sections that fold.
+
+    A link to a section of one of them stays on the page; one to another document, which the
+    dashboard does not have, becomes its text.
+    """
+    markdown = "\n".join(one.partition("\n")[2] for one in documents)
     # The page shows no pictures of other pages.
     markdown = re.sub(r"^!\[[^]]*\]\([^)]*\)\n+", "", markdown, flags=re.MULTILINE)
+    markdown = re.sub(r"\]\(statistics(?:-formulas)?\.md(?=#)", "](", markdown)
+    markdown = re.sub(r"\[([^]]*)\]\((?!#)[^)]*\)", r"\1", markdown)
     tokens = MarkdownIt("commonmark").enable("table")
-    body = tokens.render(markdown.partition("\n")[2])
+    body = tokens.render(markdown)
     titles: list[tuple[str, str]] = []
 
     def section(heading: re.Match[str]) -> str:
@@ -61,4 +68,4 @@ def _table(table: re.Match[str]) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(render(SOURCE.read_text(encoding="utf-8")), encoding="utf-8")
+    PAGE.write_text(render(*(one.read_text(encoding="utf-8") for one in SOURCES)), encoding="utf-8")

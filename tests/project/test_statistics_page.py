@@ -8,12 +8,12 @@ from pathlib import Path
 from dashboard.web.rendering import HERE
 from tests.support.dashboard import client_of, set_up
 from tests.support.timeline import database
-from tools.render_statistics import PAGE, SOURCE, render
+from tools.render_statistics import PAGE, SOURCES, render
 
 
 def test_the_page_holds_the_text_of_the_documentation_as_it_is_now() -> None:
     assert PAGE.parent == HERE / "templates"
-    made = render(SOURCE.read_text(encoding="utf-8"))
+    made = render(*(one.read_text(encoding="utf-8") for one in SOURCES))
     assert PAGE.read_text(encoding="utf-8") == made, "run: python tools/render_statistics.py"
 
 
@@ -40,3 +40,15 @@ def test_the_page_is_read_after_a_login_without_a_network(tmp_path: Path) -> Non
     assert "<h3>One person, one number</h3>" in page
     assert "Hedges" in page and "37.5 %" in page
     assert not re.search(r'(?:src|href)="https?://', page)
+
+
+def test_every_link_of_the_page_leads_to_a_section_or_a_page(tmp_path: Path) -> None:
+    database(tmp_path)
+    with client_of(tmp_path) as browser:
+        set_up(browser, tmp_path)
+        page = browser.get("/analysis/statistics").text
+    places = set(re.findall(r'href="([^"]+)"', page))
+    sections = set(re.findall(r'id="([^"]+)"', page))
+    assert len({one for one in places if one.startswith("#")}) > 20
+    assert not {one for one in places if one.startswith("#") and one[1:] not in sections}
+    assert not {one for one in places if not one.startswith(("#", "/"))}

@@ -55,8 +55,8 @@ CONTENTS = {
         *("literature/systems", "literature/ablation"),
     ),
     "Researchers": (
-        *("study-guide", "statistics", "attribution", "own-neutral", "protocols", "importing"),
-        *("export", "data", "privacy-notice", "languages", "control"),
+        *("study-guide", "statistics", "statistics-formulas", "attribution", "own-neutral"),
+        *("protocols", "importing", "export", "data", "privacy-notice", "languages", "control"),
     ),
     "Carers and clinicians": ("dashboard", "sensors", "alerts", "backup", "encryption"),
     "Makers": (
