@@ -4,8 +4,8 @@
 
 What systemd says of each unit; every route without a login, as every role, with methods that it
 does not have and numbers that no row can have, from other sites and with every kind of body;
-thousands of requests of schemathesis as each role; a million damaged inputs to the parsers; rows
-of the security pages that name no test and no reason. Some ten minutes.
+thousands of requests of schemathesis as each role; a million damaged inputs to the parsers. Some
+ten minutes.
 """
 
 from __future__ import annotations
@@ -40,7 +40,6 @@ ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = 40
 DAMAGED = 1_000_000
 """Damaged inputs that all parsers together get at least, however many parsers there are."""
-ROWS = ("tests/docs/test_security_rows.py", "tests/project/test_security_page.py")
 Figures = dict[str, float]
 
 
@@ -107,11 +106,6 @@ def damaged_inputs(damaged: int) -> Figures:
     }
 
 
-def rows() -> Figures:
-    """How many tests of the rows of the security pages fail."""
-    return {"security_rows_without_test_or_reason": _failures(_pytest(*ROWS))}
-
-
 def _pytest(
     *words: str, environment: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
@@ -138,7 +132,7 @@ def measure(folder: Path, examples: int, damaged: int) -> Figures:
     """Return all figures."""
     for part in ("routes", "api"):
         (folder / part).mkdir()
-    figures = units() | rows() | all_routes(folder / "routes") | shapes(folder / "api", examples)
+    figures = units() | all_routes(folder / "routes") | shapes(folder / "api", examples)
     return figures | damaged_inputs(damaged)
 
 

@@ -1,4 +1,4 @@
-"""Promises of docs/security/provisions.md that no other test holds."""
+"""Promises of safe pages and scripts that no other test holds."""
 
 from __future__ import annotations
 
