@@ -2,13 +2,18 @@
 
 Every package lists its floors, the lowest first. A module imports from floors below its own; two
 rooms on one floor do not know each other; below that, in no package do two modules or rooms import
-each other in a circle.
+each other in a circle. An add-on is a set of modules that whoever changes the rest may ignore: it
+is entered by its doors alone.
+
+    python -m tools.rooms --addons    lines and doors of each, and every arrow past a door
 """
 
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -102,6 +107,99 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class AddOn:
+    """Modules that nobody needs to know but who changes them.
+
+    Attributes:
+        name: what it adds.
+        modules: its packages and modules.
+        doors: those of its modules that others import.
+        without: what an appliance lacks without it.
+    """
+
+    name: str
+    modules: tuple[str, ...]
+    doors: tuple[str, ...]
+    without: str
+
+    def holds(self, module: str) -> bool:
+        return any(within(module, own) for own in self.modules)
+
+
+_EXPORT, _INTAKE = "edge_agent.timeline.export", "edge_agent.timeline.intake"
+_HEALTH, _LSL = "edge_agent.vitals.health", "edge_agent.lsl"
+_UPDATE = tuple(f"edge_agent.appliance.{name}" for name in ("update", "release", "trust"))
+_FACE_TABLES = ("edge_agent.face_reading", "affect_edge.faces")
+_PULSE = ("edge_agent.vitals.camera_pulse", "affect_edge.video_pulse")
+_SENSORS = "dashboard.questions.sensors"
+ADDONS = (
+    AddOn(
+        "files of makers, XDF",
+        (_HEALTH,),
+        tuple(
+            f"{_HEALTH}.{name}"
+            for name in ("exports", "files", "xdf.recording", "xdf.samples", "xdf.streams")
+        ),
+        "readings come from sensors, tables and our own files",
+    ),
+    AddOn(
+        "recordings of other programs",
+        ("edge_agent.vitals.recordings", "edge_agent.vitals.recording_layouts"),
+        ("edge_agent.vitals.recordings",),
+        "their tables are read by a map of columns",
+    ),
+    AddOn(
+        "BIDS, EDF+, electrocardiograms, deposit",
+        (
+            *(f"{_EXPORT}.{name}" for name in ("bids", "bids_physioevents", "edf")),
+            *(f"{_EXPORT}.{name}" for name in ("electrocardiograms", "deposit", "deposit_facts")),
+            *(f"{_INTAKE}.{name}" for name in ("bids", "bids_files")),
+        ),
+        (
+            *(f"{_EXPORT}.{name}" for name in ("bids", "bids_physioevents", "deposit", "edf")),
+            *(f"{_INTAKE}.{name}" for name in ("bids", "bids_files")),
+        ),
+        "a study leaves and enters as a bundle of tables",
+    ),
+    AddOn("FHIR", (f"{_EXPORT}.fhir",), (f"{_EXPORT}.fhir",), "no export for a hospital"),
+    AddOn(
+        "faces of pictures and videos",
+        _FACE_TABLES,
+        _FACE_TABLES,
+        "faces are read from cameras alone",
+    ),
+    AddOn(
+        "coupling of face and body",
+        ("dashboard.questions.coupling",),
+        ("dashboard.questions.coupling.question",),
+        "no page, command and table of it",
+    ),
+    AddOn(
+        "comparison of two sensors",
+        (_SENSORS,),
+        (f"{_SENSORS}.question", f"{_SENSORS}.asking"),
+        "no page, command and table of it",
+    ),
+    AddOn("updates", _UPDATE, _UPDATE, "a new release is installed anew"),
+    AddOn(
+        "Lab Streaming Layer",
+        (_LSL,),
+        tuple(f"{_LSL}.{name}" for name in ("inlet", "outlet", "streams", "worker")),
+        "no streams of a laboratory's network",
+    ),
+    AddOn("pulse of the camera", _PULSE, _PULSE, "the heart rate needs a sensor"),
+    AddOn(
+        "blinks",
+        ("edge_agent.vitals.camera_blinks", "edge_agent.vitals.lids"),
+        ("edge_agent.vitals.camera_blinks",),
+        "no rate and duration of blinks",
+    ),
+    AddOn("collector of a fleet", ("collector",), (), "no database of many devices"),
+)
+"""None of them knows another one."""
+
+
 def module_name(path: Path) -> str:
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
@@ -188,3 +286,41 @@ def circles() -> Iterator[str]:
             tuple(TopologicalSorter(arrows(package)).static_order())
         except CycleError as error:
             yield f"{package}: {' → '.join(error.args[1])}"
+
+
+def past_doors() -> Iterator[str]:
+    """Yield every import of an add-on that does not go through its door, from the core or another.
+
+    An add-on knows no other one, not by its door either.
+    """
+    for module, imported in all_imports().items():
+        inside = next((one for one in ADDONS if one.holds(module)), None)
+        for end in sorted(imported):
+            entered = next((one for one in ADDONS if one.holds(end)), None)
+            if entered in {None, inside}:
+                continue
+            if inside is not None or end not in entered.doors:
+                yield f"{module} → {end} ({entered.name})"
+
+
+def lines_of(module: str) -> int:
+    """Return how many lines of a module are not empty and no comment."""
+    text = SOURCES[module].read_text(encoding="utf-8")
+    return sum(bool(line.strip()) and line.strip()[0] != "#" for line in text.splitlines())
+
+
+def addons_as_text() -> Iterator[str]:
+    """Yield a line for each add-on, one for what is left, and every arrow past a door."""
+    core = {module for module in SOURCES if not within(module, "training")}
+    for one in ADDONS:
+        own = {module for module in SOURCES if one.holds(module)}
+        core -= own
+        yield f"{sum(map(lines_of, own)):7,}  {one.name}; doors: {', '.join(one.doors) or 'none'}"
+    yield f"{sum(map(lines_of, core)):7,}  everything else, without training"
+    yield from past_doors()
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] != ["--addons"]:
+        raise SystemExit(__doc__)
+    print(*addons_as_text(), sep="\n")

@@ -2,7 +2,7 @@
 
 A row of its tables of rooms has a room, what it is for, what it reads and what it writes; these are
 written by hand. The last two cells, the rooms that it imports and those that import it, are written
-here. A test says when that is due, and names a room without a row.
+here, and so is the table of add-ons. A test says when that is due, and names a room without a row.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
-from tools.rooms import FLOORS, all_imports, within
+from tools.rooms import ADDONS, FLOORS, all_imports, within
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "architecture.md"
 WHOLE = ("collector", "training", "affect_edge")
@@ -19,6 +19,7 @@ WHOLE = ("collector", "training", "affect_edge")
 SPLIT = ("edge_agent.timeline", "dashboard")
 """Packages whose rooms are named together, behind the name of the package."""
 COMMON = "edge_agent.core"
+_BEGIN, _END = "<!-- add-ons: written by tools/write_rooms.py -->\n", "<!-- end of add-ons -->"
 BY_HAND = 4
 """Cells of a row that are written by hand."""
 
@@ -96,7 +97,31 @@ def with_arrows(text: str) -> str:
             lines.append(f"{' | '.join((*by_hand, *cells_of(room)))} |")
         else:
             lines.append(line)
-    return "\n".join(lines)
+    before, begin, rest = "\n".join(lines).partition(_BEGIN)
+    return f"{before}{begin}{addons()}{rest[rest.index(_END) :]}"
+
+
+def addons() -> str:
+    """Return the table of add-ons."""
+    heads = "| add-on | lies in | doors | without it |\n|---|---|---|---|"
+    rows = (
+        f"| {one.name} | {_listed(one.modules)} | {_listed(one.doors)} | {one.without} |"
+        for one in ADDONS
+    )
+    return "\n".join((heads, *rows, ""))
+
+
+def _listed(modules: tuple[str, ...]) -> str:
+    """Return modules as a cell, the package that they share once."""
+    by_package: dict[str, list[str]] = {}
+    for module in modules:
+        package, _, name = module.rpartition(".")
+        by_package.setdefault(package, []).append(name)
+    cells = (
+        f"`{package}`: {', '.join(names)}" if package else f"`{', '.join(names)}`"
+        for package, names in by_package.items()
+    )
+    return "; ".join(cells) or "none"
 
 
 if __name__ == "__main__":

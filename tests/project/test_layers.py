@@ -16,12 +16,14 @@ import pytest
 
 from tools import rooms
 from tools.rooms import (
+    ADDONS,
     FLOORS,
     PRODUCTS,
     SOURCES,
     all_imports,
     arrows,
     circles,
+    past_doors,
     within,
     wrong_arrows,
 )
@@ -215,3 +217,38 @@ def test_package_called_tests_would_be_removed_by_the_installation() -> None:
     # ``install.sh`` takes the folders of that name away, as libraries ship their own tests.
     called = [name for name in rooms.PACKAGES if name.rpartition(".")[2] == "tests"]
     assert called == []
+
+
+def test_addon_is_entered_by_its_doors_alone_and_knows_no_other() -> None:
+    assert list(past_doors()) == []
+
+
+@pytest.mark.parametrize("addon", ADDONS, ids=[one.name for one in ADDONS])
+def test_addon_has_modules_that_exist_and_doors_that_are_used(addon: rooms.AddOn) -> None:
+    for own in addon.modules:
+        assert [module for module in SOURCES if within(module, own)], own
+    outside = {
+        end
+        for module, imported in all_imports().items()
+        if not addon.holds(module)
+        for end in imported
+        if addon.holds(end)
+    }
+    assert outside == set(addon.doors)
+    assert addon.without and not [one for one in ADDONS if one is not addon and one.holds(own)]
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ("edge_agent.agent.loop", "edge_agent.vitals.lids"),
+        ("dashboard.web.app", "dashboard.questions.coupling.answer"),
+        ("edge_agent.lsl.inlet", "edge_agent.vitals.camera_blinks"),
+    ],
+    ids=["past the door", "past another door", "between add-ons"],
+)
+def test_arrow_past_a_door_is_named(monkeypatch: pytest.MonkeyPatch, start: str, end: str) -> None:
+    lie = {**all_imports(), start: all_imports()[start] | {end}}
+    monkeypatch.setattr(rooms, "all_imports", lambda: lie)
+    (named,) = past_doors()
+    assert named.startswith(f"{start} → {end} (")
