@@ -8,7 +8,9 @@ their eyes with the colour of the skin beside them and a line of lashes, and clo
 300 ms (by more than half; 60 ms to close, 90 ms to open), every 1.5 to 5 seconds, at 15 and 30
 uneven frames per second. The frames go through the real chain: faces by need, eyes in each frame,
 blinks, windows. A blink is found where one is reported within 100 ms of its begin; all others are
-false, as are those of clips without a closure, or with closures of 0.8 to 2 s only.
+false, as are those of clips without a closure, or with closures of 0.8 to 2 s only. In bursts the
+lids close eleven times for 80 ms, two to five times a second, half of them behind a closure of 0.8
+to 2 s.
 
 With ``--faces`` (the Face Research Lab London Set) as many other people sit there.
 
@@ -22,6 +24,7 @@ import math
 import os
 import time
 import zipfile
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
@@ -46,8 +49,12 @@ LASTING_MS = (80, 150, 300)
 NONE_MS = 0
 LONG_MS = 1400
 """Clips without a closure, and with closures that are no blinks."""
+BURST_MS = 81
+"""Clips with bursts of closures of 80 ms."""
+BURST = 11
 CLOSING_S, OPENING_S = 0.06, 0.09
 NEAR_S = 0.1
+SHORT_S = 0.5
 STEPS = 8
 """Drawn positions of the lids from open to closed."""
 
@@ -70,11 +77,30 @@ def closures(chance: np.random.Generator, lasting_ms: int, seconds: float) -> li
     """Return closures of a clip, the first after four seconds."""
     made: list[Closure] = []
     at = 4.0
+    if lasting_ms == BURST_MS:
+        return list(_bursts(chance, seconds))
     while lasting_ms and at < seconds - 3:
         lasting_s = chance.uniform(0.8, 2.0) if lasting_ms == LONG_MS else lasting_ms / 1000
         made.append(Closure(at, float(lasting_s)))
         at += lasting_s + chance.uniform(1.5, 5.0)
     return made
+
+
+def _bursts(chance: np.random.Generator, seconds: float) -> Iterator[Closure]:
+    """Yield bursts, half of them behind a long closure, which is no blink."""
+    at = 4.0
+    for number in itertools.count():
+        if at + BURST / 2 + 3 > seconds:
+            return
+        if number % 2:
+            long_s = float(chance.uniform(0.8, 2.0))
+            yield Closure(at, long_s)
+            at += long_s + 0.4
+        each_s = 1 / float(chance.uniform(2, 5))
+        for _ in range(BURST):
+            yield Closure(at, 0.08)
+            at += each_s
+        at += float(chance.uniform(3, 6))
 
 
 def draw_lids(scene: Values, face: Face, closed: float) -> Values:
@@ -225,6 +251,8 @@ def _compare(
     told = [r for r in readings if r.kind is VitalKind.BLINK_DURATION]
     # A closure at the border of two windows belongs to that in which it ends.
     counted = [c for c in shown if any(end - 10 < c.begin_s + c.lasting_s < end for end in ends)]
+    if clip.lasting_ms == BURST_MS:
+        counted = [one for one in counted if one.lasting_s < SHORT_S]
     errors: list[float] = []
     for closure in counted:
         near = [r for r in told if abs(r.at.boot_ms / 1000 - closure.begin_s) <= NEAR_S]
@@ -245,8 +273,16 @@ def figures_of(seen: list[Seen], seconds: float) -> dict[str, float]:
         figures[f"blinks_found_{name}"] = sum(s.hits for s in of) / sum(s.shown for s in of)
         errors = [error for s in of for error in s.errors_ms] or [math.nan]
         figures[f"blinks_duration_error_{name}"] = float(np.median(np.abs(errors)))
+    for fps in RATES:
+        of = [s for s in seen if (s.clip.lasting_ms, s.clip.fps) == (BURST_MS, fps)]
+        figures[f"blinks_bursts_found_at_{fps:.0f}"] = sum(s.hits for s in of) / sum(
+            s.shown for s in of
+        )
+    figures["blinks_false_a_minute_bursts"] = _false_a_minute(
+        [s for s in seen if s.clip.lasting_ms == BURST_MS]
+    )
     for level in LEVELS:
-        of = [s for s in seen if s.clip.level == level]
+        of = [s for s in seen if s.clip.level == level and s.clip.lasting_ms != BURST_MS]
         figures[f"blinks_false_a_minute_{level.name}"] = _false_a_minute(of)
         figures[f"blinks_found_{level.name}"] = sum(
             s.hits for s in of if s.clip.lasting_ms != LONG_MS
@@ -290,7 +326,7 @@ def measure(seeds: int, seconds: float, faces: Path | None, people: int) -> dict
     """Let the chain look at every clip."""
     pictures = read_people(faces, people) if faces is not None else []
     persons = range(len(pictures) or 2)
-    lasting = (*LASTING_MS, NONE_MS, LONG_MS)
+    lasting = (*LASTING_MS, NONE_MS, LONG_MS, BURST_MS)
     clips = [
         Clip(*what) for what in itertools.product(persons, LEVELS, lasting, RATES, range(seeds))
     ]

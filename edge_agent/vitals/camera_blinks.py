@@ -1,7 +1,8 @@
 """Blinks of the participant's face as readings: how many a minute, and how long each lasts.
 
 It receives one number for each frame, never a picture, and counts in windows of ten seconds. A
-window with too few frames, or in which the face was not seen for long enough, has no number.
+window with too few frames, or in which the face was not seen for long enough, has no number; one
+in which blinks may have been missed for more than half of it is flagged.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ WINDOW_S = VitalKind.BLINK_RATE.spec.window_s
 their time."""
 LEAST_SHARE = 0.8
 """Share of a window in which blinks were looked for, for a count."""
+BLIND_SHARE = 0.5
+"""Share of a window's watched time in which blinks may be missed, beyond which its count is
+doubtful."""
 LEAST_PER_S = 13.5
 """Frames per second below which blinks are missed. Of 15 a camera loses some."""
 HOLE_S = 0.5
@@ -40,6 +44,7 @@ class _Window:
         frames: of the camera.
         readings: those of them in which the eyes were read.
         watched_s: seconds in which blinks were looked for.
+        blind_s: those of them in which one may have been missed.
         blinks: those that ended in it.
     """
 
@@ -47,6 +52,7 @@ class _Window:
     frames: int = 0
     readings: int = 0
     watched_s: float = 0.0
+    blind_s: float = 0.0
     blinks: list[Blink] = field(default_factory=list)
 
     @property
@@ -63,7 +69,8 @@ class CameraBlinks:
     """Makes readings of how far the eyes of one face are closed.
 
     Every ten seconds a ``blink_rate`` of these seconds, with their end as its time, and for each
-    blink a ``blink_duration`` at its begin. Called from one thread.
+    blink a ``blink_duration`` at its begin. The rate is ``poor_signal`` where the lids were closed
+    or hard to see for more than half of the time. Called from one thread.
 
     Args:
         sink: called with every reading.
@@ -135,6 +142,8 @@ class CameraBlinks:
         if self._lids.is_ready:
             window.watched_s += since_s
         blink = self._lids.add(at.boot_ms / 1000, closed)
+        if self._lids.is_blind:
+            window.blind_s += since_s
         if blink is not None:
             window.blinks.append(blink)
 
@@ -147,9 +156,14 @@ class CameraBlinks:
         self._silence.begin(at)
         for blink in window.blinks:
             begin = at.shift(blink.begin_s - at.boot_ms / 1000)
-            self._emit(begin, VitalKind.BLINK_DURATION, round(1000 * blink.lasting_s))
+            lasting_ms = round(1000 * blink.lasting_s)
+            self._emit(begin, VitalKind.BLINK_DURATION, lasting_ms, self._flags)
         rate = 60 * len(window.blinks) / window.watched_s
-        self._emit(at, VitalKind.BLINK_RATE, round(rate, 1))
+        is_doubtful = window.blind_s > BLIND_SHARE * window.watched_s
+        doubt = {VitalFlag.POOR_SIGNAL} if is_doubtful else ()
+        self._emit(at, VitalKind.BLINK_RATE, round(rate, 1), self._flags.union(doubt))
 
-    def _emit(self, at: Instant, kind: VitalKind, value: float) -> None:
-        self._sink(VitalReading(at, kind, value, SOURCE, self._flags).flag_implausible())
+    def _emit(
+        self, at: Instant, kind: VitalKind, value: float, flags: frozenset[VitalFlag]
+    ) -> None:
+        self._sink(VitalReading(at, kind, value, SOURCE, flags).flag_implausible())

@@ -20,12 +20,14 @@ LONGEST_S = 0.5
 RISE = 0.15
 """Least rise above the open eyes. The network answers 0…1."""
 NOISES = 6.0
-"""Least rise above the open eyes in median deviations of the last seconds, for a face that moves or
-is hard to see."""
+"""Least rise above the open eyes in median deviations of them, for a face that moves or is hard to
+see."""
+BLIND_RISE = 2 * RISE
+"""A face whose blinks must rise by more is too hard to see: half-closed lids rise by less."""
 EDGE = 0.25
 """Share of a closure's height at which it begins and ends."""
 OPEN_S = 4.0
-"""Seconds whose median is the level of the open eyes."""
+"""Seconds of open eyes whose median is their level. Closed for as long, they are another level."""
 LEAST_OPEN_S = 1.0
 """Seconds of a face before its first blink is looked for."""
 
@@ -87,14 +89,31 @@ class Lids:
     """
 
     def __init__(self) -> None:
-        self._before: deque[_Sample] = deque()
+        # Closed eyes are left out: those of a burst, or of a long closure before it, would hide
+        # the next blinks behind their own spread.
+        self._open: deque[_Sample] = deque()
+        """Samples of open eyes, by the seconds that the eyes had been open."""
+        self._open_s = 0.0
+        self._last: _Sample | None = None
         self._closure: _Closure | None = None
-        self._shut_from: float | None = None
+        self._shut: list[_Sample] = []
+        self._shut_from = 0.0
+        self._rise = RISE
 
     @property
     def is_ready(self) -> bool:
         """Whether the level of the open eyes is known."""
-        return bool(self._before) and (self._before[-1].at_s - self._before[0].at_s >= LEAST_OPEN_S)
+        return bool(self._open) and self._open[-1].at_s - self._open[0].at_s >= LEAST_OPEN_S
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the eyes are closed, or look down."""
+        return self._closure is not None or bool(self._shut)
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether blinks may be missed: the eyes are closed, or the face is too hard to see."""
+        return self.is_closed or self._rise > BLIND_RISE
 
     def add(self, at_s: float, closed: float) -> Blink | None:
         """Add a sample; return the blink that it ends.
@@ -105,16 +124,22 @@ class Lids:
         """
         sample = _Sample(at_s, closed)
         blink = self._follow(sample) if self.is_ready else None
-        self._before.append(sample)
-        while at_s - self._before[0].at_s > OPEN_S:
-            self._before.popleft()
+        if not self.is_closed:
+            self._add_open(sample)
+        self._last = sample
         return blink
 
+    def _add_open(self, sample: _Sample) -> None:
+        self._open_s += 0.0 if self._last is None else sample.at_s - self._last.at_s
+        self._open.append(_Sample(self._open_s, sample.closed))
+        while self._open_s - self._open[0].at_s > OPEN_S:
+            self._open.popleft()
+
     def _follow(self, sample: _Sample) -> Blink | None:
-        if self._closure is None:
+        closure = self._closure
+        if closure is None:
             self._begin(sample)
             return None
-        closure = self._closure
         closure.samples.append(sample)
         if sample.closed <= closure.edge:
             self._closure = None
@@ -122,18 +147,33 @@ class Lids:
         if sample.at_s - closure.begin_s > LONGEST_S:
             # Eyes that stay closed, or look down: the next blink begins when they are open again.
             self._closure = None
-            self._shut_from = closure.edge
+            self._shut, self._shut_from = closure.samples[1:], closure.edge
         return None
 
     def _begin(self, sample: _Sample) -> None:
-        if self._shut_from is not None and sample.closed > self._shut_from:
-            return
-        self._shut_from = None
-        values = [before.closed for before in self._before]
+        if self._shut:
+            if sample.closed > self._shut_from:
+                self._stay_shut(sample)
+                return
+            self._shut = []
+        values = [before.closed for before in self._open]
         level = statistics.median(values)
         noise = statistics.median(abs(value - level) for value in values)
-        if sample.closed - level >= max(RISE, NOISES * noise):
-            self._closure = _Closure([self._before[-1], sample], level)
+        self._rise = max(RISE, NOISES * noise)
+        if sample.closed - level >= self._rise:
+            assert self._last is not None
+            self._closure = _Closure([self._last, sample], level)
+
+    def _stay_shut(self, sample: _Sample) -> None:
+        """Go on with closed eyes; after a while this is how they are now, such as over a book."""
+        self._shut.append(sample)
+        if sample.at_s - self._shut[0].at_s >= OPEN_S:
+            self._open.clear()
+            self._last = None
+            for one in self._shut[:-1]:
+                self._add_open(one)
+                self._last = one
+            self._shut = []
 
 
 def _blink_of(closure: _Closure) -> Blink | None:

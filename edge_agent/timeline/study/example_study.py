@@ -46,7 +46,7 @@ _REPORT_AFTER_S = {"valence": 6, "arousal": 10, "emotion": 15}  # in the pause a
 # pleasant, excited
 _FEELING = {Emotion.ANGER: (3.0, 6.5), Emotion.HAPPINESS: (7.0, 5.5), Emotion.NEUTRAL: (5.0, 3.0)}
 _MOVED = {
-    Emotion.HAPPINESS: {"smile": 0.7, "cheek_squint": 0.05, "upper_lip_up": 0.2, "eye_squint": 0.3},
+    Emotion.HAPPINESS: {"smile": 0.7, "cheek_squint": 0.05, "eye_squint": 0.3},
     Emotion.ANGER: {"brow_down": 0.7, "frown": 0.3, "eye_squint": 0.2},
     Emotion.NEUTRAL: {"eye_blink": 0.1, "smile": 0.05},
     Emotion.SADNESS: {"frown": 0.5, "brow_inner_up": 0.4},

@@ -83,6 +83,45 @@ def test_closures_that_are_too_short_or_too_long_are_no_blinks() -> None:
     assert [rate for _, rate in eyes.of(VitalKind.BLINK_RATE)] == [0.0]
 
 
+@pytest.mark.parametrize("fps", [15.0, 30.0])
+@pytest.mark.parametrize("each_s", [0.5, 1 / 3, 0.25, 0.2])
+@pytest.mark.parametrize("closed_s", [0.0, 1.5, 3.0])
+def test_blinks_of_a_burst_are_found_also_after_a_long_closure(
+    fps: float, each_s: float, closed_s: float
+) -> None:
+    eyes = Eyes(fps)
+    eyes.show(4)
+    eyes.blink(closed_s, then_s=0.5)
+    shut_s = 0.1 if fps == 30 else 1 / 15
+    for _ in range(11):
+        eyes.blink(shut_s, then_s=each_s - shut_s)
+    eyes.show(11)
+    assert len(eyes.of(VitalKind.BLINK_DURATION)) == 11
+
+
+def test_window_in_which_blinks_may_be_missed_is_flagged() -> None:
+    def flags_of(eyes: Eyes) -> list[bool]:
+        rates = [one for one in eyes.readings if one.kind is VitalKind.BLINK_RATE]
+        return [VitalFlag.POOR_SIGNAL in one.flags for one in rates]
+
+    drowsy, restless, steady = Eyes(), Eyes(), Eyes()
+    for eyes in (drowsy, restless, steady):
+        eyes.show(10)
+    for _ in range(3):
+        drowsy.blink(2.5, then_s=0.8)
+    for number in range(300):
+        restless.show(1 / 30, OPEN + 0.12 * math.sin(number))
+    for _ in range(5):
+        steady.blink(0.1, then_s=1.9)
+    for eyes in (drowsy, restless, steady):
+        eyes.show(1)
+    assert [flags_of(eyes) for eyes in (drowsy, restless, steady)] == [
+        [False, True],
+        [False, True],
+        [False, False],
+    ]
+
+
 def test_eyes_that_stay_closed_or_half_closed_give_no_blinks() -> None:
     eyes = Eyes()
     eyes.show(5)
