@@ -246,6 +246,8 @@ def reading_of(item: object, arrived: Instant, origin: Origin) -> VitalReading:
 def flag_near_pressures(readings: Sequence[VitalReading]) -> list[VitalReading]:
     """Flag systolic and diastolic pressures of one measurement that differ by 10 mmHg or less."""
     flagged = list(readings)
+    if len(flagged) < len(_PRESSURES):
+        return flagged
     of_time: defaultdict[int, list[int]] = defaultdict(list)
     for place, reading in enumerate(readings):
         of_time[reading.at.wall_ms].append(place)
@@ -360,6 +362,8 @@ def _scale(kind: VitalKind, unit: object, needed: bool) -> Scale:
 def _without_unit(kind: VitalKind, text: str, unit: object) -> tuple[str, object]:
     """Split a text such as ``104 mmHg`` into number and unit, if the unit is one of the kind."""
     number, _, word = text.strip().partition(" ")
+    if not word:
+        return text, unit
     if kind.spec.scale_of(word) is None:
         return text, unit
     if unit and (not isinstance(unit, str) or kind.spec.scale_of(unit) != kind.spec.scale_of(word)):

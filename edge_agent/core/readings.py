@@ -556,6 +556,11 @@ def place_in_time(
     for _, group in groupby(readings, key=lambda reading: reading.at.wall_ms):
         # All of one time together: which of them are one measurement shows only then.
         together = list(group)
+        if len(together) == 1:  # as most are: nothing of its time moves with it
+            stored = there(together[0])
+            if stored in {None, together[0].value}:
+                yield together[0], stored is None
+                continue
         done: dict[int, tuple[VitalReading, bool]] = {}
         own: dict[tuple[str, VitalKind, int], float] = {}
         for places in measurements(together):

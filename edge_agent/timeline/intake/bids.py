@@ -8,8 +8,10 @@ anonymity, the person who imports states when the first session began.
 from __future__ import annotations
 
 import math
+import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from itertools import groupby
@@ -281,7 +283,7 @@ class BidsSource:
         self._places = place_sessions(root, self._files, first_ms, zone or UTC)
         self._codes = self._read_codes()
         self._overlapping = 0
-        self._unread: dict[str, dict[str, set[int]]] = {}
+        self._unread: dict[str, _Unread] = {}
         # Tables of a place of their own; all others lie below ``beh`` under their own name.
         self._read: dict[str, Callable[[], Iterator[SourceRow]]] = {
             "participant": self._participants,
@@ -372,11 +374,10 @@ class BidsSource:
                 f"{self._overlapping} events end after another has begun: the later one is the "
                 "condition from its start on, and none is from the next end on."
             )
-        for why, files in self._unread.items():
-            count = sum(map(len, files.values()))
-            path, lines = next(iter(files.items()))
+        for why, unread in self._unread.items():
             notes.append(
-                f"Events that are not read: {count}; the first in {path}, line {min(lines)}. {why}"
+                f"Events that are not read: {unread.count}; the first in {unread.path}, line "
+                f"{unread.line}. {why}"
             )
         return notes
 
@@ -438,20 +439,36 @@ class BidsSource:
 
     def _markers(self) -> Iterator[SourceRow]:
         """Yield the markers of each session in order of time."""
+        self._overlapping = 0
+        self._unread.clear()
         for session, place in self._numbers():
-            markers: list[tuple[float, float, SourceRow]] = []
-            for placed in place.files:
-                if bids_files.is_events(placed.file):
-                    markers += self._events(placed, session, len(markers))
-            ordered = sorted(markers, key=lambda one: one[:2])
+            rows = _in_order(self._events_of(place, session))
             # In data sets of ours a label tells which end belongs to which start.
-            if not self._is_ours:
-                self._overlapping = self._overlapping + _overlaps(row for *_, row in ordered)
-            yield from (row for *_, row in ordered)
+            yield from rows if self._is_ours else self._counting_overlaps(rows)
 
-    def _events(
-        self, placed: PlacedFile, session: str, before: int
-    ) -> Iterator[tuple[float, float, SourceRow]]:
+    def _counting_overlaps(self, rows: Iterable[SourceRow]) -> Iterator[SourceRow]:
+        """Yield the markers of a session; count the stimuli that end when another has begun."""
+        opened = ""
+        for row in rows:
+            if row.cells["kind"] == MarkerKind.STIMULUS_START:
+                opened = row.cells["label"]
+            elif row.cells["kind"] == MarkerKind.STIMULUS_END:
+                if opened != row.cells["label"]:
+                    self._overlapping = self._overlapping + 1
+                opened = ""
+            yield row
+
+    def _events_of(self, place: Place, session: str) -> Iterator[_Event]:
+        """Yield the markers of a session, file by file."""
+        count = 0
+        for placed in place.files:
+            if bids_files.is_events(placed.file):
+                before = count
+                for event in self._events(placed, session, before):
+                    count = count + 1
+                    yield event
+
+    def _events(self, placed: PlacedFile, session: str, before: int) -> Iterator[_Event]:
         """Yield time, order at that time, and row of each marker of a file.
 
         A stimulus that lasts has an end, which comes before what begins in the same moment.
@@ -460,7 +477,7 @@ class BidsSource:
         for line, cells in tsv_rows(file.node, file.path):
             kind, label = _marker(cells)
             if not self._is_ours and (why := _why_no_event(cells, label)):
-                self._unread.setdefault(why, {}).setdefault(file.path, set()).add(line)
+                self._unread.setdefault(why, _Unread(file.path, line)).count += 1
                 continue
             if not label or (self._is_ours and kind in {LEFT_OUT, SHIFTED}):
                 continue
@@ -472,7 +489,7 @@ class BidsSource:
             order = float(before + line)
             about = _in_session(file, line, cells, session)
             about |= {"kind": kind, "label": label}
-            yield at_ms, order, self._at(file, line, at_ms, about, "events")
+            yield _Event(at_ms, order, self._at(file, line, at_ms, about, "events"))
             text = cells.get("duration", "").strip()
             if kind == MarkerKind.STIMULUS_START and text:
                 lasted_ms = round(1000 * (onset + number(cells, "duration", file, line)))
@@ -484,7 +501,7 @@ class BidsSource:
                 else:
                     order = -1.0
                 about = about | {"kind": MarkerKind.STIMULUS_END.value}
-                yield end_ms, order, self._at(file, line, end_ms, about, "events")
+                yield _Event(end_ms, order, self._at(file, line, end_ms, about, "events"))
 
     def _beh(self, table: str) -> Iterator[SourceRow]:
         """Yield the rows of a table below ``beh``."""
@@ -564,7 +581,8 @@ class BidsSource:
         about = {"session": session, "kind": kept.kind.value, "value": kept.value}
         # The place of the column keeps two columns of the same kind apart.
         about |= {"source": f"bids:{name}:{kept.place}", "flags": kept.flags}
-        about |= {"unit": kept.unit} if kept.unit else {}
+        if kept.unit:
+            about["unit"] = kept.unit
         at_ms = placed.zero_ms + round(1000 * kept.at_s)
         return self._at(file, line, at_ms, about, "vital")
 
@@ -592,6 +610,55 @@ class BidsSource:
         if self._is_guarded:
             cells = {key: strip_guard(text) for key, text in cells.items()}
         return SourceRow(path, line, cells, counted_as)
+
+
+class _Event(NamedTuple):
+    """A marker of a file: its time, UTC milliseconds; its order at that time; its row."""
+
+    at_ms: int
+    order: float
+    row: SourceRow
+
+
+@dataclass(slots=True)
+class _Unread:
+    """Events that are not read for one reason: the first of them, and how many."""
+
+    path: str
+    line: int
+    count: int = 0
+
+
+def _in_order(events: Iterable[_Event]) -> Iterator[SourceRow]:
+    """Yield the rows of events by time and order; those of one order as they came.
+
+    A temporary database keeps them, which SQLite moves to an unnamed file: a session may have any
+    number.
+    """
+    # A file has one set of columns, and none of its cells has a tab.
+    columns: dict[tuple[str, ...], int] = {}
+    with closing(sqlite3.connect("", isolation_level=None)) as kept:
+        kept.execute("PRAGMA journal_mode = OFF")
+        kept.execute("CREATE TABLE event (at REAL, place REAL, file, line, form, counted, cells)")
+        kept.execute("BEGIN")
+        kept.executemany(
+            "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                (
+                    *(float(at_ms), order, row.file, row.line),
+                    columns.setdefault(tuple(row.cells), len(columns)),
+                    *(row.counted_as, "\t".join(row.cells.values())),
+                )
+                for at_ms, order, row in events
+            ),
+        )
+        names = list(columns)
+        for file, line, form, counted, cells in kept.execute(
+            "SELECT file, line, form, counted, cells FROM event ORDER BY at, place, rowid"
+        ):
+            yield SourceRow(
+                file, line, dict(zip(names[form], cells.split("\t"), strict=True)), counted
+            )
 
 
 class _Kept(NamedTuple):
@@ -690,20 +757,6 @@ def _why_no_event(cells: dict[str, str], label: str) -> str:
     if not cells.get("onset", "").strip():
         return "They have no onset: where it is known, write the seconds."
     return "" if label else "They have no trial_type: write the condition of each there."
-
-
-def _overlaps(rows: Iterable[SourceRow]) -> int:
-    """Return how many stimuli end when another has begun meanwhile."""
-    count = 0
-    opened = ""
-    for row in rows:
-        if row.cells["kind"] == MarkerKind.STIMULUS_START:
-            opened = row.cells["label"]
-        elif row.cells["kind"] == MarkerKind.STIMULUS_END:
-            if opened != row.cells["label"]:
-                count = count + 1
-            opened = ""
-    return count
 
 
 def _is_ours(description: dict[str, Any]) -> bool:

@@ -13,12 +13,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Literal, cast
 
-from edge_agent.core.bounds import add_work, add_work_of_cells, bounded_lines, check_header
+from edge_agent.core.bounds import (
+    LATEST_MS,
+    add_work,
+    add_work_of_cells,
+    bounded_lines,
+    check_header,
+)
 from edge_agent.core.brought_files import MOST_BYTES, MOST_FILES, check_list, checked_members
 from edge_agent.core.brought_tables import FAULT
 from edge_agent.core.brought_values import MOST_BYTES as MOST_DESCRIBED
 from edge_agent.core.brought_values import ValuesError, parse_json
-from edge_agent.core.errors import DataFileError
+from edge_agent.core.errors import DataFileError, shown_value
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.export.bids import BEH_TABLES, NOT_AVAILABLE
 from edge_agent.timeline.intake.cells import UNREADABLE
@@ -28,6 +34,8 @@ _DEPTH = 4
 _BYTES_OF_A_STEP = 64
 """Of a description: it is parsed for each file that it describes."""
 _TABLES = {label: table for table, label in BEH_TABLES.items()}
+_FARTHEST_S = LATEST_MS / 1000
+"""Seconds from the start of a recording: times since 1970 lie nearer."""
 _WAVEFORMS = {"pulse", "puls"}
 _FASTEST_HZ = 50
 """A column of heart rates that is sampled faster is a waveform that is called so.
@@ -378,7 +386,7 @@ def _recording_in(file: BidsFile) -> Recording | None:
         raise DataFileError(
             f"{file.path}: its sidecar has no SamplingFrequency, StartTime or Columns. Add them."
         )
-    if frequency <= 0:
+    if frequency <= 1 / _FARTHEST_S:
         return None
     kinds = {}
     others = []
@@ -412,7 +420,13 @@ def extent(file: BidsFile) -> tuple[float, float]:
     if recording is not None:
         # Counted once through: a packed file does not tell its lines.
         count = sum(1 for _ in samples(recording))
-        return recording.start_s, recording.start_s + count / recording.frequency
+        last_s = recording.start_s + count / recording.frequency
+        if last_s >= _FARTHEST_S:
+            raise DataFileError(
+                f"{file.path}: by its SamplingFrequency its {count} samples last longer than until "
+                "the year 2100. Correct it."
+            )
+        return recording.start_s, last_s
     if not (is_events(file) or table_of(file)):
         return 0.0, 0.0
     first = 0.0
@@ -441,9 +455,10 @@ def number(
         value = float(text)
     except ValueError:
         value = math.nan
-    if not math.isfinite(value):
+    if not abs(value) < _FARTHEST_S:
+        why = "is no number" if math.isnan(value) else "lies outside of every recording"
         raise DataFileError(
-            f"{file.path}, line {line}, column {column}: {text!r} is no number. Correct it."
+            f"{file.path}, line {line}, column {column}: {shown_value(text)} {why}. Correct it."
         )
     return value
 
@@ -478,7 +493,7 @@ def _unit(told: Any) -> str:
 
 
 def _number(value: Any) -> float | None:
-    """Return a value that is a finite number, else ``None``."""
-    if isinstance(value, int | float) and math.isfinite(value):
+    """Return a value that is a number of a recording, else ``None``."""
+    if isinstance(value, int | float) and abs(value) < _FARTHEST_S:
         return float(value)
     return None

@@ -13,7 +13,7 @@ import math
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
 from itertools import groupby, tee
 from typing import Self
 
@@ -545,10 +545,20 @@ class TimelineRows:
         # Two passes over the same pairs, side by side: the rows for messages, the readings to be
         # placed.
         rows, given = tee(pairs)
-        readings = place_in_time((one for _, one in given), partial(recorded_value, self._staged))
+        newest: dict[tuple[VitalKind, str], int] = {}
+
+        def stored(reading: VitalReading) -> float | None:
+            newest_ms = newest.get((reading.kind, reading.source))
+            # Most follow each other: only what does not is looked up.
+            is_newer = newest_ms is None or newest_ms < reading.at.wall_ms
+            return None if is_newer else recorded_value(self._staged, reading)
+
+        readings = place_in_time((one for _, one in given), stored)
         for (row, _), (reading, is_new) in zip(rows, readings, strict=True):
             if is_new:
                 self._staged.execute(_VITAL, _values_of(reading))
+                key = (reading.kind, reading.source)
+                newest[key] = max(newest.get(key, 0), reading.at.wall_ms)
                 continue
             cure = f"is there twice for {reading.kind} of {reading.source}. Remove one of them."
             self._report.refuse_cell(row, CellError("at", read.text_of(row.cells, "at"), cure))

@@ -6,6 +6,7 @@ import gzip
 import json
 import re
 import shutil
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from edge_agent.core.errors import DataFileError
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.database.schema import NAMES
+from edge_agent.timeline.intake.study_import import opened_study
 from tests.support.datasets.bids import write_dataset
 from tests.support.own_neutral import calibrate_session
 from tests.support.studies import add_session
@@ -257,6 +259,26 @@ def test_runs_follow_one_another_and_events_that_overlap_are_reported(
     assert here.stored("SELECT code FROM participant") == [("sub-1",)]
 
 
+def test_bids_events_of_any_number_are_ordered_in_little_memory(tmp_path: Path) -> None:
+    head = "onset\tduration\ttrial_type\n"
+    rows = "".join(f"{4_000 - n}\t1.5\tfilm {n}\n" for n in range(4_000))
+    root = write_dataset(
+        tmp_path / "x",
+        {
+            "sub-1/func/sub-1_task-x_run-1_events.tsv": f"{head}{rows}",
+            "sub-1/func/sub-1_task-x_run-2_events.tsv": f"{head}0\t0\tcue\n0\t0\tlight\n",
+        },
+    )
+    study = opened_study(root, 1_767_258_000_000)
+    tracemalloc.start()
+    times = [(int(row.cells["at_ms"]), row.line) for row in study.rows("marker")]
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [at_ms for at_ms, _ in times] == sorted(at_ms for at_ms, _ in times)
+    assert [line for _, line in times[-2:]] == [2, 3], "of one time, in the order of the file"
+    assert most < 2_000_000
+
+
 @pytest.mark.parametrize(
     ("rows", "words", "kept"),
     [
@@ -285,13 +307,18 @@ def test_bids_events_that_are_not_read_are_counted_with_the_reason(
 
 FILMS = "sub-01/ses-a/beh/sub-01_ses-a_task-films"
 FILMS_PHYSIO = f"{FILMS}_physio.tsv.gz"
+SAMPLED = {"SamplingFrequency": 2, "StartTime": 0, "Columns": ["heart_rate"]}
 
 
 @pytest.mark.parametrize(
     ("changed", "problem"),
     [
         ({f"{FILMS}_events.tsv": "onset\tduration\nsoon\t1\n"}, "line 2, column onset: 'soon'"),
+        ({f"{FILMS}_events.tsv": "onset\tduration\n1e300\t1\n"}, "onset: '1e300' lies outside"),
+        ({f"{FILMS}_events.tsv": "onset\tduration\n1\t1e10\n"}, "duration: '1e10' lies outside"),
         ({"task-films_physio.json": {"Columns": ["hr"]}}, "has no SamplingFrequency"),
+        ({"task-films_physio.json": SAMPLED | {"StartTime": 1e300}}, "has no SamplingFrequency"),
+        ({"task-films_physio.json": SAMPLED | {"SamplingFrequency": 1e-9}}, "its 12 samples last"),
         ({"task-films_physio.json": "{"}, "task-films_physio.json: is not JSON"),
         ({"task-films_physio.json": "[]"}, "is no JSON object"),
         ({FILMS_PHYSIO: "cut off below"}, "_physio.tsv.gz: cannot be read .* Copy it again"),
