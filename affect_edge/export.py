@@ -175,7 +175,8 @@ def export(
         query = _question(question, preferred, sites, choice.sessions).model_dump(mode="json")
         tables = computed_files(chosen.computed, sites, query, choice, models)
         about = replace(about, question=query, tables=tables)
-    with _progress_bar() as on_progress:
+    with _progress_bar() as shown:
+        on_progress = _leaving_reserve(out, here.database.parent, shown)
         if word is None and chosen.is_folder and out.suffix.lower() == _ZIP:
             files = [chosen.export_zip(here.database, out, choice, about, on_progress)]
         elif word is None:
@@ -276,6 +277,26 @@ def _appliance(settings: Settings, models: tuple[str, ...]) -> Appliance:
     from edge_agent.vision.models.card import known_cards
 
     return Appliance(settings.device.name, public_settings(settings), known_cards(models))
+
+
+def _leaving_reserve(out: Path, data: Path, shown: OnProgress | None) -> OnProgress:
+    """Return what an export calls on its way: it raises where no room is left."""
+    from edge_agent.core.errors import StoreError
+    from edge_agent.core.files import RESERVED_BYTES, room_in
+
+    folder = next(one for one in out.absolute().parents if one.is_dir())
+
+    def on_progress(share: float) -> None:
+        if room_in(folder, data=data) < 0:
+            raise StoreError(
+                f"{out}: less than {RESERVED_BYTES / 1e6:.0f} MB would stay free on the disk of "
+                "the recording. Free some, or name a file on another disk. Nothing was exported."
+            )
+        if shown is not None:
+            shown(share)
+
+    on_progress(0.0)
+    return on_progress
 
 
 @contextmanager

@@ -42,7 +42,7 @@ from edge_agent import __version__
 from edge_agent.core import clock
 from edge_agent.core.csv_cells import table_text
 from edge_agent.core.errors import AffectEdgeError, StoreError
-from edge_agent.core.files import opened_folder
+from edge_agent.core.files import RESERVED_BYTES, opened_folder, room_in
 from edge_agent.core.texts import N_, text_of
 from edge_agent.timeline.database.connection import read_transaction
 from edge_agent.timeline.database.dashboard_file import (
@@ -68,8 +68,6 @@ _LONGEST = 60
 _Result = TypeVar("_Result")
 KEPT_S = 3600.0
 SENT_S = 600.0
-SPARE_BYTES = 500_000_000
-"""Space that an export must leave: the recording on the same disk needs it."""
 LentStudy = Callable[[], AbstractContextManager[Sites]]
 """Lends the databases of a study for the length of a ``with`` block."""
 
@@ -617,14 +615,14 @@ class ExportJobs:
         move_into_zip(files, folder, file)
 
     def _check_space(self) -> None:
-        free = shutil.disk_usage(self._data).free
-        if free < SPARE_BYTES:
+        room = room_in(self._data)
+        if room < 0:
             raise StoreError(
                 N_(
                     "Only {free:.0f} MB are free, and the recording needs them. Free some "
                     "space, or export a shorter range or single sessions. Nothing was exported."
                 ),
-                free=free / 1000000.0,
+                free=(room + RESERVED_BYTES) / 1000000.0,
             )
 
     def _delete_in(self, prepared: PreparedExport, seconds: float) -> None:

@@ -28,6 +28,7 @@ from dashboard.fleet.postgres import FleetDatabase, first_line
 from edge_agent.core.addresses import Address
 from edge_agent.core.clock import boot_seconds
 from edge_agent.core.errors import AffectEdgeError, StoreError
+from edge_agent.core.files import room_in
 from edge_agent.core.texts import N_
 from edge_agent.fleet.tables import STUDY, TIMELINE, SentTable
 from edge_agent.timeline.database.connection import connect, transaction
@@ -50,8 +51,6 @@ FOLDER = "studies"
 KEPT_S = 300.0
 """How long a copy stays that nobody asks."""
 MOST_COPIES = 32
-SPARE_BYTES = 500_000_000
-"""Space that copies must leave."""
 WATCH_S = 2.0
 """How often erasures are looked for."""
 WATCHED_S = 2 * 3600.0
@@ -507,7 +506,7 @@ class KeptCopies:
 
     def _most_bytes(self) -> int:
         """Return how large a copy may become: it is written twice, to the log and to the file."""
-        return max(0, shutil.disk_usage(self._folder).free - SPARE_BYTES) // 2
+        return max(0, room_in(self._folder)) // 2
 
     def _delete_left(self) -> None:
         try:

@@ -36,13 +36,12 @@ from dashboard.protocols.steps import Stimulus
 from edge_agent.core import clock
 from edge_agent.core.brought_files import opened_archive
 from edge_agent.core.errors import DataFileError
+from edge_agent.core.files import room_in, write_piece
 from edge_agent.core.texts import N_, Message, text_of
 from edge_agent.timeline.database.dashboard_file import LEFT_S, written_s
 
 _ARCHIVE_BYTES = 1024**3
 """Of all files in an archive."""
-_SPARE_BYTES = 500 * 1024**2
-"""Left free on the disk, for what is recorded."""
 _MOST_FILES = 500
 _MOST_LISTED = 20_000
 _MOST_OWN = 500
@@ -51,7 +50,6 @@ _CHUNK = 1024 * 1024
 _ZIP = b"PK\x03\x04"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _WRITES = Lock()
-_SPACE = Lock()
 _PASSING = _INCOMING, _MADE, _REMOVED = ".incoming-", ".made-", ".removed-"
 _PROGRAM = N_("{name}: an experiment is a program. Ask an administrator to bring it.")
 
@@ -186,10 +184,8 @@ class Library:
         Raises:
             ProtocolError: it would not be left.
         """
-        with _SPACE:  # several write at once, and each takes from the same space
-            self.check_space(len(content))
-            target.write(content)
-            target.flush()
+        if not write_piece(target, content, self._place):
+            raise _full_error(len(content))
 
     def check_space(self, size: int) -> None:
         """Refuse a file that would fill the disk.
@@ -197,12 +193,12 @@ class Library:
         Raises:
             ProtocolError: it would.
         """
-        folder = self.own if self.own.is_dir() else self.own.parent
-        if shutil.disk_usage(folder).free - size < _SPARE_BYTES:
-            raise ProtocolError(
-                N_("The disk has too little space for a file of {size:,.0f} MiB. Delete files."),
-                size=size / 1024**2,
-            )
+        if room_in(self._place) < size:
+            raise _full_error(size)
+
+    @property
+    def _place(self) -> Path:
+        return self.own if self.own.is_dir() else self.own.parent
 
     def add_upload(self, file_name: str, sent: Path, *, programs: bool = False) -> str:
         """Add a protocol that was sent: a TOML file, or a ZIP file with its media.
@@ -569,6 +565,13 @@ def _check_archive(
             name=file_name[:80],
             count=len(files),
         )
+
+
+def _full_error(size: int) -> ProtocolError:
+    return ProtocolError(
+        N_("The disk has too little space for a file of {size:,.0f} MiB. Delete files."),
+        size=size / 1024**2,
+    )
 
 
 def _extract(

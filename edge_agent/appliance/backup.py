@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -23,6 +22,7 @@ from edge_agent.config.environment import ENV_PREFIX
 from edge_agent.config.settings import Settings
 from edge_agent.core import clock
 from edge_agent.core.errors import BackupError
+from edge_agent.core.files import room_in
 from edge_agent.core.owners import as_owner_of, open_folder_given, open_given
 from edge_agent.timeline.database.connection import connect
 from edge_agent.timeline.database.copy import copy_database
@@ -39,7 +39,6 @@ from edge_agent.timeline.upkeep.soundness import verify
 
 _FOLDERS = frozenset({"dashboard.protocols"})
 """Keys of the configuration that name a folder."""
-_SPARE_BYTES = 100_000_000
 """Space that the copy of the database, and an archive beside it, must leave free for recording."""
 _LARGEST_FILE = 10_000_000_000
 """Bytes of a file in the data folder; a film of a protocol has 4 GB, a model 400 MB at most."""
@@ -349,7 +348,9 @@ def _copy_of(database: Path, aside: Path) -> Iterator[tuple[IO[bytes], archive.I
                 pages = connection.execute("PRAGMA page_count").fetchone()[0]
                 size = pages * connection.execute("PRAGMA page_size").fetchone()[0]
                 # Asked before, for a full disk would also stop the agent's recording.
-                _require(database.parent, size + _SPARE_BYTES, "to copy the database aside")
+                # It has no name when it is read, and whoever has the archive can delete here.
+                room = room_in(database.parent, is_needed=True)
+                _require(database.parent, size, room, "to copy the database aside")
                 copy_database(connection, copy)
             verify(copy)
             contents = archive.read_inventory(copy)
@@ -368,17 +369,15 @@ def _check_space(folder: Path, database: Path, copy: IO[bytes], parts: Parts) ->
     needed = os.fstat(copy.fileno()).st_size + sum(sizes)
     # A thousandth and a megabyte more: headers, the list, and the envelopes of locked files.
     needed += needed // 1000 + 1_000_000
-    if folder.stat().st_dev == database.parent.stat().st_dev:  # the agent records there meanwhile
-        needed += _SPARE_BYTES
-    _require(folder, needed, "for the archive")
+    _require(folder, needed, room_in(folder, data=database.parent), "for the archive")
 
 
-def _require(folder: Path, needed: int, what: str) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < needed:
+def _require(folder: Path, needed: int, room: int, what: str) -> None:
+    if room < needed:
         raise BackupError(
-            f"{folder}: {free / 1e6:.0f} MB are free, {needed / 1e6:.0f} MB are needed {what}. "
-            "Free space, or name a file on another disk. No archive was made."
+            f"{folder}: {needed / 1e6:.0f} MB are needed {what}, and {max(0, room) / 1e6:.0f} MB "
+            "may be written without touching what is reserved. Free space, or name a file on "
+            "another disk. No archive was made."
         )
 
 

@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 from edge_agent.core import clock
 from edge_agent.core.addresses import Address
 from edge_agent.core.errors import UpdateError
+from edge_agent.core.files import LAST_BYTES, write_piece
 
 LARGEST_BYTES = 2 * 10**9
 """Largest size of an archive."""
@@ -50,7 +51,7 @@ def fetch_file(place: str, target: Path, bounds: Bounds) -> None:
     end = clock.boot_seconds() + bounds.seconds
     try:
         with _open(place, bounds) as stream, target.open("wb") as file:
-            _copy(stream, file, shown, bounds)
+            _copy(stream, file, shown, bounds, target.parent)
     except (OSError, ValueError, http.client.HTTPException) as error:
         if clock.boot_seconds() >= end:
             raise _too_slow(shown, bounds) from error
@@ -61,7 +62,7 @@ def fetch_file(place: str, target: Path, bounds: Bounds) -> None:
         raise _too_slow(shown, bounds)
 
 
-def _copy(stream: Any, file: IO[bytes], place: Address, bounds: Bounds) -> None:
+def _copy(stream: Any, file: BinaryIO, place: Address, bounds: Bounds, folder: Path) -> None:
     taken = 0
     while chunk := stream.read(_CHUNK):
         taken += len(chunk)
@@ -70,7 +71,17 @@ def _copy(stream: Any, file: IO[bytes], place: Address, bounds: Bounds) -> None:
                 f"{place}: is larger than the limit of {bounds.size:,} bytes. Nothing of it was "
                 "used."
             )
-        file.write(chunk)
+        # A release closes holes, and may use the reserve.
+        if not write_piece(file, chunk, folder, is_needed=True):
+            raise no_room_error(str(place))
+
+
+def no_room_error(what: str) -> UpdateError:
+    """Return why a release is not used: the space that is reserved would not stay free."""
+    return UpdateError(
+        f"{what}: less than {LAST_BYTES / 1e6:.0f} MB would stay free on the disk. Free space. "
+        "Nothing of it was used."
+    )
 
 
 def _too_slow(place: Address, bounds: Bounds) -> UpdateError:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-import shutil
 import tarfile
 from pathlib import Path, PurePosixPath
 
-from edge_agent.appliance.fetching import LARGEST_BYTES, Bounds, fetch_file
+from edge_agent.appliance.fetching import LARGEST_BYTES, Bounds, fetch_file, no_room_error
 from edge_agent.core.errors import UpdateError
+from edge_agent.core.files import write_piece
 
 LARGEST_SIGNATURE = 16_000
 FETCH_SECONDS = 3600.0
+_PIECE = 1 << 20
 _DEVELOPED = ".dev"
 """In a version that is not released yet, before a number."""
 _VERSION = re.compile(rf"\d+\.\d+\.\d+({re.escape(_DEVELOPED)}\d+)?")
@@ -104,6 +105,8 @@ def _unpack_member(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) 
     content = tar.extractfile(member)
     assert content is not None
     with content, target.open("wb") as file:
-        shutil.copyfileobj(content, file)
+        while piece := content.read(_PIECE):
+            if not write_piece(file, piece, target.parent, is_needed=True):
+                raise no_room_error(member.name)
     # No other bits of the archive: neither set-user-id nor writable by others.
     target.chmod(0o755 if member.mode & 0o100 else 0o644)

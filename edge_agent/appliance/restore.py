@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -40,7 +39,7 @@ from edge_agent.core import clock
 from edge_agent.core.bounds import printable
 from edge_agent.core.brought_values import parse_toml
 from edge_agent.core.errors import BackupError, ConfigError, StoreError
-from edge_agent.core.files import give_owner, make_folder
+from edge_agent.core.files import give_owner, make_folder, room_in
 from edge_agent.core.owners import as_owner_of, is_root, owner_of
 from edge_agent.timeline.database.connection import connect_any, transaction
 from edge_agent.timeline.database.copy import copies_beside, copy_database
@@ -72,7 +71,6 @@ from edge_agent.timeline.write.rollups import read_erased_participants, read_tom
 
 ELSEWHERE = "from-backup"
 """Folder below the data folder for files from places outside data and configuration."""
-_SPARE_BYTES = 50_000_000
 _LARGEST_CONFIG = 1_000_000
 _MOST_CHANGES = 40
 _WIDEST = 200
@@ -345,12 +343,13 @@ def _hold_appliance(places: Places, targets: list[Path], size: int) -> Iterator[
         make_folder(places.data.absolute())
     with lock_alone(places.database):
         refuse_half_replaced(places.database)
-        free = shutil.disk_usage(places.data).free
-        if free < size + _SPARE_BYTES:
+        # Until it is restored, nothing is recorded.
+        room = room_in(places.data, is_needed=True)
+        if room < size:
             raise BackupError(
-                f"{places.data}: {free / 1e6:.0f} MB are free, and "
-                f"{(size + _SPARE_BYTES) / 1e6:.0f} MB are needed, since the present files are "
-                "kept. Free space, then try again. Nothing was changed."
+                f"{places.data}: {size / 1e6:.0f} MB are needed, since the present files are kept, "
+                f"and {max(0, room) / 1e6:.0f} MB may be written without touching what is "
+                "reserved. Free space, then try again. Nothing was changed."
             )
         try:
             # The prepared files of a restore that was interrupted would be in the way.

@@ -13,15 +13,25 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
+import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from edge_agent.core import clock
 from edge_agent.core.advice import shell_word
 from edge_agent.core.bounds import printable
 from edge_agent.core.errors import StoreError
 
+RESERVED_BYTES = 500_000_000
+"""Space that whoever writes leaves to the recording, on the disk of the data folder."""
+LAST_BYTES = 100_000_000
+"""Of the reserve, what is left by work that leads out of an emergency."""
+_ELSEWHERE_BYTES = 1_000_000
+"""Left on a disk on which nothing is recorded, for folders and lists."""
+_SPACE = threading.Lock()
 LOCK_S = 10.0
 """Longest wait for another program that holds a lock."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -32,6 +42,46 @@ _LONGEST_S = 120.0
 _STILL_WRITTEN = "something goes on writing there"
 _DEEPEST = 40
 """Levels of folders that are deleted; an export has six."""
+
+
+def room_in(folder: Path, *, data: Path | None = None, is_needed: bool = False) -> int:
+    """Return how many bytes may still be written into a folder; below 0, none.
+
+    Three kinds of work lead out of an emergency, and may use the reserve down to ``LAST_BYTES``:
+    an upgrade and a restore, without which nothing is recorded, and the copy of which an archive is
+    made, after which files here can be deleted. What frees space (erasure, retention) asks nothing.
+
+    Args:
+        folder: where it is written.
+        data: the data folder; what is reserved is its disk. ``None``: the folder lies there.
+        is_needed: whether the work leads out of an emergency.
+
+    Raises:
+        OSError: one of the folders is not there.
+    """
+    kept = LAST_BYTES if is_needed else RESERVED_BYTES
+    if data is not None and folder.stat().st_dev != data.stat().st_dev:
+        kept = _ELSEWHERE_BYTES
+    return shutil.disk_usage(folder).free - kept
+
+
+def write_piece(target: BinaryIO, piece: bytes, folder: Path, *, is_needed: bool = False) -> bool:
+    """Write a piece of a file; tell whether there was room for it, as ``room_in`` says.
+
+    Several threads write at once: of each, look and writing are one step.
+
+    Args:
+        target: the file, opened.
+        piece: its next bytes.
+        folder: it lies there.
+        is_needed: as of ``room_in``.
+    """
+    with _SPACE:
+        if room_in(folder, is_needed=is_needed) < len(piece):
+            return False
+        target.write(piece)
+        target.flush()
+    return True
 
 
 def why_unreadable(path: object, error: OSError) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
+from edge_agent.core.files import LAST_BYTES, room_in
 from edge_agent.timeline.database.connection import (
     BUSY_SECONDS,
     open_connection,
@@ -45,8 +45,6 @@ from edge_agent.timeline.database.upgrade_steps import TIMELINE, Form, take_step
 
 log = logging.getLogger(__name__)
 
-SPARE_BYTES = 100_000_000
-"""Space that an upgrade must leave free for all else that writes."""
 _COPIED, _VERIFIED = 0.05, 0.3
 """Shares that are done when the copy is made, and when it is proven to be good."""
 _CHECK_OPERATIONS, _STEP_OPERATIONS = 2_000, 5_000
@@ -244,11 +242,11 @@ def _pages(connection: sqlite3.Connection) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Room:
-    """Room that an upgrade needs on the disk of a folder, and that is free there, bytes."""
+    """Room that an upgrade needs on the disk of a folder, and that it may use there, bytes."""
 
     folder: Path
     needed: float
-    free: float
+    free: int
 
     @property
     def is_short(self) -> bool:
@@ -256,9 +254,9 @@ class _Room:
 
     def __str__(self) -> str:
         return (
-            f"It needs {self.needed / 1e6:.0f} MB for a copy of the database and for its log, and "
-            f"{self.free / 1e6:.0f} MB are free in {self.folder}. Nothing was changed. Free space, "
-            "then start again."
+            f"It needs {(self.needed + LAST_BYTES) / 1e6:.0f} MB for a copy of the database and "
+            f"for its log, and {(self.free + LAST_BYTES) / 1e6:.0f} MB are free in {self.folder}. "
+            "Nothing was changed. Free space, then start again."
         )
 
 
@@ -267,7 +265,8 @@ def _room(
 ) -> _Room:
     size = _pages(connection) * connection.execute("PRAGMA page_size").fetchone()[0]
     factor = copy_factor + form.room(versions(connection)[1])
-    return _Room(path.parent, size * factor + SPARE_BYTES, shutil.disk_usage(path.parent).free)
+    # Until it is upgraded, nothing is recorded.
+    return _Room(path.parent, size * factor, room_in(path.parent, is_needed=True))
 
 
 @contextmanager

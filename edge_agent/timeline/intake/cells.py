@@ -17,10 +17,17 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.errors import AffectEdgeError, ReadingError, StudyError, shown_value
+from edge_agent.core.errors import (
+    AffectEdgeError,
+    DataFileError,
+    ReadingError,
+    StudyError,
+    shown_value,
+)
+from edge_agent.core.files import RESERVED_BYTES
 from edge_agent.core.readings import time_ms
 from edge_agent.core.study import LABEL_LENGTH, AttributeUse, Purpose, SessionSetting
-from edge_agent.core.texts import pack_text, unpack_text
+from edge_agent.core.texts import N_, pack_text, unpack_text
 from edge_agent.timeline.study.rows import checked_label
 
 SHOWN = 20
@@ -111,6 +118,15 @@ class Problem:
             line += f" and {alike} more like it"
         column = f", column {self.column}: {shown_value(self.value)}" if self.column else ":"
         return f"{self.file}{line}{column} {self.cure}"
+
+
+def no_room_error(name: str) -> DataFileError:
+    """Return why a study was not kept: the space that is reserved would not stay free."""
+    return DataFileError(
+        N_("{name}: was not kept, for less than {most} MB would stay free on the disk. Free some."),
+        name=name,
+        most=RESERVED_BYTES // 1_000_000,
+    )
 
 
 def sentences(problems: Iterable[Problem]) -> list[str]:

@@ -23,6 +23,7 @@ from zoneinfo import ZoneInfo
 from edge_agent.core import clock
 from edge_agent.core.bounds import is_printable, limited_work
 from edge_agent.core.errors import DataFileError, FileGoneError, StudyError
+from edge_agent.core.files import write_piece
 from edge_agent.core.study import AttributeUse, Purpose, SessionSetting
 from edge_agent.core.texts import N_
 from edge_agent.timeline.database.dashboard_file import (
@@ -31,7 +32,7 @@ from edge_agent.timeline.database.dashboard_file import (
     sweep_prepared,
 )
 from edge_agent.timeline.database.files import translate_errors
-from edge_agent.timeline.intake.cells import ImportOptions, StatedConsent
+from edge_agent.timeline.intake.cells import ImportOptions, StatedConsent, no_room_error
 
 MOST_BYTES = 200_000_000
 """Largest file; larger ones are for the command ``import-study``."""
@@ -43,12 +44,9 @@ MOST_ROWS = 2_000_000
 """
 MOST_FILES = 20_000
 """Files in an archive; the list of them is kept while it is read."""
-_ROWS_BETWEEN = 50_000
-SPARE_BYTES = 500_000_000
-"""Space that must stay free: the recording on the same disk needs it."""
 NAME_MOST = 120
-_SPACE = threading.Lock()
-"""Held from the look at the free space to the end of writing: several write at once."""
+_PORTIONS = threading.Lock()
+"""Held from the look at what a file has to the end of writing."""
 _PREFIX = "sent-"
 _KEY = re.compile(r"sent-[0-9a-f]{16}-[0-9a-f]{32}", re.ASCII)
 _GONE = N_("The file is no longer here: files wait for an hour. Send it again.")
@@ -190,16 +188,16 @@ def add_portion(path: Path, key: str, at: int, portion: bytes, actor: str) -> No
             name=file.name,
             most=MOST_BYTES // 1_000_000,
         )
-    with translate_errors(path), _SPACE:
-        if shutil.disk_usage(file.parent).free < SPARE_BYTES + len(portion):
-            forget_file(path, key, actor)
-            raise _full_error(file)
+    with translate_errors(path), _PORTIONS:
         with file.open("r+b") as opened:
             if opened.seek(0, os.SEEK_END) != at:
                 raise DataFileError(
                     N_("{name}: was not received completely. Send it again."), name=file.name
                 )
-            opened.write(portion)
+            has_room = write_piece(opened, portion, file.parent)
+        if not has_room:
+            forget_file(path, key, actor)
+            raise no_room_error(file.name)
 
 
 def sent_file(path: Path, key: str, actor: str) -> Path:
@@ -228,7 +226,7 @@ def reading(file: Path) -> Iterator[Callable[[], None]]:
 
     Yields:
         What is called for each row that is read. It raises ``DataFileError`` for a row beyond
-        ``MOST_ROWS``, and where ``SPARE_BYTES`` are no longer free.
+        ``MOST_ROWS``.
 
     Raises:
         DataFileError: the reading takes more steps than any study of ``MOST_ROWS`` needs.
@@ -259,18 +257,8 @@ def _row_watch(file: Path) -> Callable[[], None]:
                 name=file.name,
                 most=f"{MOST_ROWS:,}",
             )
-        if rows % _ROWS_BETWEEN == 0 and shutil.disk_usage(file.parent).free < SPARE_BYTES:
-            raise _full_error(file)
 
     return watch
-
-
-def _full_error(file: Path) -> DataFileError:
-    return DataFileError(
-        N_("{name}: was not kept, for less than {most} MB would stay free on the disk. Free some."),
-        name=file.name,
-        most=SPARE_BYTES // 1_000_000,
-    )
 
 
 def _folder(path: Path, key: str, actor: str) -> Path | None:

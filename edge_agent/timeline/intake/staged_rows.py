@@ -547,13 +547,13 @@ class TimelineRows:
         rows, given = tee(pairs)
         newest: dict[tuple[VitalKind, str], int] = {}
 
-        def stored(reading: VitalReading) -> float | None:
+        def find_stored(reading: VitalReading) -> float | None:
             newest_ms = newest.get((reading.kind, reading.source))
             # Most follow each other: only what does not is looked up.
             is_newer = newest_ms is None or newest_ms < reading.at.wall_ms
             return None if is_newer else recorded_value(self._staged, reading)
 
-        readings = place_in_time((one for _, one in given), stored)
+        readings = place_in_time((one for _, one in given), find_stored)
         for (row, _), (reading, is_new) in zip(rows, readings, strict=True):
             if is_new:
                 self._staged.execute(_VITAL, _values_of(reading))

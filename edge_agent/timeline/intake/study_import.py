@@ -19,6 +19,7 @@ from edge_agent.core import clock
 from edge_agent.core.brought_files import MOST_FILES
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import DataFileError, StoreError
+from edge_agent.core.files import room_in
 from edge_agent.core.participant_codes import misread_codes
 from edge_agent.core.study import MADE_UP
 from edge_agent.timeline.database.connection import connect, transaction
@@ -29,7 +30,7 @@ from edge_agent.timeline.database.tables import BROUGHT, PRUNED, Table
 from edge_agent.timeline.database.upgrade import migrate
 from edge_agent.timeline.intake.bids import TIMES_ARE_TOLD, BidsSource
 from edge_agent.timeline.intake.bids_files import opened_root
-from edge_agent.timeline.intake.cells import ImportOptions, StudyImport
+from edge_agent.timeline.intake.cells import ImportOptions, StudyImport, no_room_error
 from edge_agent.timeline.intake.imports import insert_import
 from edge_agent.timeline.intake.people import People
 from edge_agent.timeline.intake.staged_rows import TimelineRows
@@ -47,6 +48,10 @@ from edge_agent.timeline.write.reading_imports import next_import
 _VITAL_ROLLUP = "kind, at, n, total, least, most, flagged, simulated"
 _EXPRESSION_ROLLUP = f"at, {', '.join(ADDED)}"
 _MOST_REMARKS = 3
+_ROWS_BETWEEN = 20
+"""Rows between two looks at the free space; a line has a megabyte at the most."""
+_WRITTEN_TWICE = 2
+"""What is merged goes to the log first, and from there to the file."""
 _ELSEWHERE = (
     "import into a data folder of its own (--data FOLDER), which affect-edge dashboard --data "
     "FOLDER --login-link shows"
@@ -316,15 +321,18 @@ def import_study(
         What was imported, or what is in the way: nothing was written where there are problems.
 
     Raises:
-        DataFileError: a file cannot be read, or is no table.
+        DataFileError: a file cannot be read, or is no table; there is no room for the study.
         StoreError: the database cannot be used; disk full. Nothing was written then.
     """
-    report = StudyImport(source.name, on_row=on_row)
+    report = StudyImport(source.name, on_row=_leaving_reserve(path.parent, source.name, on_row))
     with _staging(path, source.name) as staged:
         _stage(staged, source, options, report)
         if agree is not None and not dry_run and not report.problem_count:
             for sentence in filter(is_short_lived, report.notes):
                 agree(sentence)
+        is_merged = not dry_run and not report.problem_count
+        if is_merged and room_in(path.parent) < _WRITTEN_TWICE * staged.stat().st_size:
+            raise no_room_error(source.name)
         with _attached(path, staged, readonly=dry_run) as connection:
             # A dry run reads only, and may run beside anything.
             if dry_run:
@@ -340,11 +348,30 @@ def import_study(
     return report
 
 
+def _leaving_reserve(
+    folder: Path, name: str, on_row: Callable[[], None] | None
+) -> Callable[[], None]:
+    """Return what is called for each row that is staged: it raises where no room is left."""
+    rows = 0
+
+    def watch() -> None:
+        nonlocal rows
+        rows += 1
+        if rows % _ROWS_BETWEEN == 0 and room_in(folder) < 0:
+            raise no_room_error(name)
+        if on_row is not None:
+            on_row()
+
+    return watch
+
+
 @contextmanager
 def _staging(path: Path, source: str) -> Iterator[Path]:
     """Make an empty database of our form for the time of an import of a source."""
     with translate_errors(path), passing_folder(path.parent, "study-") as folder:
         staged = folder / "study.db"
+        if room_in(folder) < 0:
+            raise no_room_error(source)
         try:
             migrate(staged)
             yield staged

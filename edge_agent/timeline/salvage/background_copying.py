@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -12,6 +11,7 @@ from itertools import islice
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError
+from edge_agent.core.files import RESERVED_BYTES, room_in
 from edge_agent.core.threads import Worker
 from edge_agent.timeline.database.connection import connect, read_transaction, transaction
 from edge_agent.timeline.database.files import translate_errors
@@ -33,8 +33,6 @@ LONGEST_S = 2.0
 FEWEST_PAGES = 20
 PAUSE_S = 0.1
 RETRY_S = 30.0
-SPARE_BYTES = 300_000_000
-"""Space that is left to recording: a salvaged timeline lies beside the file it comes from."""
 
 
 class BackgroundCopying(Worker):
@@ -164,13 +162,15 @@ class BackgroundCopying(Worker):
                 write_salvages(connection, stored)
 
     def _check_space(self, salvage: Salvage) -> None:
-        free = shutil.disk_usage(self._path.parent).free
+        # A salvaged timeline lies beside the file it comes from, and what is new is recorded.
+        room = room_in(self._path.parent)
         salvage.note = ""
-        if free < SPARE_BYTES:
-            salvage.note = f"the rest waits, for only {free / 1e6:.0f} MB are free"
+        if room < 0:
+            free = (room + RESERVED_BYTES) / 1e6
+            salvage.note = f"the rest waits, for only {free:.0f} MB are free"
             raise StoreError(
-                f"{self._path}: only {free / 1e6:.0f} MB are free; the rest of {salvage.file} is "
-                f"carried over once there are {SPARE_BYTES / 1e6:.0f} MB. Free space."
+                f"{self._path}: only {free:.0f} MB are free; the rest of {salvage.file} is "
+                f"carried over once there are {RESERVED_BYTES / 1e6:.0f} MB. Free space."
             )
 
 

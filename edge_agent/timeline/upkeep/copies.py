@@ -17,7 +17,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import sqlite3
 import stat
 from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +30,7 @@ from urllib.parse import quote
 
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
-from edge_agent.core.files import opened_folder, replace_file
+from edge_agent.core.files import opened_folder, replace_file, room_in
 from edge_agent.timeline.database import files
 from edge_agent.timeline.database.connection import (
     connect,
@@ -54,15 +53,12 @@ _DAILY = re.compile(r"\.backup-\d{4}-\d{2}-\d{2}[-a-z0-9]*$")
 OVERDUE_MS = 2 * DAY_MS
 """Age of the last good copy from which on it is an alarm: one night may be missed."""
 KEEP_COPIES = 3
-SPARE_BYTES = 500_000_000
-"""Space that a copy must leave free: below it recording itself is at risk."""
 _DAMAGE_CURE = (
     "Stop the agent and restore one of them, or try `sqlite3 FILE .recover`. Cards wear out: "
     "consider a new one."
 )
 PLACE_MARK = "affect-edge-copies"
 _SYSTEM = Path("/")
-_SPARE_BYTES = 1_000_000
 _LARGEST_REPORT = 1_000_000
 """Bytes of the report on the copies, which has some hundred."""
 
@@ -370,11 +366,11 @@ def make_daily_copy(path: Path, keep: int = KEEP_COPIES, now_ms: int | None = No
 
     Raises:
         StoreError: the database cannot be read, its copy is damaged, or would leave less than
-            ``SPARE_BYTES`` free. The older copies are as they were then.
+            ``RESERVED_BYTES`` free. The older copies are as they were then.
     """
     at_ms = clock.now().wall_ms if now_ms is None else now_ms
     try:
-        target = copy_beside(path, path, keep, at_ms, SPARE_BYTES)
+        target = copy_beside(path, path, keep, at_ms)
     except StoreError as error:
         with suppress(StoreError):  # the folder may be gone or full: the first error tells more
             write_attempt(path, Attempt(at_ms, str(error)))
@@ -383,7 +379,7 @@ def make_daily_copy(path: Path, keep: int = KEEP_COPIES, now_ms: int | None = No
     return target
 
 
-def copy_beside(path: Path, place: Path, keep: int, at_ms: int, spare_bytes: int) -> Path:
+def copy_beside(path: Path, place: Path, keep: int, at_ms: int) -> Path:
     """Make a verified copy of the database beside ``place``, and delete surplus copies there.
 
     Args:
@@ -391,7 +387,6 @@ def copy_beside(path: Path, place: Path, keep: int, at_ms: int, spare_bytes: int
         place: itself, or where it would be in another folder.
         keep: as in ``make_daily_copy``.
         at_ms: UTC, for its name.
-        spare_bytes: space that the copy must leave free.
 
     Raises:
         StoreError: as ``make_daily_copy``.
@@ -404,7 +399,7 @@ def copy_beside(path: Path, place: Path, keep: int, at_ms: int, spare_bytes: int
             # Each part has its own path for errors: the database or the place may be the one that
             # fails.
             with files.translate_errors(path), closing(connect(path, readonly=True)) as connection:
-                _check_space(path, connection, place.parent, spare_bytes)
+                _check_space(path, connection, place.parent)
                 copy_database(connection, fresh)
             target = _verify_and_name(path, place, fresh, at_ms)
             # on the disk before an older one goes: a power cut may come between
@@ -488,17 +483,17 @@ def restore_copy(path: Path, copy: Path) -> Path | None:
         return next(files.set_aside([path], stamp), None)
 
 
-def _check_space(path: Path, connection: sqlite3.Connection, folder: Path, spare: int) -> None:
+def _check_space(path: Path, connection: sqlite3.Connection, folder: Path) -> None:
     pages, size = (
         connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size")
     )
-    free = shutil.disk_usage(folder).free
-    # The log may grow while the copy is made: it is not counted, but the spare space is.
-    if free < pages * size + spare:
+    # The log may grow while the copy is made: it is not counted, but the reserve is.
+    room = room_in(folder, data=path.parent)
+    if room < pages * size:
         raise StoreError(
-            f"{path}: was not copied aside, for the copy of {pages * size / 1e6:.0f} MB would "
-            f"leave too little of the {free / 1e6:.0f} MB that are free in {folder}. Free space, "
-            "or lower record.budget_mb."
+            f"{path}: was not copied aside: its {pages * size / 1e6:.0f} MB are more than the "
+            f"{max(0, room) / 1e6:.0f} MB that may be written in {folder} without touching what is "
+            "reserved. Free space, or lower record.budget_mb."
         )
 
 
@@ -524,7 +519,7 @@ def copy_to_second_place(path: Path, folder: Path, device: str, now_ms: int | No
             refuse_open_place(place.parent, path.parent)
         # Before the copy is made: an erasure must look there even if this run is cut short.
         _remember(path, place.parent)
-        target = copy_beside(path, place, KEEP_COPIES, at_ms, _SPARE_BYTES)
+        target = copy_beside(path, place, KEEP_COPIES, at_ms)
         target = _without_erased(path, place, target)
     except StoreError as error:
         with suppress(StoreError):  # the data folder may be gone, too: the first error tells more

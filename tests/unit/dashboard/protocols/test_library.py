@@ -15,6 +15,7 @@ import pytest
 
 from dashboard.protocols.file import ProtocolError
 from dashboard.protocols.library import Library, Origin, sha256_of
+from edge_agent.core.files import RESERVED_BYTES
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 REST = 'title = "Good"\n[[step]]\nkind = "rest"\n'
@@ -205,7 +206,7 @@ def test_archive_that_is_downloaded_can_be_brought_again(library: Library, tmp_p
 def test_archive_that_would_take_reserved_space_is_refused_while_unpacked(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reserved = 500 * 2**20
+    reserved = RESERVED_BYTES
     free = [reserved + 3 * 2**20]
     usage = namedtuple("usage", "free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(free[0]))

@@ -20,6 +20,7 @@ import pytest
 
 from edge_agent.core import clock
 from edge_agent.core.errors import DamageError, StoreError
+from edge_agent.core.files import LAST_BYTES
 from edge_agent.core.process import SystemdNotifier
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
@@ -255,14 +256,14 @@ def test_upgrade_cut_short_while_it_copied_takes_no_space_of_the_next(
 def test_upgrade_asks_for_the_copy_and_for_what_its_steps_write(
     path: Path, monkeypatch: pytest.MonkeyPatch, since: int, free: float, is_enough: bool
 ) -> None:
-    monkeypatch.setattr(upgrade, "SPARE_BYTES", 0)
     with closing(connect_raw(path)) as connection:
         if since > 34:
             with transaction(connection):
                 form = Form(APPLICATION_ID, since, TIMELINE_STEPS[: since - 34])
                 take_steps(connection, form, 34, VIEWS)
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
-    usage = shutil.disk_usage(path)._replace(free=int(free * pages * PAGE_BYTES))
+    room = LAST_BYTES + int(free * pages * PAGE_BYTES)
+    usage = shutil.disk_usage(path)._replace(free=room)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     if is_enough:
         migrate(path)

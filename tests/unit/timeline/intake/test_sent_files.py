@@ -15,11 +15,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from edge_agent.core import clock
+from edge_agent.core import clock, files
 from edge_agent.core.errors import DataFileError, StudyError
 from edge_agent.timeline.database.upgrade import migrate
 from edge_agent.timeline.gate.commands import Commands
-from edge_agent.timeline.intake import sent_files
+from edge_agent.timeline.intake import sent_files, study_import
 from edge_agent.timeline.intake.sent_files import (
     StudyChoices,
     add_portion,
@@ -73,7 +73,7 @@ def test_file_beyond_its_size_is_refused_and_deleted(
 def test_file_for_which_the_disk_has_no_room_is_refused(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sent_files, "SPARE_BYTES", 2**62)
+    monkeypatch.setattr(files, "RESERVED_BYTES", 2**62)
     key = begin_file(database, "films.zip", "ada")
     with pytest.raises(DataFileError, match="would stay free on the disk"):
         add_portion(database, key, 0, b"PK", "ada")
@@ -141,8 +141,9 @@ def test_study_that_would_fill_the_disk_is_refused(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commands, key = sent_study(database, 20)
-    monkeypatch.setattr(sent_files, "_ROWS_BETWEEN", 5)
-    monkeypatch.setattr(sent_files, "SPARE_BYTES", 2**62)
+    room = iter((1, *[1] * 3, -1))  # at the beginning, and after so many rows
+    monkeypatch.setattr(study_import, "_ROWS_BETWEEN", 5)
+    monkeypatch.setattr(study_import, "room_in", lambda _: next(room))
     with pytest.raises(DataFileError, match="would stay free on the disk"):
         commands.import_study(key, STATED, actor="ada")
 
@@ -180,7 +181,7 @@ def test_six_files_sent_at_once_leave_the_reserved_space_free(
             all_look.wait(0.01)
         return SimpleNamespace(free=free)
 
-    monkeypatch.setattr(sent_files, "SPARE_BYTES", 1_000)
+    monkeypatch.setattr(files, "RESERVED_BYTES", 1_000)
     monkeypatch.setattr(shutil, "disk_usage", disk_usage)
     refused = []
 
@@ -193,4 +194,4 @@ def test_six_files_sent_at_once_leave_the_reserved_space_free(
     with ThreadPoolExecutor(len(keys)) as pool:
         list(pool.map(send, keys))
     assert len(refused) == 4
-    assert disk_usage(folder).free >= sent_files.SPARE_BYTES
+    assert disk_usage(folder).free >= files.RESERVED_BYTES
