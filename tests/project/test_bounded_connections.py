@@ -14,6 +14,7 @@ UNBOUNDED = {
     "edge_agent/timeline/database/copy.py:_open_copy": "a copy that an upgrade has made",
     "edge_agent/timeline/database/secure_open.py:_open": "its caller sets the bounds",
     "edge_agent/timeline/export/sqlite.py:_write": "a file that this function makes",
+    "edge_agent/timeline/intake/bids.py:_in_order": "an unnamed file that this function makes",
     "edge_agent/timeline/salvage/rescue.py:find_damage": "as the owner it reads every page, "
     "for hours if need be",
 }
