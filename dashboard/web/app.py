@@ -62,12 +62,12 @@ from dashboard.web.services import (
     Once,
     Services,
     ShortLived,
+    sweep,
 )
 from edge_agent import __version__
 from edge_agent.appliance.gate_commands import gate_commands
 from edge_agent.core.clock import boot_seconds
 from edge_agent.core.errors import StoreError
-from edge_agent.timeline.database.dashboard_file import sweep_prepared
 from edge_agent.timeline.database.upgrade import migrate
 from edge_agent.timeline.gate.client import gate_of
 from edge_agent.timeline.read.reader import Reader
@@ -153,8 +153,7 @@ def _services(
     # Before a request is answered: a participant's page that reloads after a restart must find
     # its protocol again.
     protocol_runner.resume_saved()
-    sweep_prepared(options.database.parent)
-    options.library.sweep()
+    sweep(options)
     stopping = asyncio.Event()
     exports = ExportJobs(options.database, options.device, options.told, options.models, computing)
     fleet = open_fleet(options.source)

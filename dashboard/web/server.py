@@ -13,6 +13,7 @@ from types import FrameType
 
 import uvicorn
 from anyio import CapacityLimiter, to_thread
+from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
 
 from dashboard.accounts.accounts import create_login_link, ensure_setup_code
@@ -20,7 +21,7 @@ from dashboard.web.app import create_app
 from dashboard.web.guards.connections import ConnectionGuard, GuardedListener, OnceAMinute
 from dashboard.web.guards.hosts import written_ns
 from dashboard.web.options import DashboardOptions, check_exposure
-from dashboard.web.services import Services
+from dashboard.web.services import Services, sweep
 from dashboard.web.upgrading import Upgrade, UpgradeServer, upgrade_app
 from edge_agent.core.errors import ConfigError, ServerError
 from edge_agent.core.process import (
@@ -29,7 +30,7 @@ from edge_agent.core.process import (
     give_back_after_start,
     share_one_heap,
 )
-from edge_agent.timeline.database.dashboard_file import kept_open
+from edge_agent.timeline.database.dashboard_file import SWEPT_S, kept_open
 from edge_agent.timeline.database.lock import lock_for_reading
 from edge_agent.timeline.database.upgrade import is_older
 from edge_agent.timeline.gate.held import HeldDatabase
@@ -110,6 +111,8 @@ class DashboardServer(uvicorn.Server):
             give_back()  # twenty milliseconds
         if counter % (CERTIFICATE_SECONDS * TICKS_A_SECOND) == 0:
             self._take_renewed_certificate()
+        if counter % (SWEPT_S * TICKS_A_SECOND) == 0:
+            await run_in_threadpool(sweep, self.services.options)
         return await super().on_tick(counter)
 
     def _take_renewed_certificate(self) -> None:

@@ -40,6 +40,7 @@ from dashboard.web.letter_sending import LetterSender
 from dashboard.web.options import DashboardOptions
 from edge_agent.core.clock import SenderClocks
 from edge_agent.core.given_readings import ArrivalTimes
+from edge_agent.timeline.database.dashboard_file import sweep_prepared
 from edge_agent.timeline.gate.commands import Commands
 from edge_agent.timeline.read.reader import Reader
 from edge_agent.timeline.study.sessions import Study
@@ -315,6 +316,12 @@ class Services:
             self.copies.close()
         if self.fleet is not None:
             self.fleet.close()
+
+
+def sweep(options: DashboardOptions) -> None:
+    """Delete what interruptions have left of exports, imports and protocols."""
+    sweep_prepared(options.database.parent)
+    options.library.sweep()
 
 
 def services(request: Request) -> Services:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
@@ -92,6 +93,51 @@ class Worker(ABC):
             self.error = error
             if self.on_death is not None:
                 self.on_death(self, error)
+
+
+class Turns:
+    """Whose turn it is where one works at a time; who waits asks again, and holds no thread.
+
+    Whoever has not asked for ``kept_s`` has left.
+
+    Args:
+        kept_s: seconds between two questions of one who waits, at the most.
+
+    Example:
+        >>> turns = Turns()
+        >>> with turns.asked_by("ada") as ada, turns.asked_by("eve") as eve:
+        ...     ada, eve
+        (0, 1)
+    """
+
+    def __init__(self, kept_s: float = 30.0) -> None:
+        self._kept_s = kept_s
+        self._lock = threading.Lock()
+        self._is_busy = False
+        self._waiting: dict[str, float] = {}
+
+    @contextmanager
+    def asked_by(self, name: str) -> Iterator[int]:
+        """Yield how many come before; 0: it is the turn of this one until the block ends."""
+        with self._lock:
+            now_s = clock.boot_seconds()
+            kept = self._waiting.items()
+            self._waiting = {one: at for one, at in kept if now_s - at <= self._kept_s}
+            self._waiting[name] = now_s  # in its place, if it has one
+            before = list(self._waiting).index(name) + self._is_busy
+            if not before:
+                self._is_busy = True
+                del self._waiting[name]
+        try:
+            yield before
+        finally:
+            if not before:
+                self._is_busy = False
+
+    def leave(self, name: str) -> None:
+        """Give up a place."""
+        with self._lock:
+            self._waiting.pop(name, None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ from edge_agent.core.study import AttributeUse, Purpose, SessionSetting
 from edge_agent.core.texts import N_
 from edge_agent.timeline.intake.cells import StudyImport, sentences
 from edge_agent.timeline.intake.imports import list_imports
-from edge_agent.timeline.intake.sent_files import NAME_MOST, StudyChoices
+from edge_agent.timeline.intake.sent_files import NAME_MOST, WAITING, StudyChoices
 from edge_agent.timeline.upkeep.retention import is_short_lived
 from edge_agent.vitals import csv_files
 from edge_agent.vitals.csv_files import CsvFile
@@ -259,6 +259,14 @@ def undo_study_import(services: ServicesDep, account: AccountDep, number: int) -
     return RedirectResponse(f"{PAGE}?{urlencode({'done': number})}", 303)
 
 
+@router.post(f"{_ONE}/leave", include_in_schema=False, dependencies=[form_of(PAGE)])
+def leave_queue(services: ServicesDep, account: AccountDep, key: str) -> Response:
+    """Give up a study that waits to be read, or is read."""
+    services.commands.forget_file(key, actor=account.name)
+    services.files.end(key)
+    return RedirectResponse(PAGE, 303)
+
+
 class _Ask(Protocol):
     """Asks the gate about a study that is staged."""
 
@@ -323,7 +331,8 @@ def _preview_page(request: Request, key: str, given: ChoicesForm, preview: _Prev
     notes = [*(preview.table.notes if preview.table else ())]
     notes += preview.report.notes if preview.report else ()
     problems: Mapping[str, str] = {}
-    if preview.problem:
+    is_waiting = preview.field == WAITING
+    if preview.problem and not is_waiting:
         problems = {preview.field if preview.field in typed | _REQUIRED else "": preview.problem}
     is_asked = bool(request.query_params) or request.method == "POST" or not preview.field
     return render(
@@ -332,6 +341,8 @@ def _preview_page(request: Request, key: str, given: ChoicesForm, preview: _Prev
         status_code=422 if preview.problem and request.method == "POST" else 200,
         key=key,
         preview=preview,
+        waiting=preview.problem if is_waiting else "",
+        asks_again=is_waiting and request.method == "GET",
         given=given,
         typed=typed,
         refused=Refused(f"{PAGE}/{key}", typed, problems if is_asked else {}),

@@ -55,6 +55,8 @@ _MAKE_FOLDER = (
 )
 LEFT_S = 3600
 """What waits or is written is younger."""
+SWEPT_S = 3600
+"""Seconds after which a service looks again for what interruptions have left."""
 _MADE_S = 60
 """So long the lock of a new folder may not be there yet."""
 _PASSING = re.compile(r"(?:[a-z]+-)?[0-9a-f]{16}")
@@ -491,10 +493,10 @@ def _is_left(folder: Path) -> bool:
 
 
 def written_s(folder: Path) -> float:
-    """Return when something was last written in a folder, or into a file of it; seconds of UTC."""
+    """Return when something was last written in a folder, however deep; seconds of UTC."""
     last_s = folder.lstat().st_mtime
     if folder.is_dir() and not folder.is_symlink():
-        last_s = max([last_s, *(one.lstat().st_mtime for one in folder.iterdir())])
+        last_s = max([last_s, *(one.lstat().st_mtime for one in folder.rglob("*"))])
     return last_s
 
 

@@ -13,7 +13,6 @@ import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from threading import Lock
 from typing import Concatenate, ParamSpec, TypeVar
 
 from edge_agent.core import clock
@@ -33,6 +32,7 @@ from edge_agent.core.noted import ACTIONS
 from edge_agent.core.readings import VitalFlag, VitalReading, check_error, device_time
 from edge_agent.core.study import MADE_UP, MarkerKind, NewSession, Participant, Session
 from edge_agent.core.texts import N_, pack_text, unpack_text
+from edge_agent.core.threads import Turns
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.connection import read_transaction, write_transaction
 from edge_agent.timeline.gate.client import command
@@ -40,7 +40,7 @@ from edge_agent.timeline.intake import sent_files
 from edge_agent.timeline.intake.cells import ImportOptions, StudyImport
 from edge_agent.timeline.intake.corrections import ReadingKey, correct_reading, remove_reading
 from edge_agent.timeline.intake.imports import UndoneImport, undo_import
-from edge_agent.timeline.intake.sent_files import StudyChoices
+from edge_agent.timeline.intake.sent_files import WAITING, StudyChoices
 from edge_agent.timeline.study import declarations, exclusions, marker_changes, past
 from edge_agent.timeline.study import protocol_runs as runs
 from edge_agent.timeline.study.capture_switch import CaptureSwitch
@@ -211,7 +211,7 @@ class Commands(PlainCommands):
     ) -> None:
         super().__init__(path)
         self._outbox_rows = outbox_rows
-        self._one_study = Lock()
+        self._turns = Turns()
         self._importing = importing or ImportOptions()
         self.study = Study(path, purposes=self._importing.purposes, outbox_rows=outbox_rows)
         self._runs = runs.ProtocolRuns(path, outbox_rows)
@@ -399,7 +399,8 @@ class Commands(PlainCommands):
 
     @_asked
     def forget_file(self, key: str, *, actor: str) -> None:
-        """Delete a file of a study that was sent."""
+        """Delete a file of a study that was sent; reading it ends, and its place in the queue."""
+        self._turns.leave(actor)
         sent_files.forget_file(self.path, key, actor)
 
     @_asked
@@ -424,21 +425,24 @@ class Commands(PlainCommands):
         options, zone = choices.over(self._importing), choices.local
         file = sent_files.sent_file(self.path, key, actor)
         # It takes minutes and a place of the gate, whose others must stay free.
-        if not self._one_study.acquire(blocking=False):
-            raise StudyError(N_("Another study is being read. Try again in a minute."))
-        try:
-            with sent_files.reading(file) as watch:
-                source = opened_study(file, choices.first_ms, zone, sent_files.MOST_FILES)
-                report = import_study(
-                    self.path, source, options, actor=actor, dry_run=dry_run, on_row=watch
+        with self._turns.asked_by(actor) as before:
+            if before:
+                raise StudyError(
+                    N_("Studies are read one at a time. Before this one: {count}."),
+                    field=WAITING,
+                    count=before,
                 )
-            return report.answer()
-        except DataFileError as error:  # people know their file, and not where it waits
-            if str(file) not in str(error):
-                raise
-            raise DataFileError(str(error).replace(str(file), file.name)) from error
-        finally:
-            self._one_study.release()
+            try:
+                with sent_files.reading(file) as watch:
+                    source = opened_study(file, choices.first_ms, zone, sent_files.MOST_FILES)
+                    report = import_study(
+                        self.path, source, options, actor=actor, dry_run=dry_run, on_row=watch
+                    )
+                return report.answer()
+            except DataFileError as error:  # people know their file, and not where it waits
+                if str(file) not in str(error):
+                    raise
+                raise DataFileError(str(error).replace(str(file), file.name)) from error
 
     @_asked
     def undo_import(self, number: int, *, actor: str) -> UndoneImport:

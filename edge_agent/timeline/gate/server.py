@@ -15,7 +15,7 @@ from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, StoreError
 from edge_agent.core.texts import pack_text, text_of
 from edge_agent.timeline.database.connection import connect
-from edge_agent.timeline.database.dashboard_file import sweep_prepared
+from edge_agent.timeline.database.dashboard_file import SWEPT_S, sweep_prepared
 from edge_agent.timeline.gate.client import AND_PARTS, COMMANDS, ERRORS
 from edge_agent.timeline.gate.commands import Commands
 from edge_agent.timeline.gate.receiver import GateQuestion, Receiver
@@ -30,8 +30,6 @@ ANSWER_S = 10.0
 """Longest wait for a peer that does not take its answer, seconds."""
 IDLE_S = 60.0
 """After so long without a question a gate ends whose socket systemd holds: it is started again."""
-SWEPT_S = 3600.0
-"""Seconds after which it is looked again for what interrupted imports have left."""
 
 
 class _IdleError(Exception):

@@ -44,11 +44,16 @@ MOST_ROWS = 2_000_000
 """
 MOST_FILES = 20_000
 """Files in an archive; the list of them is kept while it is read."""
+WAITING = "turn"
+"""Field of the error of a study that waits for its turn to be read."""
 NAME_MOST = 120
+_ROWS_BETWEEN = 1_000
+"""Rows between two looks whether somebody has given the file up."""
 _PORTIONS = threading.Lock()
 """Held from the look at what a file has to the end of writing."""
 _PREFIX = "sent-"
 _KEY = re.compile(r"sent-[0-9a-f]{16}-[0-9a-f]{32}", re.ASCII)
+_GIVEN_UP = N_("{name}: its reading was given up. Nothing was imported.")
 _GONE = N_("The file is no longer here: files wait for an hour. Send it again.")
 
 
@@ -226,10 +231,11 @@ def reading(file: Path) -> Iterator[Callable[[], None]]:
 
     Yields:
         What is called for each row that is read. It raises ``DataFileError`` for a row beyond
-        ``MOST_ROWS``.
+        ``MOST_ROWS``, and when the file was deleted.
 
     Raises:
         DataFileError: the reading takes more steps than any study of ``MOST_ROWS`` needs.
+        FileGoneError: the file was deleted meanwhile.
     """
     refusal = DataFileError(
         N_(
@@ -239,7 +245,12 @@ def reading(file: Path) -> Iterator[Callable[[], None]]:
         name=file.name,
     )
     with limited_work(refusal):
-        yield _row_watch(file)
+        try:
+            yield _row_watch(file)
+        except DataFileError as error:
+            if file.exists():
+                raise
+            raise FileGoneError(_GIVEN_UP, name=file.name) from error
 
 
 def _row_watch(file: Path) -> Callable[[], None]:
@@ -257,6 +268,8 @@ def _row_watch(file: Path) -> Callable[[], None]:
                 name=file.name,
                 most=f"{MOST_ROWS:,}",
             )
+        if rows % _ROWS_BETWEEN == 0 and not file.exists():
+            raise FileGoneError(_GIVEN_UP, name=file.name)
 
     return watch
 

@@ -27,6 +27,7 @@ from dashboard.web.server import (
     make_server,
 )
 from edge_agent.core.errors import ConfigError, ServerError
+from edge_agent.timeline.database.dashboard_file import SWEPT_S
 from tests.support.broker import free_port, wait_until
 from tests.support.dashboard import DashboardProcess
 
@@ -190,6 +191,20 @@ def test_memory_of_single_pages_is_given_back_at_its_ticks_alone(
         for counter in (tick - 1, tick, tick + 1):
             asyncio.run(server.on_tick(counter))
     assert given == ["back"]
+
+
+def test_leftovers_of_interruptions_are_swept_each_hour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swept: list[Path] = []
+    monkeypatch.setattr("dashboard.web.server.sweep", lambda options: swept.append(options.data))
+    with running(DashboardOptions(data=tmp_path)) as (server, _):
+        wait_until(lambda: bool(swept), "the first tick has come")
+        swept.clear()
+        tick = SWEPT_S * TICKS_A_SECOND
+        for counter in (tick - 1, tick, tick + 1):
+            asyncio.run(server.on_tick(counter))
+    assert swept == [tmp_path]
 
 
 def test_systemd_hears_that_the_dashboard_is_ready_and_alive(

@@ -1,4 +1,4 @@
-"""When something is due, and how fast a counter grows."""
+"""When something is due, whose turn it is, and how fast a counter grows."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pytest
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Every, Rate
+from edge_agent.core.threads import Turns
 
 
 class Boot:
@@ -58,3 +59,22 @@ def test_a_rate_is_that_of_the_last_two_seconds(boot: Boot) -> None:
         boot.now_s = 1000 + second
         found.append(rate.per_second(count))
     assert found == [0, 20, 20, 5, 0, 0]
+
+
+def test_turns_of_who_left_or_asks_no_more_pass_to_the_next(boot: Boot) -> None:
+    turns = Turns(kept_s=30.0)
+
+    def before(name: str) -> int:
+        with turns.asked_by(name) as count:
+            return count
+
+    with turns.asked_by("ada") as ada:
+        assert [ada, before("eve"), before("zoe"), before("ida")] == [0, 1, 2, 3]
+        turns.leave("eve")
+        assert before("ida") == 2
+        boot.now_s += 31
+        assert before("ida") == 1, "zoe has not asked for half a minute"
+        with pytest.raises(ValueError, match="wrong"), turns.asked_by("ida"):
+            raise ValueError("wrong")
+        assert before("zoe") == 2
+    assert [before("zoe"), before("ida"), before("zoe")] == [1, 0, 0]

@@ -401,7 +401,13 @@ def test_staged_folder_of_a_killed_process_is_swept_and_one_in_use_is_not(tmp_pa
 
 def test_export_that_is_written_for_hours_is_not_swept(tmp_path: Path) -> None:
     folder = make_prepared_folder(tmp_path, "export")
-    (folder / "bundle.zip").write_bytes(b"a")
-    os.utime(folder, (0, 0))
+    file = folder / "bids" / "sub-01" / "beh" / "sub-01_beh.tsv"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"a")
+    for one in (folder, *list(folder.rglob("*"))[:-1]):
+        os.utime(one, (0, 0))
     sweep_prepared(tmp_path)
-    assert (folder / "bundle.zip").exists()
+    assert file.exists()
+    os.utime(file, (0, 0))
+    sweep_prepared(tmp_path)
+    assert not folder.exists()

@@ -148,23 +148,60 @@ def test_study_that_would_fill_the_disk_is_refused(
         commands.import_study(key, STATED, actor="ada")
 
 
-def test_second_study_at_a_time_is_refused_and_the_first_goes_on(
+def while_reading(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
+    """Do something once, with the first row that is read."""
+    left = [act]
+    watch_of = sent_files._row_watch
+
+    def watch_and_act(file: Path) -> Callable[[], None]:
+        watch = watch_of(file)
+
+        def both() -> None:
+            if left:
+                left.pop()()
+            watch()
+
+        return both
+
+    monkeypatch.setattr(sent_files, "_row_watch", watch_and_act)
+
+
+def test_studies_that_wait_keep_their_places_and_may_be_given_up(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commands, key = sent_study(database, 5)
-    refused = []
+    others = {who: begin_file(database, "more.zip", who) for who in ("eve", "zoe")}
+    places = []
 
-    def watch_and_ask(_file: Path) -> Callable[[], None]:
-        def watch() -> None:
-            with pytest.raises(StudyError, match="Another study is being read"):
-                commands.preview_study(key, STATED, actor="ada")
-            refused.append(True)
+    def ask(who: str) -> None:
+        with pytest.raises(StudyError, match="read one at a time") as refused:
+            commands.preview_study(others[who], STATED, actor=who)
+        assert refused.value.field == sent_files.WAITING
+        places.append((who, str(refused.value)[-2:]))
 
-        return watch
+    def all_ask() -> None:
+        for who in ("eve", "zoe", "eve", "zoe"):
+            ask(who)
+        commands.forget_file(others["eve"], actor="eve")
+        ask("zoe")
 
-    monkeypatch.setattr(sent_files, "_row_watch", watch_and_ask)
+    while_reading(monkeypatch, all_ask)
     assert commands.import_study(key, STATED, actor="ada").imported
-    assert refused
+    assert places == [("eve", "1."), ("zoe", "2."), ("eve", "1."), ("zoe", "2."), ("zoe", "1.")]
+    # Her turn has come; what she sent is no study.
+    with pytest.raises(DataFileError, match="more.zip"):
+        commands.preview_study(others["zoe"], STATED, actor="zoe")
+
+
+def test_study_that_is_given_up_while_it_is_read_leaves_nothing(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sent_files, "_ROWS_BETWEEN", 2)
+    commands, key = sent_study(database, 20)
+    while_reading(monkeypatch, lambda: commands.forget_file(key, actor="ada"))
+    with pytest.raises(DataFileError, match="lab.zip: its reading was given up"):
+        commands.import_study(key, STATED, actor="ada")
+    assert list((database.parent / "exports").iterdir()) == []
 
 
 def test_six_files_sent_at_once_leave_the_reserved_space_free(

@@ -191,3 +191,21 @@ def test_study_of_somebody_else_is_gone(ada: TestClient, name: str, content: byt
     assert eve.get(address, params=STATED).status_code == 410
     viewer = log_in_as(another_browser(ada), Role.VIEWER, "vera")
     assert viewer.get(PAGE).status_code == 403
+
+
+def test_study_that_waits_shows_its_place_asks_again_and_may_leave(
+    ada: TestClient, tmp_path: Path
+) -> None:
+    address = sent(ada, ("lab.zip", zipped(session=SESSIONS, vital=READINGS)))
+    waiting = [one.name for one in (tmp_path / "exports").iterdir()]
+    with services_of(ada).commands._turns.asked_by("somebody"):
+        page = ada.get(address)
+        assert page.status_code == 200
+        assert "Before this one: 1." in page.text
+        assert '<meta http-equiv="refresh" content="5">' in page.text
+        refused = ada.post(address, data=STATED)
+        assert refused.status_code == 422 and "Before this one: 1." in refused.text
+        assert "refresh" not in refused.text, "a form that was sent is not sent again by itself"
+        assert "Import a study" in posted(ada, f"{address}/leave")
+    assert waiting and list((tmp_path / "exports").iterdir()) == []
+    assert ada.get(address).status_code == 410
