@@ -30,7 +30,14 @@ from dashboard.protocols.experiments import (
     name_twice,
     notices_of,
 )
-from dashboard.protocols.file import ENDING, EXAMPLES, ProtocolError, StudyProtocol, load_protocol
+from dashboard.protocols.file import (
+    ENDING,
+    EXAMPLES,
+    FILE_BYTES,
+    ProtocolError,
+    StudyProtocol,
+    load_protocol,
+)
 from dashboard.protocols.media import MediaKind, check_media, endings, kind_of
 from dashboard.protocols.steps import Stimulus
 from edge_agent.core import clock
@@ -526,7 +533,8 @@ def _unpack(library: Library, sent: Path, file_name: str, folder: Path, *, progr
         ) from error
     toml = folder / (_plain(PurePosixPath(name).stem) + ENDING)
     (folder / name).rename(toml)
-    text = toml.read_text(encoding="utf-8", errors="replace")
+    with toml.open("rb") as file:  # a larger one is refused where it is loaded
+        text = file.read(FILE_BYTES).decode("utf-8", "replace")
     # A ZIP file that the protocol does not name is passed over, as any other file.
     for one in left:
         if one in text:

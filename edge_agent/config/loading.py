@@ -20,7 +20,7 @@ from edge_agent.config.environment import ENV_DELIMITER, ENV_PREFIX, merge, read
 from edge_agent.config.settings import Settings
 from edge_agent.core.addresses import HIDDEN, masked
 from edge_agent.core.bounds import ERRORS_SHOWN
-from edge_agent.core.brought_values import ValuesError, parse_toml
+from edge_agent.core.brought_values import ValuesError, parse_toml, read_bounded
 from edge_agent.core.errors import ConfigError
 
 _POLAR = (
@@ -235,7 +235,7 @@ def load_right_part(file: Path | None = None) -> tuple[Settings, ConfigError | N
 def _without_faults(path: Path) -> Settings:
     """Return the right values of a file, and of the environment if that is right, too."""
     try:
-        written = parse_toml(path.read_text(encoding="utf-8"))
+        written = parse_toml(_text_of(path))
     except (OSError, ValueError):
         written = {}
     with suppress(ConfigError):
@@ -275,12 +275,16 @@ def _leave_out(values: dict[str, Any], place: tuple[int | str, ...]) -> bool:
     return True
 
 
+def _text_of(path: Path) -> str:
+    return read_bounded(path).decode().replace("\r\n", "\n").replace("\r", "\n")
+
+
 def _read_toml(path: Path | None) -> str:
     """Return the file's text after checking that it is TOML; empty without a file."""
     if path is None:
         return ""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = _text_of(path)
         # tomllib would report an invalid statement in line 1, which looks right in every editor.
         if text.startswith("\ufeff"):
             raise ConfigError(

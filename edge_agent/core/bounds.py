@@ -50,6 +50,10 @@ MOST_WORK = 8_000_000
 """Steps of reading one file that a page takes: lines, each 256 characters of a long one, names of
 files. A study of two million rows takes half of them.
 """
+STEPS_KEPT = 800
+"""Steps for what is kept in memory until a file is read: a person, a session, a source; each takes
+up to two kilobytes. A page reads 5,000 sessions beside two million rows.
+"""
 ERRORS_SHOWN = 20
 """Faults of one text that are named; where each is, is looked up in the whole text."""
 _STEP_CHARACTERS = 256

@@ -11,6 +11,7 @@ import json
 import re
 import tomllib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 MOST_BYTES = 1024 * 1024
@@ -39,6 +40,19 @@ _LONG_NUMBER = re.compile(
 
 class ValuesError(ValueError):
     """A text cannot be parsed, or is out of bounds; the message is the reason, in brackets."""
+
+
+def read_bounded(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
+    """Return the content of a file.
+
+    Raises:
+        OSError: it cannot be read.
+        ValuesError: it has more bytes.
+    """
+    with path.open("rb") as file:
+        content = file.read(most_bytes + 1)
+    _check_length(content, most_bytes)
+    return content
 
 
 def parse_json(

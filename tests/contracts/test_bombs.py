@@ -15,12 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.bombs import READ, READERS, REFUSED
+from tests.support.bombs import COUNTS, READ, READERS, REFUSED
 
 ROOT = Path(__file__).parents[2]
 _ROOMS = ("edge_agent", "dashboard", "affect_edge", "collector")
 _OF_OTHERS = ("edge_agent/vitals", "edge_agent/timeline/intake", "edge_agent/core/given")
 """Rooms whose JSON comes from others, and never from this program."""
+NEVER_READ = COUNTS.keys()
 _OWN = {"edge_agent/timeline/intake/imports.py"}
 """What this program has written into its own table."""
 
@@ -33,6 +34,9 @@ def test_bombs_given_to_reader_are_refused_in_little_memory(reader: str, tmp_pat
     assert [what for what, *_ in told] == list(READERS[reader].bombs)
     odd = [one for one in told if one[1] not in {READ, REFUSED}]
     assert not odd
+    most = READERS[reader].most_grown
+    assert not [(what, grown // 2**20) for what, *_, grown in told if grown > most]
+    assert [one for one in told if one[0] in NEVER_READ and one[1] == READ] == []
     # A refusal is for people: neither a page long nor empty.
     assert not [one for one in told if one[1] == REFUSED and not 0 < len(one[2]) < 8_000]
 

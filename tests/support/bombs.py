@@ -30,6 +30,7 @@ from edge_agent.core.given_readings import ArrivalTimes, Origin, parse_payload, 
 from edge_agent.timeline.database.upgrade import migrate
 from edge_agent.timeline.gate.commands import Commands
 from edge_agent.timeline.intake.sent_files import PORTION_BYTES, StudyChoices
+from edge_agent.vision.face_tables import Choice, read_face_table
 from edge_agent.vitals.csv_files import CsvFile
 from edge_agent.vitals.csv_readings import rows_of
 from edge_agent.vitals.guessed_columns import guess_map
@@ -37,8 +38,10 @@ from edge_agent.vitals.health.xdf.samples import load_libraries
 from edge_agent.vitals.passed_over import PassedOver
 from edge_agent.vitals.zone_names import local_times
 
+MOST_GROWN = 64 * 2**20
+"""Bytes by which a process that serves others may grow while it reads a file."""
 GROWTH = 160 * 2**20
-"""Of the address space, of which the tables of libraries take a part that is never touched."""
+"""Of the address space, so that a bomb that goes off ends; it is more than memory."""
 HELPER_GROWTH = worker.MEMORY_BYTES
 SECONDS = 120
 """Of the processor, so that a bomb that goes off ends; what is refused needs few."""
@@ -56,11 +59,18 @@ class Reader:
         read: reads a file in a folder that is empty but for it.
         bombs: what each is called → its bytes.
         growth: bytes by which its memory may grow.
+        opens: whether it opens the file by itself.
     """
 
     read: Callable[[Path], object]
     bombs: Bombs
     growth: int = GROWTH
+    opens: bool = False
+
+    @property
+    def most_grown(self) -> int:
+        """By so many bytes its memory may grow: of a helper by all that it may ask for."""
+        return MOST_GROWN if self.growth == GROWTH else self.growth
 
 
 # ------------------------------------------------------------------- texts
@@ -175,6 +185,30 @@ ARCHIVES: Bombs = {
     "a zip in a zip": lambda: packed({"a.zip": packed({"a.csv": b"\n" * 10_000_000})}),
     "many folders": lambda: packed({f"sub-{n}/sub-{n}_events.tsv": b"" for n in range(9_000)}),
 }
+_SESSIONS = b"session,participant,purpose,setting,start_at,end_at\n"
+
+
+def _session(number: int) -> bytes:
+    start_s = 1_700_000_000 + 100 * number
+    return b"%d,P%d,research,home,%d,%d\n" % (number, number, start_s, start_s + 50)
+
+
+def _study(**tables: bytes) -> bytes:
+    sessions = {"session.csv": _SESSIONS + _session(1)}
+    return packed(sessions | {f"{name}.csv": text for name, text in tables.items()})
+
+
+COUNTS: Bombs = {
+    "many sessions": lambda: _study(session=_SESSIONS + b"".join(map(_session, range(1, 3_000)))),
+    "many people": lambda: _study(
+        participant=b"participant\n" + b"".join(b"P%d\n" % n for n in range(3_000))
+    ),
+    "many sources": lambda: _study(
+        vital=b"at,kind,value,source\n"
+        + b"".join(b"%d,heart_rate,70,s%d\n" % (1_700_000_110, n) for n in range(3_000))
+    ),
+}
+"""Of what is kept until a study is read; each is beyond the steps that a reader has here."""
 _DESCRIPTION = b'{"Name": "A", "BIDSVersion": "1.8.0"}'
 _SUB = "sub-01/sub-01_task-a"
 
@@ -227,6 +261,9 @@ DATA_SETS: Bombs = {
     **_of_tables(TABLES, lambda text: dataset(physio=gzip.compress(_tabs(text), 1)), "physio"),
     "many lines in gzip": _gzipped_lines,
     "many sidecars": _many_sidecars,
+    "many people": lambda: dataset(
+        people=b"participant_id\n" + b"".join(b"sub-%d\n" % n for n in range(3_000))
+    ),
 }
 
 # ------------------------------------------------------------------- recordings
@@ -288,7 +325,8 @@ def _read_study(path: Path, first_ms: int | None) -> object:
     key = commands.begin_file("study.zip", actor="ada")
     for at in range(0, len(content), PORTION_BYTES):
         commands.add_portion(key, at, content[at : at + PORTION_BYTES], actor="ada")
-    return commands.preview_study(key, StudyChoices(first_ms=first_ms), actor="ada")
+    stated = StudyChoices(text_version="v1", given_ms=1_600_000_000_000, first_ms=first_ms)
+    return commands.preview_study(key, stated, actor="ada")
 
 
 def _read_tables(path: Path) -> object:
@@ -324,25 +362,32 @@ def _read_device(name: str) -> Callable[[Path], object]:
     return lambda path: worker.read(name, path.read_bytes(), local_times("UTC"))
 
 
+def _read_faces(path: Path) -> object:
+    return read_face_table(path, Choice()).rows
+
+
 READERS: Mapping[str, Reader] = {
     "tables of a study": Reader(
         _read_tables_of_study,
         {
             **ARCHIVES,
             **_of_tables(TABLES, lambda text: packed({"session.csv": text}), "session.csv"),
+            **COUNTS,
         },
     ),
     "data set": Reader(_read_dataset, DATA_SETS),
     "readings": Reader(_read_tables, TABLES),
     "payload": Reader(_read_payload, VALUES),
-    "protocol": Reader(_read_protocol, TOMLS),
+    "faces": Reader(_read_faces, TABLES, opens=True),
+    "protocol": Reader(_read_protocol, TOMLS, opens=True),
     "archived protocol": Reader(
         _read_archived_protocol,
         {**ARCHIVES, **_of_tables(TOMLS, lambda text: packed({"a.toml": text}), "a.toml")},
+        opens=True,
     ),
-    "experiment": Reader(_read_experiment, ARCHIVES),
-    "settings": Reader(load_settings, TOMLS),
-    "archive": Reader(_read_archive, ARCHIVES),
+    "experiment": Reader(_read_experiment, ARCHIVES, opens=True),
+    "settings": Reader(load_settings, TOMLS, opens=True),
+    "archive": Reader(_read_archive, ARCHIVES, opens=True),
     "recording": Reader(_read_device("a.xdf"), RECORDINGS, HELPER_GROWTH),
     "day of a watch": Reader(_read_device("heart_rate-2026-01-05.json"), VALUES, HELPER_GROWTH),
     "table of a watch": Reader(
@@ -368,8 +413,10 @@ def main() -> None:
         print(json.dumps([what, *_outcome(reader, path)]), flush=True)
 
 
-def _outcome(reader: Reader, path: Path) -> tuple[str, str]:
-    """Return what became of a bomb, and what the reader says of it."""
+def _outcome(reader: Reader, path: Path) -> tuple[str, str, int]:
+    """Return what became of a bomb, what the reader says of it, and by how many bytes its memory
+    grew at the most.
+    """
     receiving, sending = os.pipe()
     child = os.fork()
     if child == 0:
@@ -383,12 +430,26 @@ def _outcome(reader: Reader, path: Path) -> tuple[str, str]:
         text = answer.read()
     _, status = os.waitpid(child, 0)
     if not text:
-        return f"ended with {status}", ""
-    outcome, said = json.loads(text)
-    return outcome, said
+        return f"ended with {status}", "", 0
+    outcome, said, grown = json.loads(text)
+    return outcome, said, grown
 
 
-def _given(reader: Reader, path: Path) -> tuple[str, str]:
+def _given(reader: Reader, path: Path) -> tuple[str, str, int]:
+    at_rest = _memory("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the most is counted anew
+    outcome, said = _read(reader, path)
+    # What a reader gets as bytes is the request's, which is bounded where it is received.
+    given = 0 if reader.opens else path.stat().st_size
+    return outcome, said, max(0, _memory("VmHWM") - at_rest - given)
+
+
+def _memory(name: str) -> int:
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(name))
+
+
+def _read(reader: Reader, path: Path) -> tuple[str, str]:
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     most = pages * resource.getpagesize() + reader.growth + path.stat().st_size
     resource.setrlimit(resource.RLIMIT_AS, (most, most))

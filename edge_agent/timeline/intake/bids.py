@@ -18,6 +18,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from edge_agent.core.bounds import STEPS_KEPT, add_work
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.csv_cells import strip_guard
 from edge_agent.core.errors import DataFileError, ReadingError
@@ -405,6 +406,7 @@ class BidsSource:
         if (self._root / _PEOPLE).is_file():
             for _, cells in tsv_rows(self._root / _PEOPLE, _PEOPLE):
                 label = cells.get("participant_id", "").removeprefix("sub-")
+                add_work(STEPS_KEPT)
                 codes[label] = cells.get("participant") or f"sub-{label}"
         return codes
 

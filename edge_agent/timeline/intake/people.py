@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from edge_agent.core import clock
+from edge_agent.core.bounds import STEPS_KEPT, add_work
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import (
@@ -147,6 +148,8 @@ class People:
         for row in self._source.rows(table):
             count = self._report.count(table, row)
             count.rows += 1
+            if table in {"participant", "session"}:
+                add_work(STEPS_KEPT)
             if table == "participant":
                 self._listed.add(read.text_of(row.cells, "participant"))
             if self._is_left_out(row.cells.get("participant", "")):

@@ -18,6 +18,7 @@ from itertools import groupby, tee
 from typing import Self
 
 from edge_agent.core import clock
+from edge_agent.core.bounds import STEPS_KEPT, add_work
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ReadingError, StoreError, StudyError
 from edge_agent.core.expression import EMOTIONS, NO_TRACK, Attribution, Emotion, RejectReason
@@ -549,6 +550,8 @@ class TimelineRows:
 
         def find_stored(reading: VitalReading) -> float | None:
             newest_ms = newest.get((reading.kind, reading.source))
+            if newest_ms is None:
+                add_work(STEPS_KEPT)
             # Most follow each other: only what does not is looked up.
             is_newer = newest_ms is None or newest_ms < reading.at.wall_ms
             return None if is_newer else recorded_value(self._staged, reading)
