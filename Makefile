@@ -237,6 +237,7 @@ worded: $(VENV)/.dev
 write: $(VENV)/.dev
 	@$(BIN)/python -m tools.write_configuration
 	@$(BIN)/python -m tools.write_vital_kinds
+	@$(BIN)/python -m tools.write_registers
 	@$(BIN)/python -m tools.write_tables
 	@$(BIN)/python -m tools.write_questions
 	@$(BIN)/python -m tools.write_rooms

@@ -53,6 +53,7 @@ FUNCTIONS = {
 }
 _LITERAL = r'("(?:[^"\\]|\\.)*")'
 _SCRIPT_CALL = re.compile(rf"(?<![\w.])(_|ngettext)\(\s*{_LITERAL}(?:\s*,\s*{_LITERAL})?")
+_SAYS = re.compile(rf'"says": {_LITERAL}')
 _TAG = re.compile(r"</?[a-z][^>]*>")
 _HEAD = (
     "# Texts of Affect Edge; see docs/languages.md.\n"
@@ -89,8 +90,13 @@ def found_in_python(path: Path) -> Iterator[Found]:
 
 
 def found_in_script(path: Path) -> Iterator[Found]:
-    """Yield the texts of a script of a page, those within template literals as well."""
-    for call in _SCRIPT_CALL.finditer(path.read_text(encoding="utf-8")):
+    """Yield the texts of a script of a page, those within template literals as well, and the words
+    of members of registers.
+    """
+    source = path.read_text(encoding="utf-8")
+    for says in _SAYS.finditer(source):
+        yield from _found(path, "_", [json.loads(says[1])])
+    for call in _SCRIPT_CALL.finditer(source):
         texts = [json.loads(literal) for literal in call.groups()[1:] if literal]
         yield from _found(path, call[1], texts)
 

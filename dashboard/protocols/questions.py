@@ -3,24 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from dashboard.protocols.texts import SHAPING
 from edge_agent.core.errors import StudyError
+from edge_agent.core.study import QuestionKind
 from edge_agent.core.texts import N_
-
-SLIDER_MOST = 100
-"""The place of a slider's right end; the left one is 0."""
-LONGEST_ANSWER = 2000
-
-
-class QuestionKind(StrEnum):
-    """Way in which a question is answered; also the name of its kind of step."""
-
-    LIKERT = "likert"
-    SLIDER = "slider"
-    CHOICE = "choice"
-    FREE_TEXT = "free_text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +43,18 @@ class ProtocolQuestion:
             if self.required:
                 raise StudyError(N_("This question needs an answer."))
             return None
-        match self.kind:
-            case QuestionKind.LIKERT:
-                return whole_number(value, 1, len(self.options))
-            case QuestionKind.SLIDER:
-                return whole_number(value, 0, SLIDER_MOST)
-            case QuestionKind.CHOICE:
-                if value not in self.options:
-                    raise StudyError(
-                        N_("Answer {value!r}: choose one of {names}."),
-                        value=str(value)[:20],
-                        names=", ".join(self.options),
-                    )
-                return value
-            case QuestionKind.FREE_TEXT:
-                return _words(value)
+        if self.kind.numbers is not None:
+            low, high = self.kind.numbers
+            return whole_number(value, low, len(self.options) or high)
+        if not self.options:
+            return _words(value, self.kind.longest)
+        if value not in self.options:
+            raise StudyError(
+                N_("Answer {value!r}: choose one of {names}."),
+                value=str(value)[:20],
+                names=", ".join(self.options),
+            )
+        return value
 
 
 def whole_number(value: int | str, low: int, high: int) -> int:
@@ -96,12 +80,12 @@ def on_a_line(text: str) -> str:
     return " ".join("".join(kept).split())
 
 
-def _words(value: int | str) -> str:
+def _words(value: int | str, most: int) -> str:
     text = on_a_line(str(value))
-    if len(text) > LONGEST_ANSWER:
+    if len(text) > most:
         raise StudyError(
             N_("The answer has {count:,} characters; {most:,} are allowed. Shorten it."),
             count=len(text),
-            most=LONGEST_ANSWER,
+            most=most,
         )
     return text

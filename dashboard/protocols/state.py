@@ -46,7 +46,6 @@ _RECORD = 200
 """Characters that a record counts for, beside its words and its answer."""
 _TOLERATED_MS = 60_000
 """Largest distance of a time that the participant's page tells from its screen."""
-_LEFT_BY_ANSWER = frozenset({ScreenKind.SCALE, ScreenKind.QUESTION, ScreenKind.INSTRUCTION})
 
 
 @dataclass(frozen=True, slots=True)
@@ -433,7 +432,7 @@ class ProtocolState:
         if not self.is_running or step != self.position.step or screen is None:
             return
         kept = _answer_to(screen, value)
-        if kept is None and screen.kind not in _LEFT_BY_ANSWER:
+        if kept is None and not screen.kind.is_answered:
             return
         if kept is not None:
             self.answers += 1
@@ -543,11 +542,14 @@ class ProtocolState:
             self._add_note(now, _as_label(text))
 
     def media_failed(self, step: int, now: Instant) -> None:
-        """Stand still, and say that the participant's browser cannot show the file of a step."""
+        """Stand still, and say that the participant's page cannot show a step, or its file."""
         self.tick(now)
         if self.is_running and step == self.position.step:
-            name = self.screens[step].file
-            why = Message(N_("{name}: the participant's browser cannot show this file"), name=name)
+            screen = self.screens[step]
+            text = N_("{name}: the participant's page cannot show this kind of step")
+            if screen.file:
+                text = N_("{name}: the participant's browser cannot show this file")
+            why = Message(text, name=screen.file or screen.shown_kind)
             self._stop(now, why[:LABEL_LENGTH])
 
     def _run_if_ready(self, now: Instant) -> None:

@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
 from dashboard.protocols.media import MediaKind
-from dashboard.protocols.questions import ProtocolQuestion, QuestionKind
+from dashboard.protocols.questions import ProtocolQuestion
 from dashboard.protocols.texts import Label, Part, Scale, Text, Texts, on_screen
+from edge_agent.core.study import MOST_POINTS, QuestionKind
 from edge_agent.core.texts import N_, Message
 
 CROSS = "+"
 """The text of a blank screen with a cross."""
-MOST_POINTS = 11
 MOST_OPTIONS = 20
 _SECONDS = "1 to 3600"
 _OWN_TEXT = "1 to 2000 characters; left out: that of [texts]"
@@ -40,16 +40,32 @@ PointName = Annotated[str, Field(max_length=80), AfterValidator(on_screen)]
 
 
 class ScreenKind(StrEnum):
-    """The kind of screen before the participant."""
+    """The kind of screen before the participant.
 
-    BASELINE = "baseline"
-    STIMULUS = "stimulus"
-    INSTRUCTION = "instruction"
-    BLANK = "blank"
-    REST = "rest"
-    PRESSURE = "pressure"
-    SCALE = "scale"
-    QUESTION = "question"
+    Attributes:
+        section: the part of the participant's page that shows it, without a medium.
+        is_answered: whether the participant ends it, by an answer or by going on.
+    """
+
+    section: str
+    is_answered: bool
+
+    BASELINE = "baseline", "text"
+    STIMULUS = "stimulus", "text"
+    INSTRUCTION = "instruction", "instruction", True
+    BLANK = "blank", "blank"
+    REST = "rest", "text"
+    PRESSURE = "pressure", "text"
+    SCALE = "scale", "points", True
+    QUESTION = "question", "question", True
+
+    def __new__(cls, value: str, section: str = "", is_answered: bool = False) -> Self:
+        """Make a member of its value and what the participant's page has of it."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.section = section
+        member.is_answered = is_answered
+        return member
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,7 +359,6 @@ class StepKind:
         title: what people call it.
         says: what it does, in a sentence.
         screens: its screens; gets the step, the texts of the page and the condition that is open.
-        section: the part of the participant's page that shows it, for a stimulus without a medium.
         answers: the table of the timeline that its answers are in; empty: it asks nothing.
         example: a step of the kind as a file has it; a new step of the editor begins so.
     """
@@ -352,7 +367,6 @@ class StepKind:
     title: str
     says: str
     screens: Callable[[Any, Texts, str | None], tuple[Screen, ...]]
-    section: str
     example: str
     answers: str = ""
 
@@ -427,7 +441,6 @@ STEP_KINDS = (
         N_("Baseline"),
         N_("The participant looks neutral; opens a condition, and a neutral face is measured."),
         _baseline,
-        "text",
         'kind = "baseline"\nseconds = 60\n',
     ),
     StepKind(
@@ -435,7 +448,6 @@ STEP_KINDS = (
         N_("Stimulus"),
         N_("A text, picture, sound, video or experiment; opens a condition."),
         _stimulus,
-        "text",
         'kind = "stimulus"\nlabel = "happiness"\nseconds = 60\n'
         'text = "Think of a moment in which you were truly happy."\n',
     ),
@@ -444,7 +456,6 @@ STEP_KINDS = (
         N_("Instruction"),
         N_("A text that stays until the participant goes on by a key or a click."),
         _instruction,
-        "instruction",
         'kind = "instruction"\ntext = "You will see three short films."\n',
     ),
     StepKind(
@@ -452,7 +463,6 @@ STEP_KINDS = (
         N_("Blank screen"),
         N_("An empty screen, with a cross in the middle if you like."),
         _blank,
-        "blank",
         'kind = "blank"\nseconds = 1\n',
     ),
     StepKind(
@@ -460,7 +470,6 @@ STEP_KINDS = (
         N_("Rest"),
         N_("The participant rests; no condition is open."),
         _rest,
-        "text",
         'kind = "rest"\nseconds = 30\n',
     ),
     StepKind(
@@ -468,7 +477,6 @@ STEP_KINDS = (
         N_("Blood pressure"),
         N_("The operator takes the blood pressure; the condition before stays open for it."),
         _pressure,
-        "text",
         'kind = "pressure"\nseconds = 60\n',
     ),
     StepKind(
@@ -476,7 +484,6 @@ STEP_KINDS = (
         N_("Self-report"),
         N_("Valence and arousal on nine figures each, and which emotion was felt."),
         _report,
-        "points",
         'kind = "report"\nscales = ["valence", "arousal", "emotion"]\n',
         "self_report",
     ),
@@ -485,7 +492,6 @@ STEP_KINDS = (
         N_("Rating scale"),
         N_("A question of your own with 2 to 11 points and their labels (Likert)."),
         _question_screens,
-        "question",
         'kind = "likert"\nname = "liking"\nask = "How much did you like it?"\n'
         'labels = ["not at all", "", "somewhat", "", "very much"]\n',
         "trial",
@@ -495,7 +501,6 @@ STEP_KINDS = (
         N_("Slider"),
         N_("A question of your own, answered by a place on a line between two ends."),
         _question_screens,
-        "question",
         'kind = "slider"\nname = "tension"\nask = "How tense were you?"\n'
         'low = "not at all"\nhigh = "extremely"\n',
         "trial",
@@ -505,7 +510,6 @@ STEP_KINDS = (
         N_("Choice"),
         N_("A question of your own, answered by one of your answers."),
         _question_screens,
-        "question",
         'kind = "choice"\nname = "known"\nask = "Did you know this film?"\n'
         'options = ["yes", "no", "not sure"]\n',
         "trial",
@@ -515,7 +519,6 @@ STEP_KINDS = (
         N_("Free text"),
         N_("A question of your own, answered in the participant’s own words."),
         _question_screens,
-        "question",
         'kind = "free_text"\nname = "thoughts"\nask = "What went through your mind?"\n',
         "trial",
     ),

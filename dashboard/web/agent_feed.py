@@ -49,7 +49,7 @@ CHECK_S = 1.0
 """How often it is checked whether the preview may go on."""
 LEFT_S = 5.0
 """A browser that takes nothing for this long has left."""
-BUSY = N_("Somebody is already watching the preview. Only one person can watch at a time.")
+BUSY = Ended.BUSY.says
 AWAY = N_(
     "The agent shows no picture: it is not running, or it was started before capture.preview "
     "was set. Restart it: sudo systemctl restart affect-edge-agent"

@@ -19,6 +19,7 @@ from edge_agent.agent.threads import AgentThreads
 from edge_agent.core import clock
 from edge_agent.core.artefacts import LiveArtefacts
 from edge_agent.core.clock import Instant, iso_utc
+from edge_agent.core.errors import CameraState
 from edge_agent.core.expression import Recognition
 from edge_agent.core.readings import UNUSABLE, VitalReading
 from edge_agent.core.texts import text_of
@@ -209,7 +210,7 @@ def tell_home(
         session: whether a session is open; ``None``: not known.
         at: the present moment.
     """
-    gives_pictures = camera["state"] == "open"
+    gives_pictures = camera["state"] is CameraState.OPEN
     conditions = Conditions(
         capture=camera["switched_off"] is None,
         camera=gives_pictures,
@@ -392,23 +393,19 @@ def _switched_off(off: SwitchedOff | None) -> dict[str, Any] | None:
 
 
 def _camera(threads: AgentThreads, frame_period_s: float) -> dict[str, Any]:
-    """Return the state of the camera, the reason of a failure, and the age of the last picture.
-
-    ``state`` is ``open``, ``silent`` (none comes), ``failed`` (with a reason), ``closed`` (nothing
-    may be captured now) or ``ended`` (a file has).
-    """
+    """Return the state of the camera, the reason of a failure, and the age of the last picture."""
     capture = threads.capture
     age_s = capture.silent_s
     late_s = max(NOT_LIVE_S, 2 * frame_period_s + 1)
-    state = "open"
+    state = CameraState.OPEN
     if capture.ended:
-        state = "ended"
+        state = CameraState.ENDED
     elif capture.is_idle:
-        state = "closed"
+        state = CameraState.CLOSED
     elif capture.failure is not None:
-        state = "failed"
+        state = CameraState.FAILED
     elif age_s > late_s:
-        state = "silent"
+        state = CameraState.SILENT
     return {
         "state": state,
         "reason": text_of(capture.failure) if capture.failure else None,

@@ -13,6 +13,7 @@ from typing import Any
 
 from edge_agent.alerts.rules import Zone
 from edge_agent.config.alerts import AlertKind, RuleSettings
+from edge_agent.core.errors import CameraState
 from edge_agent.core.expression import Attribution
 from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.texts import N_, Message
@@ -33,7 +34,7 @@ VARIABILITY_S = 20.0
 SIMULATED = N_("The readings are simulated.")
 NOT_KNOWN = N_("A face is in view, but it is not known whose it is.")
 BLANK = N_("The picture has nothing but one colour: the lens is covered, or there is no light.")
-_PAUSED = frozenset({"open", "closed", "ended"})
+_PAUSED = frozenset({CameraState.OPEN, CameraState.CLOSED, CameraState.ENDED})
 _CONNECTED = frozenset({"connected", "disabled"})
 _DISK_GONE = "disk_gone"
 _COPY = "copy_"

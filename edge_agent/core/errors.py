@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import ClassVar, Generic, TypeVar
 
 from edge_agent.core.addresses import masked
-from edge_agent.core.texts import Message, as_message, join_sentences
+from edge_agent.core.texts import N_, Message, Worded, as_message, join_sentences
 
 Reason = TypeVar("Reason", bound=StrEnum)
 _SHORT = reprlib.Repr()
@@ -77,6 +77,18 @@ class CameraReason(StrEnum):
     LIBCAMERA_MISSING = "libcamera_missing"
     UNREADABLE = "unreadable"
     OUT_OF_MEMORY = "out_of_memory"
+
+
+class CameraState(Worded):
+    """The state of the camera, as the live feed says it: a picture comes; none comes; it failed,
+    for a reason; nothing may be captured now; a file has ended.
+    """
+
+    OPEN = "open", N_("camera open"), "good"
+    SILENT = "silent", N_("no picture from the camera"), "bad"
+    FAILED = "failed", N_("camera failed"), "bad"
+    CLOSED = "closed", N_("camera closed: no session")
+    ENDED = "ended", N_("camera: the file has ended")
 
 
 class CameraError(_DeviceError[CameraReason]):

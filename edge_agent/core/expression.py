@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.movements import FaceMovements
+from edge_agent.core.texts import N_, Worded
 
 if TYPE_CHECKING:
     import numpy as np
@@ -152,19 +153,22 @@ FACE_STATES: tuple[str, ...] = (*(e.value for e in EMOTIONS), UNCERTAIN, NO_FACE
 """States of the participant's face at an instant: a category, uncertain, or no face."""
 
 
-class RejectReason(StrEnum):
+class RejectReason(Worded):
     """Why the quality filter rejected a face in a frame.
 
     A rejected frame is counted with its reason and goes into no mean.
     """
 
-    CUT_OFF = "cut_off"
-    TOO_SMALL = "too_small"
-    TURNED_AWAY = "turned_away"
-    TOO_DARK = "too_dark"
-    TOO_BRIGHT = "too_bright"
-    BLURRED = "blurred"
-    COVERED = "covered"
+    CUT_OFF = "cut_off", N_("The face is cut off by the edge of the picture")
+    TOO_SMALL = "too_small", N_("The face is too small: come closer to the camera")
+    TURNED_AWAY = "turned_away", N_("The face is turned away from the camera")
+    TOO_DARK = "too_dark", N_("The face is too dark: add light from the front")
+    TOO_BRIGHT = "too_bright", N_("The face is too bright: take light away")
+    BLURRED = "blurred", N_("The face is blurred: hold still, or clean the lens")
+    COVERED = (
+        "covered",
+        N_("Mouth or eyes are covered: take off mask or dark glasses, and keep hands away"),
+    )
 
 
 class Attribution(StrEnum):

@@ -21,6 +21,7 @@ from enum import StrEnum
 from statistics import fmean, pstdev
 
 from edge_agent.core.expression import EMOTIONS, Emotion, Expression
+from edge_agent.core.texts import N_, Worded
 
 MARGIN = 2.0
 """By how much neutral leads in the baseline after the shift: in logits, after the prior."""
@@ -46,17 +47,17 @@ _NEUTRAL = EMOTIONS.index(Emotion.NEUTRAL)
 _HAPPINESS = EMOTIONS.index(Emotion.HAPPINESS)
 
 
-class OwnNeutralState(StrEnum):
+class OwnNeutralState(Worded):
     """What became of the own neutral of a session.
 
     ``asked``: no baseline has ended yet; ``off``: it is not used, whatever is configured;
     ``calibrated``; ``refused``: no baseline was good enough.
     """
 
-    ASKED = "asked"
-    OFF = "off"
-    CALIBRATED = "calibrated"
-    REFUSED = "refused"
+    ASKED = "asked", N_("own neutral: waits for a baseline")
+    OFF = "off", ""
+    CALIBRATED = "calibrated", N_("own neutral: calibrated")
+    REFUSED = "refused", N_("own neutral: baseline refused, set another one")
 
 
 class Refusal(StrEnum):

@@ -22,13 +22,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
-from enum import StrEnum
 from itertools import groupby
 
 from edge_agent.core import bounds
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ReadingError, shown_value
-from edge_agent.core.texts import N_, Message
+from edge_agent.core.texts import N_, Message, Worded
 from edge_agent.core.vitals import PRESSURES, VitalKind
 
 CLOCK_TOLERANCE_S = 300.0
@@ -74,25 +73,25 @@ FAILED = "failed"
 """Reason of a gap in which a source had died, and waited to begin again."""
 
 
-class VitalFlag(StrEnum):
+class VitalFlag(Worded):
     """Remarks on a reading."""
 
-    OUT_OF_RANGE = "out_of_range"
-    CONTACT_LOST = "contact_lost"
-    MANUAL = "manual"
-    ESTIMATED = "estimated"
-    SIMULATED = "simulated"
-    IMPORTED = "imported"
-    BODY_MOVEMENT = "body_movement"
-    CUFF_LOOSE = "cuff_loose"
-    IRREGULAR_PULSE = "irregular_pulse"
-    PULSE_HIGH = "pulse_high"
-    PULSE_LOW = "pulse_low"
-    IMPROPER_POSITION = "improper_position"
-    CLOCK_DIFFERS = "clock_differs"
-    REPLAYED = "replayed"
-    POOR_SIGNAL = "poor_signal"
-    ARTEFACT = "artefact"
+    OUT_OF_RANGE = "out_of_range", N_("out of range")
+    CONTACT_LOST = "contact_lost", N_("no contact")
+    MANUAL = "manual", N_("entered by hand")
+    ESTIMATED = "estimated", N_("estimated")
+    SIMULATED = "simulated", N_("simulated")
+    IMPORTED = "imported", N_("imported")
+    BODY_MOVEMENT = "body_movement", N_("movement during the measurement")
+    CUFF_LOOSE = "cuff_loose", N_("cuff too loose")
+    IRREGULAR_PULSE = "irregular_pulse", N_("irregular pulse")
+    PULSE_HIGH = "pulse_high", N_("pulse above the cuff’s range")
+    PULSE_LOW = "pulse_low", N_("pulse below the cuff’s range")
+    IMPROPER_POSITION = "improper_position", N_("wrong arm position")
+    CLOCK_DIFFERS = "clock_differs", N_("late, or a clock is wrong")
+    REPLAYED = "replayed", N_("replayed")
+    POOR_SIGNAL = "poor_signal", N_("poor signal")
+    ARTEFACT = "artefact", N_("far from its neighbours")
 
 
 # The value or the time of such a reading is in doubt.

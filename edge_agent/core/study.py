@@ -25,13 +25,13 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from enum import StrEnum
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args, get_type_hints
 
 from edge_agent.core.bounds import is_printable
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError, shown_value
 from edge_agent.core.instruments import LONGEST
-from edge_agent.core.texts import N_, Message, as_message
+from edge_agent.core.texts import N_, Message, Worded, as_message
 
 _SINCE_START = re.compile(r"(?:(?:(\d{1,3}):)?(\d{1,3}):)?(\d{1,6})(?:[.,](\d{1,3}))?")
 ENTERED = "entered"
@@ -69,6 +69,8 @@ _WHO = frozenset(
 _COLUMNS = frozenset({"participant", "participant_id", "created_at", "simulated", "session"})
 LABEL_LENGTH = 80
 """Characters of a marker's label and of a session's name."""
+MOST_POINTS = 11
+"""Points of a rating scale of a protocol."""
 _UNKNOWN = {
     "purpose": N_("Unknown purpose {text!r}. Choose one of: {names}."),
     "setting": N_("Unknown setting {text!r}. Choose one of: {names}."),
@@ -125,14 +127,45 @@ def forbidden_because(purpose: Purpose, setting: SessionSetting) -> str | None:
     )
 
 
-class MarkerKind(StrEnum):
+class MarkerKind(Worded):
     """The event of a marker."""
 
-    STIMULUS_START = "stimulus_start"
-    STIMULUS_END = "stimulus_end"
-    BASELINE = "baseline"
-    NOTE = "note"
-    DECLARED = "declared"
+    STIMULUS_START = "stimulus_start", N_("{label} started")
+    STIMULUS_END = "stimulus_end", N_("{label} ended")
+    BASELINE = "baseline", N_("Baseline begins: a neutral face for 20 s")
+    NOTE = "note", N_("Note added")
+    DECLARED = "declared", N_("The leading face is the participant’s")
+
+
+class QuestionKind(StrEnum):
+    """The way in which a question of a protocol is answered; also the name of its kind of step.
+
+    Attributes:
+        numbers: least and largest answer, a whole number; ``None``: the answer is a text.
+        longest: characters of an answer that is a text.
+    """
+
+    numbers: tuple[int, int] | None
+    longest: int
+
+    LIKERT = "likert", (1, MOST_POINTS)
+    SLIDER = "slider", (0, 100)
+    CHOICE = "choice", None, LABEL_LENGTH
+    FREE_TEXT = "free_text", None, 2000
+
+    def __new__(cls, value: str, numbers: tuple[int, int] | None = None, longest: int = 0) -> Self:
+        """Make a member of its value and the bounds of its answers.
+
+        Raises:
+            TypeError: it has no bounds.
+        """
+        if numbers is None and not longest:
+            raise TypeError(f"{cls.__name__} {value}: give the bounds of its answers")
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.numbers = numbers
+        member.longest = longest
+        return member
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
 from string import Formatter
-from typing import Any
+from typing import Any, Self
 
 from edge_agent.core.clock import utc_at
 
@@ -35,6 +36,38 @@ _WIDE = re.compile(r"\d{3}|[{}]")
 def N_(message: str) -> str:  # noqa: N802 - the name that catalogues of texts know
     """Mark a text for the catalogue, and return it unchanged."""
     return message
+
+
+class Worded(StrEnum):
+    """A register whose members have words for people; ``make write`` gives them to scripts.
+
+    Attributes:
+        says: the member in words, as pages show it.
+        tone: how good that is, as the colour of a badge: ``good``, ``warn``, ``bad``, or neither.
+
+    Example:
+        >>> class Door(Worded):
+        ...     OPEN = "open", N_("the door is open"), "good"
+        >>> Door("open").says
+        'the door is open'
+    """
+
+    says: str
+    tone: str
+
+    def __new__(cls, value: str, says: str | None = None, tone: str = "") -> Self:
+        """Make a member of its value, its words and their tone.
+
+        Raises:
+            TypeError: it has no words.
+        """
+        if says is None:
+            raise TypeError(f"{cls.__name__} {value}: give its words")
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.says = says
+        member.tone = tone
+        return member
 
 
 class Message(str):

@@ -14,13 +14,13 @@ import selectors
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_agent.core.bounds import printable
 from edge_agent.core.clock import boot_seconds, now
 from edge_agent.core.expression import Frame
+from edge_agent.core.texts import N_, Worded
 from edge_agent.core.threads import LatestValue
 from edge_agent.live.sockets import SocketWorker
 
@@ -56,19 +56,28 @@ _MOST_TURNED_AWAY = 4
 """Connections that are kept open after the answer ``busy``."""
 
 
-class Ended(StrEnum):
+class Ended(Worded):
     """The reasons why a preview ended, or did not begin."""
 
-    TIME = "time"
-    LEFT = "left"
-    CAMERA = "camera"
-    AGENT = "agent"
-    BUSY = "busy"
-    LOGIN = "login"
-    ROLE = "role"
-    SESSION = "session"
-    DATABASE = "database"
-    DASHBOARD = "dashboard"
+    TIME = "time", N_("The preview has ended: the minute is up.")
+    LEFT = "left", N_("The preview has ended.")
+    CAMERA = "camera", N_("The preview has ended: no picture from the camera.")
+    AGENT = "agent", N_("The preview has ended: the agent does not answer.")
+    BUSY = (
+        "busy",
+        N_("Somebody is already watching the preview. Only one person can watch at a time."),
+    )
+    LOGIN = "login", N_("The preview has ended: the login has ended.")
+    ROLE = "role", N_("The preview has ended: this account may no longer see it.")
+    SESSION = "session", N_("The preview has ended: a session has started.")
+    DATABASE = (
+        "database",
+        N_(
+            "The preview has ended: permissions cannot be checked because the database does not "
+            "answer."
+        ),
+    )
+    DASHBOARD = "dashboard", N_("The preview has ended: the dashboard cannot be reached.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ import socket
 import ssl
 import stat
 from contextlib import suppress
-from enum import StrEnum
 from pathlib import Path
 
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core.errors import MqttError
+from edge_agent.core.texts import N_, Worded
 
 log = logging.getLogger(__name__)
 
@@ -138,18 +138,18 @@ def _check(file: Path, setting: str, mark: str, what: str) -> None:
         )
 
 
-class MqttState(StrEnum):
+class MqttState(Worded):
     """State of the connection to the broker."""
 
-    CONNECTING = "connecting"
-    CONNECTED = "connected"
-    SILENT = "silent"
-    UNREACHABLE = "unreachable"
-    UNAUTHORISED = "unauthorised"
-    UNTRUSTED = "untrusted"
-    REFUSED = "refused"
-    STOPPED = "stopped"
-    DISABLED = "disabled"
+    CONNECTING = "connecting", N_("broker: connecting")
+    CONNECTED = "connected", N_("broker connected"), "good"
+    SILENT = "silent", N_("broker not answering"), "bad"
+    UNREACHABLE = "unreachable", N_("broker not reachable"), "bad"
+    UNAUTHORISED = "unauthorised", N_("broker: login refused"), "bad"
+    UNTRUSTED = "untrusted", N_("broker: certificate not trusted"), "bad"
+    REFUSED = "refused", N_("broker refuses the connection"), "bad"
+    STOPPED = "stopped", N_("broker: connection ended")
+    DISABLED = "disabled", N_("no broker set up")
 
 
 class ConnectionEndedError(Exception):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass
-from enum import Enum
 
+from edge_agent.core.texts import N_, Worded
 from edge_agent.vision.reading_by_need import Effort
 
 log = logging.getLogger(__name__)
@@ -40,11 +40,11 @@ processor time on made-up walks (training/RESULTS.md)."""
 _SLACK = 1.1
 
 
-class Limit(Enum):
+class Limit(Worded):
     """The limit that keeps frames from being read."""
 
-    BUDGET = "budget"
-    HEAT = "heat"
+    BUDGET = "budget", N_("processor budget")
+    HEAT = "heat", N_("heat")
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,6 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
-from enum import StrEnum
 
 import cv2
 import numpy as np
@@ -38,6 +37,7 @@ from edge_agent.config.vision import VisionSettings
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Expression, Face, Frame
 from edge_agent.core.own_neutral import NeutralShift
+from edge_agent.core.texts import N_, Worded
 from edge_agent.vision.classifier import ExpressionClassifier, softmax
 from edge_agent.vision.models.card import find_model
 from edge_agent.vision.models.model import load_model
@@ -131,12 +131,12 @@ Crop = npt.NDArray[np.uint8]
 View = npt.NDArray[np.float32]
 
 
-class Effort(StrEnum):
+class Effort(Worded):
     """The care with which faces are read."""
 
-    EVERY_FRAME = "every_frame"
-    BY_NEED = "by_need"
-    SPARING = "sparing"
+    EVERY_FRAME = "every_frame", N_("all")
+    BY_NEED = "by_need", N_("as needed")
+    SPARING = "sparing", N_("reduced: processor budget")
 
 
 @dataclass(slots=True)

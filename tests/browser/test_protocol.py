@@ -319,3 +319,33 @@ def test_the_readings_of_the_protocol_page_carry_their_age(browser: Browser, own
         with agent.silent():
             expect(heart).to_have_text(re.compile(r"^– \(last 71 /min, .* ago\)$"))
         expect(heart).to_have_text(re.compile(r"^71 /min"))
+
+
+def test_step_that_the_page_does_not_know_is_told_and_can_be_skipped(
+    browser: Browser, own: Served
+) -> None:
+    login = own.login()
+    with keyboard(browser, login) as operator, keyboard(browser) as participant:
+        # A page that knows no scales: as if a kind of step had come without its part of the page.
+        participant.page.route(
+            "**/participate.js",
+            lambda route: route.fulfill(
+                response=(whole := route.fetch()),
+                body=whole.text().replace('case "scale":', 'case "rated":'),
+            ),
+        )
+        operator.page.goto(f"{own.address}/live")
+        started(operator, consented(operator))
+        link = operator.page.get_by_role("link", name="Open the participant’s page")
+        participant.page.goto(f"{own.address}{link.get_attribute('href')}")
+        welcomed(participant.page)
+        participant.press("Space")
+        expect(operator.page.locator("#participant-state")).to_have_text("ready")
+        operator.press("Space")
+        expect(participant.page.locator("#text")).to_have_text(STIMULUS)
+        operator.press("ArrowRight", "ArrowRight")
+        said = "valence: the participant's page cannot show this kind of step"
+        expect(operator.page.locator("#reason")).to_have_text(said)
+        expect(participant.page.locator("#break-text")).to_be_visible()
+        operator.press("ArrowRight", "ArrowRight", "ArrowRight", "Space")
+        expect(participant.page.locator("#picture")).to_be_visible()

@@ -16,11 +16,11 @@ from dashboard.languages.current import available, speaking
 from dashboard.languages.names import translate
 from dashboard.protocols.controls import fields_of
 from dashboard.protocols.file import load_protocol
-from dashboard.protocols.questions import QuestionKind
 from dashboard.protocols.screens import screens_of
 from dashboard.protocols.steps import STEP_KINDS, ScreenKind, StepKind, keys_of
+from dashboard.web.delivery import STATIC
+from edge_agent.core.study import QuestionKind
 from edge_agent.timeline.database.tables import TIMELINE
-from edge_agent.timeline.study.protocol_runs import NUMBER_ANSWERS
 from tests.support.dashboard import client_of, set_up
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "protocols.md"
@@ -66,8 +66,10 @@ def test_step_answers_are_in_a_table_that_is_exported(kind: StepKind, tmp_path: 
 
 
 @KINDS
-def test_step_has_a_part_of_the_participants_page(kind: StepKind) -> None:
-    assert f'id="screen-{kind.section}"' in PAGE.read_text(encoding="utf-8")
+def test_step_has_a_part_of_the_participants_page(kind: StepKind, tmp_path: Path) -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    for screen in screens_of(load_protocol(_file(tmp_path, kind))):
+        assert f'id="screen-{screen.kind.section}"' in page
 
 
 @KINDS
@@ -100,8 +102,13 @@ def test_step_is_added_by_its_form_changed_and_previewed(kind: StepKind, ada: Te
     assert ada.get(f"{address}/preview/1").status_code == 200
 
 
-def test_numbers_are_answers_of_the_kinds_that_say_so() -> None:
-    assert set(QuestionKind) > NUMBER_ANSWERS
+def test_step_of_a_question_is_drawn_and_no_other_is() -> None:
+    script = (STATIC / "js" / "participate.js").read_text(encoding="utf-8")
+    drawn = script.partition("const ANSWERS = {")[2].partition("\n};")[0]
+    assert set(re.findall(r"^  (\w+): ", drawn, re.M)) == set(QuestionKind)
+
+
+def test_step_with_a_question_is_one_of_the_kinds_of_questions() -> None:
     assert {kind.name for kind in STEP_KINDS if kind.answers == "trial"} == set(QuestionKind)
 
 

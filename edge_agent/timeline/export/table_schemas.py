@@ -28,6 +28,7 @@ from edge_agent.core.study import (
     AttributeUse,
     MarkerKind,
     Purpose,
+    QuestionKind,
     SessionField,
     SessionSetting,
 )
@@ -332,7 +333,7 @@ TRIAL = (
     _text(
         "kind",
         "What was shown: stimulus, instruction, blank, rest, pressure, baseline; valence, arousal, "
-        "emotion; likert, slider, choice, free_text; experiment: a value of one of its trials, "
+        f"emotion; {', '.join(QuestionKind)}; experiment: a value of one of its trials, "
         "with the turn of its screen",
     ),
     _text("condition", "Its condition, else that of the last stimulus before; empty: none"),

@@ -32,7 +32,7 @@ from edge_agent.core.interleaving import TextsBeside
 from edge_agent.core.movements import LOOK, POSE, PROGRAMS
 from edge_agent.core.own_neutral import OwnNeutralState, Refusal
 from edge_agent.core.readings import BeatSums, BeatTimes, VitalFlag, VitalReading, place_in_time
-from edge_agent.core.study import MarkerKind
+from edge_agent.core.study import MarkerKind, QuestionKind
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.schema import (
     MOVEMENT_STEPS,
@@ -57,7 +57,6 @@ from edge_agent.timeline.intake.people import Sessions, StagedSession
 from edge_agent.timeline.intake.tidy import StudySource
 from edge_agent.timeline.read.base import flags_of
 from edge_agent.timeline.study.marker_changes import checked_reason
-from edge_agent.timeline.study.protocol_runs import NUMBER_ANSWERS
 from edge_agent.timeline.write.inserts import recorded_value
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
@@ -691,8 +690,9 @@ def _values_of_trial(cells: Cells) -> Values:
     """Return the values of a screen of a protocol in the order of ``_OF_TRIAL``."""
     kind, question = read.needed(cells, "kind"), read.text_of(cells, "question")
     value: int | str | None = read.text_of(cells, "value") or None
-    if value is not None and kind in NUMBER_ANSWERS:
-        value = read.bounded(cells, "value", 0, 100)
+    numbers = QuestionKind(kind).numbers if kind in tuple(QuestionKind) else None
+    if value is not None and numbers is not None:
+        value = read.bounded(cells, "value", *numbers)
     if value is not None and not question:
         raise CellError("question", "", "is missing. Name the question that the value answers.")
     planned = read.text_of(cells, "planned_ms")

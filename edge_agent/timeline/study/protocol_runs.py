@@ -13,7 +13,6 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.study import Marker, MarkerKind, Session
-from edge_agent.core.texts import N_
+from edge_agent.core.texts import N_, Worded
 from edge_agent.timeline.database.connection import insert, read_transaction, write_transaction
 from edge_agent.timeline.study import rows
 from edge_agent.timeline.study.exclusions import leave_out_practice
@@ -35,8 +34,6 @@ _TURNS = (
     "(SELECT coalesce(max(turn), 0) FROM trial WHERE trial.session = protocol_run.session) AS turns"
 )
 _OPEN = "state IN ('running', 'paused')"
-NUMBER_ANSWERS = frozenset({"likert", "slider"})
-"""The kinds of questions whose answers are numbers; the others are answered by texts."""
 EXPERIMENT = "experiment"
 """The kind of a row that holds one value of a trial of an experiment, not a screen."""
 SESSION_ENDED = N_("the session was ended")
@@ -45,13 +42,13 @@ _RECORDS = (_PRACTICE, "Marker", "SelfReport", "Trial", "ShownTime")
 """Names under which records of protocols are set aside."""
 
 
-class RunState(StrEnum):
+class RunState(Worded):
     """The state of a protocol that was started."""
 
-    RUNNING = "running"
-    PAUSED = "paused"
-    FINISHED = "finished"
-    ENDED = "ended"
+    RUNNING = "running", N_("running"), "good"
+    PAUSED = "paused", N_("paused"), "warn"
+    FINISHED = "finished", N_("finished"), "good"
+    ENDED = "ended", N_("ended"), "bad"
 
 
 @dataclass(frozen=True, slots=True)

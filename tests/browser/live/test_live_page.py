@@ -91,6 +91,17 @@ AHEAD = """async () => {
 }"""
 
 
+UNKNOWN = """async () => {
+  const live = document.querySelector('script[src$="js/live.js"]').src;
+  const { memberOf } = await import(live.replace("live.js", "messages.js"));
+  const said = [];
+  console.error = (text) => said.push(text);
+  const names = [["flags", "lost_at_sea"], ["brokers", "moved"], ["flags", "lost_at_sea"]];
+  const found = names.map(([register, name]) => memberOf(register, name));
+  return [found.map(({ says, badge }) => `${says}|${badge}`), said];
+}"""
+
+
 WRONG_CLOCK = """
 const Right = Date;
 window.Date = class extends Right {
@@ -487,3 +498,13 @@ def test_a_clock_of_the_device_that_jumps_is_reported(
         clock.ahead_s = 0
         expect(notice).to_be_hidden()
         expect(page.locator("#now-label")).to_have_text("happiness")
+
+
+def test_live_member_that_no_register_has_is_shown_and_logged_once(
+    browser: Browser, dashboard: Served, login: StorageState
+) -> None:
+    with watched_page(browser, login) as page:
+        page.goto(f"{dashboard.address}/live")
+        found, said = page.evaluate(UNKNOWN)
+    assert found == ["lost_at_sea|", "moved|", "lost_at_sea|"]
+    assert said == ["unknown in flags: lost_at_sea", "unknown in brokers: moved"]

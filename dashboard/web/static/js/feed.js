@@ -13,6 +13,7 @@ const REOPEN_MS = 4000;
 const SLEPT_MS = 3000; // a page that was frozen, or whose machine slept, did not look for this long
 const SKEW_MS = 5000;
 const SPOKEN_BY_THE_AGENT = ["expression", "vital", "health", "state"];
+// listed here: what this page itself knows of its feed
 const AGENT_STATES = {
   connecting: [_("connecting"), "", ""],
   online: [_("agent running"), "badge-good", ""],

@@ -1,13 +1,13 @@
 // Whether a face stands well in the picture, told without the picture: its place, its size, light and pose.
 
 import { _ } from "./messages.js";
+import { REGISTERS } from "./registers.js";
 
 const ZONE = { x: 0.15, y: 0.05, width: 0.7, height: 0.9 }; // shares of the picture: beyond it a nod leaves the picture
-const LEAST_PX = 24; // height of a face below which none is read (edge_agent/vision/quality.py)
-const WANTED_PX = 48; // height from which more pixels add nothing
+const { leastPx: LEAST_PX, wantedPx: WANTED_PX } = REGISTERS.face; // heights: below, no face is read; from there, more add nothing
 const NOTHING = ["–", null];
 // The agent names the first flaw that it finds, in this order; what comes after it was not judged.
-const ORDER = ["cut_off", "too_small", "turned_away", "too_dark", "too_bright", "blurred", "covered"];
+const ORDER = Object.keys(REGISTERS.flaws);
 
 function place([x, y, width, height]) {
   const off = [];

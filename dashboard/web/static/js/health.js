@@ -2,15 +2,12 @@
 // know each day, then the rest, folded.
 
 import { followFeed } from "./feed.js";
-import { _, figure, thousands, told } from "./messages.js";
+import { _, figure, memberOf, thousands, told } from "./messages.js";
 import { ago, deviceNow, localTime, showWithCode } from "./page.js";
-import { Standing, brokerState } from "./standing.js";
+import { Standing } from "./standing.js";
 
 const byId = (id) => document.getElementById(id);
 const known = (value, write) => (value === null || value === undefined ? null : write(value));
-
-const REASONS = { budget: _("processor budget"), heat: _("heat") };
-const EFFORTS = { every_frame: _("all"), by_need: _("as needed"), sparing: _("reduced: processor budget") };
 
 /**
  * What is shown, one line a tile: name, how to read it from the message (null leaves the tile out), what it tells in a
@@ -22,15 +19,15 @@ const FIRST = [
   [_("Disk free"), (h) => known(h.disk?.free_bytes, size), _("Space for recordings and copies."), ["disk_low", "disk_gone", "disk_budget", "disk_budget_exceeded", "aside_files"]],
   [_("Rows lost"), (h) => known(h.recorder?.rows_dropped, (v) => thousands(v)), _("Could not be written. It should be 0."), ["rows_dropped", "rows_set_aside"]],
   [_("Last good copy"), (h) => known(h.copies, ({ last_good_age_seconds: age }) => (age === null ? _("none yet") : _("{span} ago", { span: duration(age) }))), (h) => (h.copies?.last_good_age_seconds === null ? _("The nightly maintenance makes the first. An alert comes when it is overdue.") : _("If the disk fails, what came after it is lost.")), ["copy_failed", "copy_smaller", "copy_old", "copy_also_failed"]],
-  ["MQTT", (h, now) => known((now?.broker ?? h.mqtt)?.state, (v) => brokerState(v)[0]), _("The connection to the broker."), ["broker_away", "message_too_large", "message_set_aside"]],
+  ["MQTT", (h, now) => known((now?.broker ?? h.mqtt)?.state, (v) => memberOf("brokers", v).says), _("The connection to the broker."), ["broker_away", "message_too_large", "message_set_aside"]],
   [_("Waiting for the collector"), (h) => known(h.fleet?.waiting, (v) => thousands(v)), _("Changes that the collector does not have yet."), ["fleet", "fleet_backlog_full"]],
   [_("Clock"), (h) => known(h.clock_synchronised, (v) => (v ? _("set by network") : _("not in sync"))), _("Only a clock that is set by the network is right."), ["clock_not_synchronised", "clock_not_believed"], (h) => (h.clock_synchronised ? "" : _("The clock has not been set from the network since the machine started, so times may be wrong. Connect to a network or fit a clock module."))],
 ];
 const REST = [
   [_("Running for"), (h) => known(h.uptime_seconds, duration), _("Since the agent was started.")],
   [_("Age of the last frame"), (h, now) => known((now ?? h).camera?.frame_age_seconds, (v) => `${figure(v, 1)} s`), _("More than a few seconds: the camera hangs."), ["frame_stale"]],
-  [_("Faces read in"), (h) => known(h.camera?.readings_per_second, (v) => _("{rate} of them ({effort})", { rate: figure(v, 1), effort: EFFORTS[h.camera.effort] })), _("Frames per second in which faces are read; the others need no reading.")],
-  [_("Frame rate limit"), (h) => known(h.camera?.fps_limit, (v) => _("{rate} per second ({reason})", { rate: figure(v, 1), reason: REASONS[h.camera.limited_by] })), _("Fewer frames are read, to spare the processor.")],
+  [_("Faces read in"), (h) => known(h.camera?.readings_per_second, (v) => _("{rate} of them ({effort})", { rate: figure(v, 1), effort: memberOf("efforts", h.camera.effort).says })), _("Frames per second in which faces are read; the others need no reading.")],
+  [_("Frame rate limit"), (h) => known(h.camera?.fps_limit, (v) => _("{rate} per second ({reason})", { rate: figure(v, 1), reason: memberOf("limits", h.camera.limited_by).says })), _("Fewer frames are read, to spare the processor.")],
   [_("Frames dropped"), (h) => known(h.camera?.frames_dropped, (v) => thousands(v)), _("Skipped because a newer one was there.")],
   [_("Processor"), (h) => known(h.temperature_celsius, (v) => `${figure(v, 0)} °C`), _("It slows itself down when it is too hot."), ["hot", "throttled"]],
   [_("Load, 1 min"), (h) => known(h.load_1_minute, (v) => figure(v, 2)), _("Programs that wanted the processor at once.")],

@@ -5,7 +5,7 @@ import { showCapture } from "./capture.js";
 import { showChecklist } from "./checklist.js";
 import { followFeed } from "./feed.js";
 import { seatOf, showFraming, zoneOf } from "./framing.js";
-import { _, between, figure, nearest, ngettext, said } from "./messages.js";
+import { _, between, figure, memberOf, nearest, ngettext, said } from "./messages.js";
 import { MovementBars, poseText } from "./movements.js";
 import { ago, deviceNow, showWithCode, span } from "./page.js";
 import { Plane } from "./plane.js";
@@ -20,15 +20,6 @@ const UNREAD_MS = 1000; // one frame that is blurred is no news
 const SPARK_MS = 300000;
 const VARIABILITY_OLD_MS = 30000; // it is sent every five seconds
 const COMMIT_MS = 12000; // the recorder writes every ten seconds
-const FLAWS = {
-  cut_off: _("The face is cut off by the edge of the picture"),
-  too_small: _("The face is too small: come closer to the camera"),
-  turned_away: _("The face is turned away from the camera"),
-  too_dark: _("The face is too dark: add light from the front"),
-  too_bright: _("The face is too bright: take light away"),
-  blurred: _("The face is blurred: hold still, or clean the lens"),
-  covered: _("Mouth or eyes are covered: take off mask or dark glasses, and keep hands away"),
-};
 const byId = (id) => document.getElementById(id);
 const percent = (value) => `${Math.round(value * 100)} %`;
 const start = JSON.parse(byId("live-start").textContent);
@@ -191,7 +182,7 @@ function faceNow(reason) {
   // Whether a face can be read does not depend on whose it is, which before a session nobody can declare.
   const face = last.message.faces.find((candidate) => candidate.primary) ?? notKnown(last.message);
   if (!face) return [_("No face in the picture"), false];
-  return face.flaw ? [FLAWS[face.flaw] ?? _("The face cannot be read"), false] : [_("the face is read"), true];
+  return face.flaw ? [memberOf("flaws", face.flaw).says, false] : [_("the face is read"), true];
 }
 
 function show() {
@@ -219,7 +210,7 @@ function show() {
   showFraming(byId("framing"), byId("framing-ready"), face ?? notKnown(message), message.frame);
   if (!face) showNothing(whyNobody(message));
   else if (!face.flaw) showFace(face);
-  else if (performance.now() - readAt > UNREAD_MS) showNothing(FLAWS[face.flaw] ?? _("The face cannot be read"));
+  else if (performance.now() - readAt > UNREAD_MS) showNothing(memberOf("flaws", face.flaw).says);
   byId("now-age").textContent = face ? `· ${ago(ageOfLast())}` : "";
 }
 

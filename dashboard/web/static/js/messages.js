@@ -1,9 +1,12 @@
 // Texts, numbers and dates in the language of the page. Its texts come with /static/texts/<language>.js, which a page
 // loads before its scripts; English needs none.
 
+import { REGISTERS } from "./registers.js";
+
 const LANGUAGE = document.documentElement.lang || "en";
 const known = globalThis.affectEdgeTexts;
 let mark = null; // what stands before the decimals, looked up once
+const unknown = new Set(); // members that no register has, logged once each
 
 /** Whether numbers, dates and texts are another language's than the source's. */
 export const isForeign = LANGUAGE !== "en";
@@ -29,6 +32,18 @@ export function ngettext(one, several, n, places = {}) {
 
 /** Return a name of the data, such as that of an emotion, in the page's language. */
 export const said = (name) => _(name);
+
+/** Return {says, badge} of a member of a register: its words, their {places} filled, and the class of a badge. One that
+ * this page does not know is shown by its name, and logged. */
+export function memberOf(register, name, places = {}) {
+  const member = REGISTERS[register][name];
+  if (member === undefined && !unknown.has(`${register} ${name}`)) {
+    unknown.add(`${register} ${name}`);
+    console.error(`unknown in ${register}: ${name}`);
+  }
+  const { says, tone } = member ?? { says: String(name) };
+  return { says: _(says ?? "", places), badge: tone ? `badge-${tone}` : "" };
+}
 
 /** The category with the largest of the probabilities by category. */
 export const nearest = (probabilities) => Object.keys(probabilities).reduce((best, name) => (probabilities[name] > probabilities[best] ? name : best));

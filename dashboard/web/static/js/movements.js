@@ -2,8 +2,6 @@
 
 import { _, said } from "./messages.js";
 
-export const POSE = ["yaw", "pitch", "roll"];
-export const LOOK = ["look_x", "look_y"];
 const SHOWN = 6;
 const STRAIGHT_DEG = 5; // less than the mean error of the estimate is no turn
 const LEAST = 0.05;

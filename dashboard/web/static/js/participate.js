@@ -1,11 +1,12 @@
 // The participant's page: shows what the dashboard says, and nothing else. No number of any measurement comes here.
 
+import { REGISTERS } from "./registers.js";
+
 const stage = document.getElementById("stage");
 const address = stage.dataset.address;
 const byId = (id) => document.getElementById(id);
 const SCALES = JSON.parse(stage.dataset.scales);
 let armed = false; // the participant has pressed or touched something: they are there, and sound may be played
-const NUMBERS = new Set(["likert", "slider"]);
 const SYNC_AT_FIRST = 8;
 const SYNC_LATER = 2;
 const DRIFT = 1e-4; // two clocks part by less than this share of the time that passes
@@ -25,12 +26,11 @@ async function post(path, body) {
   return { ok: false };
 }
 
-const CALM = new Set(["hello", "break", "instruction", "points", "felt", "question"]); // no stimulus: a button may be seen
 const DECLARED_MS = 2000;
 
 function reveal(name) {
   for (const screen of stage.querySelectorAll(".screen")) screen.hidden = screen.id !== `screen-${name}`;
-  if (byId("declare")) byId("declare").hidden = !CALM.has(name);
+  if (byId("declare")) byId("declare").hidden = !("calm" in byId(`screen-${name}`).dataset);
 }
 
 /** Say that the face which leads now is the participant's. */
@@ -252,6 +252,7 @@ function span(text, name = "") {
   return part;
 }
 
+// listed here: how each kind of question is drawn
 const ANSWERS = {
   likert: ({ options }) => {
     const labels = options.map((text, place) => {
@@ -259,7 +260,7 @@ const ANSWERS = {
       if (text === "") field.ariaLabel = `${place + 1} / ${options.length}`;
       return labelled(field, span("", "dot"), span(text));
     });
-    return ["row-of-points", labels];
+    return { layout: "row-of-points", parts: labels, hint: "choose" };
   },
   choice: ({ options }) => {
     const labels = options.map((text) => {
@@ -267,7 +268,7 @@ const ANSWERS = {
       label.className = "feeling";
       return label;
     });
-    return ["list-of-answers", labels];
+    return { layout: "list-of-answers", parts: labels, hint: "choose" };
   },
   slider: ({ low, high }) => {
     const field = input("range", 50);
@@ -278,30 +279,30 @@ const ANSWERS = {
       byId("question-send").disabled = false;
     };
     for (const name of ["input", "pointerdown", "keydown"]) field.addEventListener(name, (event) => event.key === "Tab" || event.key === "Enter" || touch());
-    return ["line-of-slider", [field, span(low, "pole"), span(high, "pole pole-high")]];
+    return { layout: "line-of-slider", parts: [field, span(low, "pole"), span(high, "pole pole-high")], hint: "slider", waits: true };
   },
   free_text: () => {
     const field = document.createElement("textarea");
     field.name = "asked";
     field.className = "words";
-    field.maxLength = 2000;
+    field.maxLength = REGISTERS.questions.free_text.longest;
     field.setAttribute("aria-labelledby", "question-title");
     field.addEventListener("input", () => {
       byId("question-send").disabled = field.value.trim() === "";
     });
-    return ["", [field]];
+    return { layout: "", parts: [field], waits: true };
   },
 };
 
 function askOwn(question) {
   const hints = JSON.parse(byId("question-form").dataset.hints);
-  const [layout, parts] = ANSWERS[question.kind](question);
+  const { layout, parts, hint, waits } = ANSWERS[question.kind](question);
   byId("question-title").textContent = question.ask;
   byId("asked").className = `asked ${layout}`;
   byId("asked").replaceChildren(...parts);
-  byId("question-send").disabled = question.kind === "slider" || question.kind === "free_text";
+  byId("question-send").disabled = waits === true; // until something is answered
   byId("question-decline").hidden = question.required;
-  byId("question-hint").textContent = { slider: hints.slider, free_text: "" }[question.kind] ?? hints.choose;
+  byId("question-hint").textContent = hints[hint] ?? "";
   reveal("question");
   byId("question-title").focus();
 }
@@ -321,12 +322,24 @@ function ask(scale) {
   byId(`${name}-title`).focus(); // on no choice yet: the one with the focus would be chosen more often
 }
 
-/** Show a screen; return a promise that is kept once its first frame is reported, except of a picture. */
+/** Show a screen; return a promise that is kept once its first frame is reported, except of a picture. The operator is told
+ * of one that this page does not know, and goes on.
+ */
 async function show(shown) {
+  try {
+    await draw(shown);
+  } catch (error) {
+    console.error(error);
+    await post("failed", { step: shown.step });
+  }
+}
+
+async function draw(shown) {
   silence();
   if (shown.media !== "experiment") byId("experiment")?.remove();
   speak("");
   present = shown;
+  // listed here: how each kind of screen is drawn
   switch (shown.screen) {
     case "hello":
       if (!armed) {
@@ -361,7 +374,8 @@ async function show(shown) {
       else if (shown.media !== null) {
         reveal(shown.media);
         play(byId(shown.media), shown);
-      } else showText(shown.text);
+      } else if (REGISTERS.screens[shown.screen]?.section === "text") showText(shown.text);
+      else throw new TypeError(`unknown screen: ${shown.screen}`);
   }
   const reported = shown.media === "picture" ? null : reportFrame(shown.turn ?? null, shown.media === "video" ? byId("video") : null);
   if (shown.next_picture !== null && shown.next_picture !== undefined) new Image().src = `${address}/media/${shown.next_picture}`;
@@ -384,7 +398,7 @@ function choose(form, number) {
 }
 
 function answer(value) {
-  if (!["scale", "question", "instruction"].includes(present?.screen)) return;
+  if (!REGISTERS.screens[present?.screen]?.isAnswered) return;
   const { step } = present;
   present = null; // a second press of the key answers nothing twice
   post("answer", { step, value });
@@ -399,7 +413,7 @@ for (const form of [byId("points-form"), byId("felt-form"), byId("question-form"
     event.preventDefault();
     if (form.querySelector("[type=submit]").disabled) return;
     const value = new FormData(form).values().next().value;
-    answer(form.id === "points-form" || NUMBERS.has(present?.question?.kind) ? Number(value) : value);
+    answer(form.id === "points-form" || REGISTERS.questions[present?.question?.kind]?.numbers ? Number(value) : value);
   });
   form.querySelector("[data-decline]").addEventListener("click", () => answer(null));
 }

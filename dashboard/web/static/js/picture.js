@@ -2,9 +2,10 @@
 
 import { csvText } from "./csv.js";
 import { _, figure, nearest, ngettext, said } from "./messages.js";
-import { LOOK, POSE, movementsText, poseText } from "./movements.js";
+import { movementsText, poseText } from "./movements.js";
 import { drawEvidence, drawPicture, evidenceText } from "./picture_drawing.js";
 import { PictureProblem, decoded, droppedFiles, prepared, readPicture } from "./picture_sending.js";
+import { REGISTERS } from "./registers.js";
 
 const byId = (id) => document.getElementById(id);
 const start = JSON.parse(byId("picture-start").textContent);
@@ -136,7 +137,7 @@ function addRows(result) {
 
 function csvRows() {
   const box = ["x", "y", "box_width", "box_height"];
-  const head = ["file", "width", "height", "face", ...box, "score", "quality", "flaw", "emotion", "uncertain", ...start.emotions, ...POSE, ...LOOK, ...Object.keys(start.movements), "problem"];
+  const head = ["file", "width", "height", "face", ...box, "score", "quality", "flaw", "emotion", "uncertain", ...start.emotions, ...REGISTERS.pose, ...REGISTERS.look, ...Object.keys(start.movements), "problem"];
   const rows = results.flatMap(({ name, answer, problem }) => {
     const size = [answer?.width ?? "", answer?.height ?? ""];
     if (!answer?.faces.length) return [[name, ...size, ...Array(head.length - 4).fill(""), problem ?? "no face"]];
@@ -144,8 +145,8 @@ function csvRows() {
       ...[name, ...size, index + 1, ...face.box, face.score, face.quality],
       ...[face.flaw ?? "", face.emotion ?? "", face.uncertain],
       ...start.emotions.map((emotion) => face.probabilities[emotion]),
-      ...POSE.map((name) => face.pose?.[name] ?? ""),
-      ...LOOK.map((name) => face.look?.[name] ?? ""),
+      ...REGISTERS.pose.map((name) => face.pose?.[name] ?? ""),
+      ...REGISTERS.look.map((name) => face.look?.[name] ?? ""),
       ...Object.keys(start.movements).map((name) => face.movements?.[name] ?? ""),
       "",
     ]);

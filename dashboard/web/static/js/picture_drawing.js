@@ -1,9 +1,8 @@
 // Draws a picture with the boxes of its faces, and what in a face spoke for and against a category.
 
 import { _, said } from "./messages.js";
+import { REGISTERS } from "./registers.js";
 
-const FOR = [213, 94, 0]; // the colours of `affect-edge classify --explain`
-const AGAINST = [0, 114, 178];
 const STRONGEST = 0.8; // opacity of the largest value
 const PLACES = [
   ...[_("top left"), _("top centre"), _("top right")],
@@ -84,7 +83,7 @@ function tinted(rows) {
   const pixels = context.createImageData(small.width, small.height);
   const largest = Math.max(1e-9, ...rows.flat().map(Math.abs));
   rows.flat().forEach((value, index) => {
-    const colour = value > 0 ? FOR : AGAINST;
+    const colour = value > 0 ? REGISTERS.evidence.supports : REGISTERS.evidence.against;
     pixels.data.set([...colour, Math.round((255 * STRONGEST * Math.abs(value)) / largest)], 4 * index);
   });
   context.putImageData(pixels, 0, 0);

@@ -2,7 +2,7 @@
 // by itself, when the page is left or hidden, and when nothing comes: then nothing of it is left on the page. The
 // demonstration's picture, which shows nobody, comes by itself and stays: the agent says with each reading whose it is.
 
-import { _ } from "./messages.js";
+import { _, memberOf } from "./messages.js";
 import { deviceNow } from "./page.js";
 
 const SILENT_MS = 2400; // the agent sends something twice a second
@@ -10,17 +10,6 @@ const LAST_MS = 15000; // of a minute: time to ask for one more
 const SESSION_MS = 7000; // until then the page has seen the session that ended a preview
 const NEWLINE = 10;
 const SHOWN_BY_ITSELF = _("The demonstration shows its two portraits by itself; they are in the public domain. The picture of a real camera is off until an administrator asks for it, a minute at a time.");
-const ENDED = {
-  time: _("The preview has ended: the minute is up."),
-  left: _("The preview has ended."),
-  camera: _("The preview has ended: no picture from the camera."),
-  agent: _("The preview has ended: the agent does not answer."),
-  login: _("The preview has ended: the login has ended."),
-  role: _("The preview has ended: this account may no longer see it."),
-  session: _("The preview has ended: a session has started."),
-  database: _("The preview has ended: permissions cannot be checked because the database does not answer."),
-  dashboard: _("The preview has ended: the dashboard cannot be reached."),
-};
 const byId = (id) => document.getElementById(id);
 const picture = byId("preview-picture");
 const decoder = new TextDecoder();
@@ -107,12 +96,12 @@ async function start() {
       showRunning(true);
       const reason = await show(answer.body);
       if (reason === "session") wantedFrom = performance.now() + SESSION_MS;
-      text = ENDED[reason] ?? ENDED.left;
+      text = memberOf("previews", reason).says;
     } else {
       text = (await answer.json()).detail;
     }
   } catch {
-    text = ENDED[own.signal.reason] ?? ENDED.dashboard;
+    text = memberOf("previews", own.signal.aborted ? own.signal.reason : "dashboard").says;
   }
   own.abort();
   aborter = null;

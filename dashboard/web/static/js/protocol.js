@@ -1,20 +1,16 @@
 // The operator's page: what the participant sees, what comes next, and the keys that pause, skip and end it.
 
 import { followFeed } from "./feed.js";
-import { _, said as named } from "./messages.js";
+import { _, figure, memberOf, said as named } from "./messages.js";
 import { ago, deviceNow, localTime, span } from "./page.js";
+import { REGISTERS } from "./registers.js";
 
 const TICK_MS = 200;
 const byId = (id) => document.getElementById(id);
 const clock = (ms) => `${Math.floor(Math.ceil(ms / 1000) / 60)}:${String(Math.ceil(ms / 1000) % 60).padStart(2, "0")}`;
-const RUN_STATES = {
-  running: [_("running"), "badge-good"],
-  paused: [_("paused"), "badge-warn"],
-  finished: [_("finished"), "badge-good"],
-  ended: [_("ended"), "badge-bad"],
-};
 const HEART_SILENT_MS = 10000; // a source that speaks all the time is silent after this
 const OLD_MS = 600000;
+// listed here: the readings that this page has a place for
 const heard = { heart_rate: null, systolic: null, diastolic: null };
 const JUMP_MS = 60000;
 let isOnline = false;
@@ -51,14 +47,15 @@ function goText() {
 
 function show() {
   const screen = isOver() ? undefined : state.screens[state.step];
-  setText("step-title", screen?.title ?? RUN_STATES[state.state][0]);
+  setText("step-title", screen?.title ?? memberOf("runs", state.state).says);
   setText("step-count", screen ? _("step {step} of {all}", { step: state.step + 1, all: state.screens.length }) : "");
   setText("step-next", isOver() ? _("the session has ended") : (state.screens[state.step + 1]?.title ?? _("the end")));
   setText("reason", isOver() && state.reason ? _("Ended: {reason}", { reason: state.reason }) : state.reason);
   setText("go-text", goText());
   setText("answers", String(state.answers));
   setText("condition", state.state === "running" && screen?.condition ? named(screen.condition) : _("none"));
-  setBadge("run-state", ...RUN_STATES[state.state]);
+  const run = memberOf("runs", state.state);
+  setBadge("run-state", run.says, run.badge);
   if (state.participant_ready) setBadge("participant-state", _("ready"), "badge-good");
   else setBadge("participant-state", state.participant_present ? _("open, not ready yet") : _("not open"), "badge-warn");
   byId("controls").hidden = isOver();
@@ -149,12 +146,18 @@ function withAge(text, { at, flags }, silentMs) {
   return `${text}${made} · ${age > OLD_MS ? localTime(at) : ago(age)}`;
 }
 
+/** The values of readings of one kind, or of kinds that are shown as one, with their unit. */
+function written(...readings) {
+  const { unit, digits } = REGISTERS.vitals[readings[0].kind];
+  return `${readings.map(({ value }) => figure(value, digits)).join("/")} ${_(unit)}`;
+}
+
 function showVitals() {
   const { heart_rate: heart, systolic, diastolic } = heard;
-  if (heart) setText("heart", withAge(`${Math.round(heart.value)} /min`, heart, HEART_SILENT_MS));
+  if (heart) setText("heart", withAge(written(heart), heart, HEART_SILENT_MS));
   if (!systolic || !diastolic) return;
   const older = systolic.at < diastolic.at ? systolic : diastolic;
-  setText("pressure", withAge(`${Math.round(systolic.value)}/${Math.round(diastolic.value)} mmHg`, older, Infinity));
+  setText("pressure", withAge(written(systolic, diastolic), older, Infinity));
 }
 
 function onExpression(message) {

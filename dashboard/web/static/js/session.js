@@ -1,27 +1,19 @@
 // The bar of the open session: condition buttons, notes, end. Markers are stamped with the time of the press.
 
 import { MarkerQueue } from "./markers.js";
-import { _, ngettext, said } from "./messages.js";
+import { _, memberOf, ngettext, said } from "./messages.js";
 import { deviceNow, localTime, takesKeys } from "./page.js";
 import { showRecording } from "./standing.js";
 
+// listed here: the conditions that are offered first
 const USUAL = ["neutral", "happiness", "anger"];
 const ANSWER_MS = 4000;
 const AWAY = _("The dashboard cannot be reached.");
-const SAID = {
-  stimulus_start: (label) => _("{label} started", { label: said(label) }),
-  stimulus_end: (label) => _("{label} ended", { label: said(label) }),
-  note: () => _("Note added"),
-  baseline: () => _("Baseline begins: a neutral face for 20 s"),
-  declared: () => _("The leading face is the participant’s"),
-};
-const OWN_NEUTRAL = {
-  asked: _("own neutral: waits for a baseline"),
-  calibrated: _("own neutral: calibrated"),
-  refused: _("own neutral: baseline refused, set another one"),
-};
 const KEYS = { b: "baseline", i: "declared", n: "note", e: "session-end" }; // and 1 to 9 for the conditions
 const byId = (id) => document.getElementById(id);
+
+/** Say what a marker is. */
+const markerText = (kind, label) => memberOf("markers", kind, { label: said(label) }).says;
 
 /** Say that a session has ended. */
 function hasEnded({ id, name, participant }) {
@@ -66,9 +58,9 @@ export function bindSession(initial) {
     onAnswer: (content, { kind, label }) => {
       state = content;
       show();
-      say(SAID[kind](label));
+      say(markerText(kind, label));
     },
-    onRefused: (text, { kind, label, at }) => say(`${_("Not set: {what}, {time}.", { what: SAID[kind](label), time: localTime(at, "time") })} ${text}`, true),
+    onRefused: (text, { kind, label, at }) => say(`${_("Not set: {what}, {time}.", { what: markerText(kind, label), time: localTime(at, "time") })} ${text}`, true),
   });
 
   function mark(kind, label) {
@@ -123,7 +115,7 @@ export function bindSession(initial) {
     byId("session-waiting").replaceChildren(
       ...queue.waiting.map(({ kind, label, at }) => {
         const line = document.createElement("li");
-        line.textContent = _("Waiting for the dashboard: {what}, {time}", { what: kind === "note" ? _("note “{text}”", { text: label }) : SAID[kind](label), time: localTime(at, "time") });
+        line.textContent = _("Waiting for the dashboard: {what}, {time}", { what: kind === "note" ? _("note “{text}”", { text: label }) : markerText(kind, label), time: localTime(at, "time") });
         return line;
       }),
     );
@@ -152,7 +144,7 @@ export function bindSession(initial) {
     byId("condition-end").hidden = condition() === null;
     byId("session-markers").href = `/study/sessions/${id}/markers`;
     showTimers();
-    byId("session-facts").textContent = [said(purpose), ...(simulated ? [_("simulated")] : []), _("since {raised_ms}", { raised_ms: localTime(start, "time") }), markers, ...[OWN_NEUTRAL[state.own_neutral]].filter(Boolean)].join(", ");
+    byId("session-facts").textContent = [said(purpose), ...(simulated ? [_("simulated")] : []), _("since {raised_ms}", { raised_ms: localTime(start, "time") }), markers, ...(state.own_neutral === null ? [] : [memberOf("ownNeutral", state.own_neutral).says].filter(Boolean))].join(", ");
     const used = state.markers.filter((marker) => marker.kind === "stimulus_start").map((marker) => marker.label);
     const labels = [...new Set([...USUAL, ...used])];
     const focused = document.activeElement?.dataset?.condition;

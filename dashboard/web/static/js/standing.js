@@ -1,37 +1,19 @@
 // How camera and broker stand, from the agent's message of each second, and why there is no picture to speak of.
 
-import { _, told } from "./messages.js";
+import { _, memberOf, told } from "./messages.js";
 import { span } from "./page.js";
 
+// listed here: what this page itself knows of its feed
 const FEED = {
   connecting: _("Connecting"),
   silent: _("Agent not answering"),
   offline: _("Agent not running"),
   lost: _("Dashboard not reachable"),
 };
-const CAMERA = {
-  open: [_("camera open"), "badge-good"],
-  silent: [_("no picture from the camera"), "badge-bad"],
-  failed: [_("camera failed"), "badge-bad"],
-  closed: [_("camera closed: no session"), ""],
-  off: [_("camera switched off"), "badge-warn"],
-  ended: [_("camera: the file has ended"), ""],
-};
-const BROKER = {
-  connected: [_("broker connected"), "badge-good"],
-  connecting: [_("broker: connecting"), ""],
-  silent: [_("broker not answering"), "badge-bad"],
-  unreachable: [_("broker not reachable"), "badge-bad"],
-  unauthorised: [_("broker: login refused"), "badge-bad"],
-  untrusted: [_("broker: certificate not trusted"), "badge-bad"],
-  refused: [_("broker refuses the connection"), "badge-bad"],
-  stopped: [_("broker: connection ended"), ""],
-  disabled: [_("no broker set up"), ""],
-};
 
-/** What to call a state of the broker, and the class of its badge. */
-export function brokerState(name) {
-  return BROKER[name] ?? [_("broker {name}", { name }), "badge-bad"];
+/** Words and badge of a part whose state the agent says; without one, that it is not known. */
+function entry(register, part, unknown) {
+  return part ? memberOf(register, part.state) : { says: unknown, badge: "badge-warn" };
 }
 
 /** Follow {feed: name of followFeed, message: of type state}. */
@@ -79,17 +61,17 @@ export class Standing {
   show(list) {
     const { camera, broker } = this.feed === "online" && this.message ? this.message : {};
     const entries = [
-      camera ? CAMERA[this.off ? "off" : camera.state] : [_("camera not known"), "badge-warn"],
-      broker ? brokerState(broker.state) : [_("broker not known"), "badge-warn"],
+      this.off ? { says: _("camera switched off"), badge: "badge-warn" } : entry("cameras", camera, _("camera not known")),
+      entry("brokers", broker, _("broker not known")),
     ];
     const text = JSON.stringify(entries);
     if (list.dataset.shown === text) return;
     list.dataset.shown = text;
     list.replaceChildren(
-      ...entries.map(([words, style]) => {
+      ...entries.map(({ says, badge }) => {
         const line = document.createElement("li");
-        line.className = `badge badge-dot ${style}`;
-        line.textContent = words;
+        line.className = `badge badge-dot ${badge}`;
+        line.textContent = says;
         return line;
       }),
     );

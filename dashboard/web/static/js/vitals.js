@@ -1,26 +1,9 @@
 // Tiles of the newest vital signs. Kinds with the same title share one tile, as people read systolic and diastolic.
 
-import { _, figure, said } from "./messages.js";
+import { _, figure, memberOf, said } from "./messages.js";
 import { ago, deviceNow, localTime, span } from "./page.js";
 import { Histories, sparkline } from "./sparkline.js";
 
-const FLAGS = {
-  out_of_range: _("out of range"),
-  contact_lost: _("no contact"),
-  manual: _("entered by hand"),
-  estimated: _("estimated"),
-  imported: _("imported"),
-  body_movement: _("movement during the measurement"),
-  cuff_loose: _("cuff too loose"),
-  irregular_pulse: _("irregular pulse"),
-  pulse_high: _("pulse above the cuff’s range"),
-  pulse_low: _("pulse below the cuff’s range"),
-  improper_position: _("wrong arm position"),
-  clock_differs: _("late, or a clock is wrong"),
-  replayed: _("replayed"),
-  poor_signal: _("poor signal"),
-  artefact: _("far from its neighbours"),
-};
 const OLD_MS = 600000;
 const SILENT_MS = 10000; // a source that speaks all the time is silent after this
 
@@ -90,7 +73,7 @@ export class VitalTiles {
     const isSilent = stream && !flags.has("manual") && (age > SILENT_MS || this.reason !== "");
     const value = piece("div", "tile-value", isSilent ? "–" : written);
     if (!isSilent) value.append(" ", piece("small", "", unit));
-    const warnings = [...flags].map((flag) => FLAGS[flag]).filter(Boolean);
+    const warnings = [...flags].filter((flag) => flag !== "simulated").map((flag) => memberOf("flags", flag).says);
     const when = age > OLD_MS ? localTime(newest.at) : ago(age);
     const silence = this.reason || _("silent for {span}", { span: span(age) });
     const notes = isSilent && this.isPassing ? [silence] : isSilent ? [silence, _("last {value}", { value: `${written} ${unit}` }), when] : [when, ...warnings];

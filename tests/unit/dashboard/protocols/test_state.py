@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -174,6 +176,18 @@ def test_a_video_ends_its_step_and_one_that_cannot_be_shown_halts_it() -> None:
     made.repeat(instant(5))
     made.end(instant(5), "by hand")
     made.go(instant(5))
+    assert made.state is RunState.FINISHED
+
+
+def test_step_that_the_page_cannot_show_halts_and_is_skipped() -> None:
+    screens = tuple(replace(one, media=None, file="") for one in SCREENS)
+    made = ProtocolState(screens, instant(0), step=6)
+    made.go(instant(0))
+    made.set_ready(instant(0))
+    made.media_failed(6, instant(1))
+    assert made.reason == "stimulus: the participant's page cannot show this kind of step"
+    made.skip(instant(2))
+    made.go(instant(2))
     assert made.state is RunState.FINISHED
 
 

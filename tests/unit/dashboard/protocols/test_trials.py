@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.protocols.questions import ProtocolQuestion, QuestionKind
+from dashboard.protocols.questions import ProtocolQuestion
 from dashboard.protocols.state import FrameReport, ProtocolState
 from dashboard.protocols.steps import Screen, ScreenKind
 from dashboard.protocols.texts import Scale
 from edge_agent.core.errors import StudyError
-from edge_agent.core.study import MarkerKind
+from edge_agent.core.study import MarkerKind, QuestionKind
 from tests.support.timeline import instant
 
 LIKING = ProtocolQuestion("liking", QuestionKind.LIKERT, "How much?", ("not", "", "very"))

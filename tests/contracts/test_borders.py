@@ -1,0 +1,161 @@
+"""Borders of the registers: where the language changes, nothing is said again by hand."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from dashboard.analysis.query import TESTED_STATES, Sample
+from dashboard.web.delivery import STATIC
+from edge_agent.core.expression import NEGATIVE
+from edge_agent.core.movements import POSE
+from edge_agent.core.readings import UNUSABLE
+from edge_agent.core.study import QuestionKind
+from edge_agent.core.texts import Worded
+from tools.write_registers import SCRIPT, WORDED, written
+
+ROOT = Path(__file__).resolve().parents[2]
+PRODUCTS = ("edge_agent", "dashboard", "affect_edge")
+PRINTED = ROOT / "edge_agent" / "timeline" / "export" / "scripts"
+SCRIPTS = sorted(one for one in (STATIC / "js").glob("*.js") if one != SCRIPT)
+OF_A_BUNDLE = set(Sample) - {Sample.SELECTED}
+SETS = (NEGATIVE, POSE, TESTED_STATES, UNUSABLE, OF_A_BUNDLE)
+"""Sets of members that decide, which the script of a bundle has by itself."""
+REASON = re.compile(r"listed here: \w+")
+TOKENS = re.compile(
+    r"""(?P<comment>//[^\n]*|/\*.*?\*/|\#[^\n]*)|(?P<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')"""
+    r"""|(?P<template>`(?:[^`\\]|\\.)*`)|(?P<case>\bcase\b)|(?P<name>[A-Za-z_$][\w$]*)|(?P<mark>[][(){},:=])""",
+    re.DOTALL,
+)
+
+
+@cache
+def members() -> dict[str, frozenset[str]]:
+    """Return the values of every register that is an enumeration of names."""
+    found: dict[str, frozenset[str]] = {}
+    for path in (one for product in PRODUCTS for one in sorted((ROOT / product).rglob("*.py"))):
+        text = path.read_text(encoding="utf-8")
+        if "Enum" not in text and "Worded" not in text:
+            continue
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ClassDef) and any(
+                isinstance(base, ast.Name) and base.id in {"StrEnum", "Worded"}
+                for base in node.bases
+            ):
+                values = frozenset(_values(node))
+                if len(values) > 1:
+                    found[f"{path.relative_to(ROOT)}:{node.name}"] = values
+    return found
+
+
+def _values(of: ast.ClassDef) -> Iterator[str]:
+    for node in of.body:
+        if isinstance(node, ast.Assign):
+            value = node.value.elts[0] if isinstance(node.value, ast.Tuple) else node.value
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                yield value.value
+
+
+def listings(text: str, assigned: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield line and names of each list, set, object and ``switch`` of a script.
+
+    Names are the texts that stand in it by themselves, and the keys, before the sign ``assigned``.
+    """
+    open_: list[tuple[int, list[str]]] = []
+    before, kind = "", ""
+    tokens = [one for one in TOKENS.finditer(text) if one.lastgroup != "comment"]
+    for token, following in zip(tokens, [*tokens[1:], None], strict=True):
+        word, after = token[0], following[0] if following else ""
+        if token.lastgroup == "mark" and word in "([{":
+            open_.append((text.count("\n", 0, token.start()) + 1, []))
+        elif token.lastgroup == "mark" and word in ")]}" and open_:
+            yield open_.pop()
+        elif open_ and token.lastgroup in {"text", "name"}:
+            is_key = after == assigned and before in {"{", ",", "("}
+            is_text = before in {"[", ",", "(", "{"} and after in {",", "]", ")"}
+            if is_key or (token.lastgroup == "text" and (is_text or kind == "case")):
+                open_[-1][1].append(word.strip("\"'"))
+        before, kind = word, str(token.lastgroup)
+
+
+def by_hand(text: str, assigned: str = ":") -> list[tuple[int, str]]:
+    """Return line and register of each listing of members that gives no reason."""
+    lines = text.splitlines()
+    found = []
+    for number, names in listings(text, assigned):
+        has_reason = REASON.search("\n".join(lines[max(0, number - 2) : number]))
+        for register, values in () if has_reason else members().items():
+            known = values & set(names)
+            is_much = len(known) > 2 or 2 * len(known) > len(values)
+            if is_much and 2 * len(known) >= len(names):
+                found.append((number, register))
+                break
+    return found
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda one: one.name)
+def test_script_lists_no_members_of_a_register_without_a_reason(script: Path) -> None:
+    assert by_hand(script.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'const STATES = { running: _("on"), paused: ["off", 1], "ended": f(a, [2]) };',
+        'const MANY = new Set(["likert", "slider", "choice"]);',
+        "const A = [\n  'time', // until\n  'left',\n  'agent',\n];",
+        'switch (a) {\n case "cut_off":\n case "blurred":\n b();\n case "covered": c();\n}',
+        "const LIMITS = { budget: 1, heat: 2 }; // by hand",
+    ],
+)
+def test_script_that_lists_members_by_hand_is_found(text: str) -> None:
+    assert len(by_hand(text)) == 1
+    assert by_hand(f"// listed here: what is drawn\n{text}") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'query(["width", "height", "left"]);',
+        'if (a === "running") show({ time: 1, left: 2, wide: 3, high: 4, deep: 5 });',
+        'const words = `${running}, ["paused", "ended", "running"]`; // ["paused", "ended"]',
+    ],
+)
+def test_script_that_lists_something_else_is_left_alone(text: str) -> None:
+    assert by_hand(text) == []
+
+
+def test_printed_script_lists_whole_registers_or_a_set_that_is_compared() -> None:
+    """R judges apart, and knows the names by itself: a member more in Python is red here."""
+    text = (PRINTED / "analysis.R").read_text(encoding="utf-8")
+    tables = re.findall(r"^[A-Z_]+ <- .*(?:\n(?:  .*|\)))*", text, re.MULTILINE)
+    lists = [frozenset(names) for table in tables for _, names in listings(table, "=")]
+    known = {frozenset(one) for one in (*members().values(), *SETS)}
+    mirrors = {
+        names
+        for names in lists
+        for values in members().values()
+        if len(values & names) > 2 and 2 * len(values & names) >= len(names)
+    }
+    assert len(mirrors) > 5
+    assert mirrors - known == set()
+
+
+def test_scripts_are_given_what_the_registers_have() -> None:
+    assert SCRIPT.read_text(encoding="utf-8") == written(), "run: python -m tools.write_registers"
+
+
+def test_every_worded_register_is_given_to_scripts() -> None:
+    assert set(WORDED.values()) == set(Worded.__subclasses__())
+
+
+def test_member_without_words_or_bounds_is_refused_as_it_is_written() -> None:
+    with pytest.raises(TypeError, match="Worded open: give its words"):
+        vars(Worded)["__new_member__"](Worded, "open")
+    with pytest.raises(TypeError, match="QuestionKind tapping: give the bounds"):
+        vars(QuestionKind)["__new_member__"](QuestionKind, "tapping")
