@@ -20,6 +20,7 @@ import click
 from affect_edge import options as common
 from affect_edge.options import ACTOR, PATH, Here, cli, json_option, on_appliance
 from edge_agent.core import clock
+from edge_agent.core.command_line import Command
 from edge_agent.core.errors import StoreError
 from edge_agent.core.logs import log_to_stderr
 from edge_agent.core.unmet import unmet_choices
@@ -206,7 +207,19 @@ class FileContents:
     vitals: set[str] = field(default_factory=set)
 
 
-@cli.command("import-vitals")
+class _OfMakers(Command):
+    """A command whose help ends with the makers whose files it reads."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write their names."""
+        from edge_agent.vitals.health.exports import MAKERS
+
+        super().format_epilog(ctx, formatter)
+        formatter.write_paragraph()
+        formatter.write_text(f"Exports that are known: {MAKERS}.")
+
+
+@cli.command("import-vitals", cls=_OfMakers)
 @click.argument("file", type=PATH)
 @common.timezone_option
 @click.option(
@@ -252,9 +265,8 @@ class FileContents:
 @on_appliance
 @json_option
 def import_vitals(here: Here, file: Path, as_json: bool, **given: Any) -> None:
-    """Import readings from a CSV file, or from an export of Apple Health (export.zip or
-    export.xml), Fitbit (Takeout), Withings, Empatica, EmotiBit, Shimmer, a watch's FIT files, or
-    LabRecorder (XDF): an archive, a folder or a file.
+    """Import readings from a CSV file, or from an export of a maker's app or device: an archive, a
+    folder or a file.
 
     The output includes the number of readings in no session: no test uses these.
     """

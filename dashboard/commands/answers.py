@@ -22,7 +22,10 @@ def __getattr__(name: str) -> click.Command:
     for question in QUESTIONS:
         if question.name == name and question.has(Way.COMMAND):
             return _command_of(question)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name.startswith("_"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # Its line in the list is still there until ``make write``.
+    raise click.UsageError(f"No such command {name!r}.")
 
 
 def _command_of(question: Question) -> click.Command:

@@ -18,12 +18,20 @@ from collections.abc import Sequence
 from dashboard.languages.current import N_, SOURCE, gettext, language, ngettext, pgettext
 from dashboard.languages.figures import LocalNumber, thousands, utc_time
 from edge_agent.alerts.rules import rule_name
-from edge_agent.core.expression import Emotion
+from edge_agent.core.expression import Attribution, Emotion, RejectReason
 from edge_agent.core.measures import Measure, MovementKind
 from edge_agent.core.movements import LOOK, MOVEMENTS
-from edge_agent.core.study import EVERYDAY_SESSION, EXAMPLE_SESSION, NOT_IN_EXAMPLE
+from edge_agent.core.readings import VitalFlag
+from edge_agent.core.study import (
+    EVERYDAY_SESSION,
+    EXAMPLE_SESSION,
+    NOT_IN_EXAMPLE,
+    MarkerKind,
+    Purpose,
+    SessionSetting,
+)
 from edge_agent.core.texts import UTC_TIME, Message, text_of
-from edge_agent.core.vitals import VitalKind
+from edge_agent.core.vitals import SPECS, VitalKind
 
 MOVEMENT_NAMES = {name: MovementKind(name).spec.name_in_text for name in MOVEMENTS}
 """What people call the movements of ``edge_agent.core.movements.MOVEMENTS``."""
@@ -48,37 +56,17 @@ GAP_REASONS = (
 """Frequent reasons of gaps, as ``words`` writes them."""
 
 EXPRESSIONS = (
-    *(N_("neutral"), N_("happiness"), N_("surprise"), N_("sadness")),
-    *(N_("anger"), N_("disgust"), N_("fear"), N_("contempt")),
+    *(emotion.value for emotion in Emotion),
     *(N_("uncertain"), N_("no face"), N_("no condition"), N_("none of these")),
 )
-PURPOSES = (
-    *(N_("research"), N_("medical"), N_("safety"), N_("personal"), N_("demonstration")),
-    *(N_("home"), N_("laboratory"), N_("clinic"), N_("workplace"), N_("education"), N_("other")),
-)
-VITALS = (
-    *(N_("Heart rate"), N_("heart rate"), N_("Blood pressure"), N_("blood pressure")),
-    *(N_("Systolic pressure"), N_("systolic pressure"), N_("systolic")),
-    *(N_("Diastolic pressure"), N_("diastolic pressure"), N_("diastolic")),
-    *(N_("Mean arterial pressure"), N_("mean arterial pressure"), N_("RR interval")),
-    *(N_("Oxygen saturation"), N_("oxygen saturation"), N_("Skin temperature")),
-    *(N_("skin temperature"), N_("Respiration rate"), N_("respiration rate")),
-    *(N_("Body temperature"), N_("body temperature")),
-    *(N_("Skin conductance"), N_("skin conductance")),
-    *(N_("Blink rate"), N_("blink rate"), N_("Blink duration")),
-    *(N_("blink duration"), N_("Body motion"), N_("body motion")),
-)
-FLAGS = (
-    *(N_("out of range"), N_("contact lost"), N_("manual"), N_("estimated"), N_("simulated")),
-    *(N_("imported"), N_("body movement"), N_("cuff loose"), N_("irregular pulse")),
-    *(N_("pulse high"), N_("pulse low"), N_("improper position"), N_("clock differs")),
-    *(N_("replayed"), N_("poor signal"), N_("artefact")),
-)
-MARKERS = (N_("stimulus start"), N_("stimulus end"), N_("baseline"), N_("note"))
-ATTRIBUTIONS = (N_("declared"), N_("seat"), N_("alone"), N_("leading"), N_("unknown"))
+PURPOSES = (*Purpose, *SessionSetting)
+VITALS = frozenset(
+    name
+    for spec in SPECS.values()
+    for name in (spec.label, spec.name_in_text, spec.short_name, spec.tile)
+) | {spec.tile.lower() for spec in SPECS.values() if spec.tile != spec.label}
+MARKERS = tuple(kind.replace("_", " ") for kind in MarkerKind if kind is not MarkerKind.DECLARED)
 FLAWS = (
-    *(N_("cut off"), N_("too small"), N_("turned away"), N_("too dark"), N_("too bright")),
-    *(N_("blurred"), N_("covered")),
     *(N_("cut off by the edge of the picture"), N_("too small to be read")),
     *(N_("turned away from the camera"), N_("mouth or eyes are covered")),
 )
@@ -153,7 +141,12 @@ OF_QUESTIONS = (
 )
 OWN_TEXTS = frozenset({EXAMPLE_SESSION, EVERYDAY_SESSION, NOT_IN_EXAMPLE})
 """Names and reasons in the database that the program wrote."""
-IN_SCRIPTS = frozenset({*EXPRESSIONS, *PURPOSES, *VITALS, *FLAGS, *FLAWS, *MOVEMENT_NAMES.values()})
+OF_REGISTERS = frozenset(
+    {*EXPRESSIONS, *PURPOSES, *VITALS}
+    | {one.replace("_", " ") for one in (*VitalFlag, *RejectReason, *MarkerKind, *Attribution)}
+)
+"""Members of registers as ``words`` writes them."""
+IN_SCRIPTS = OF_REGISTERS | {*FLAWS, *MOVEMENT_NAMES.values()}
 """Those that scripts of pages look up as well."""
 
 

@@ -51,6 +51,8 @@ from dashboard.languages.names import (
     vital_label,
 )
 from dashboard.languages.templates import PageRecord, TextBlocks, local_time, with_times
+from dashboard.questions.entry import Way
+from dashboard.questions.register import QUESTIONS
 from dashboard.web.authentication import account_of, cookie_name, cookie_of, drop_cookie, set_cookie
 from dashboard.web.chosen_study import study_shown
 from dashboard.web.delivery import NamedAddresses
@@ -260,6 +262,7 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
     add_filters(environment, {**FILTERS, **own})
     environment.globals.update(
         navigation=navigation,
+        asked=frozenset(one.name for one in QUESTIONS if one.has(Way.PAGE)),
         under_more=DEVICE,
         version=__version__,
         emotions=[emotion.value for emotion in EMOTIONS],

@@ -8,15 +8,23 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 
+from affect_edge import cli
 from dashboard.analysis.query import TESTED_STATES, Sample
+from dashboard.commands import answers
+from dashboard.questions.entry import Way
+from dashboard.questions.register import QUESTIONS
 from dashboard.web.delivery import STATIC
 from edge_agent.core.expression import NEGATIVE
 from edge_agent.core.movements import POSE
-from edge_agent.core.readings import UNUSABLE
+from edge_agent.core.readings import UNUSABLE, VitalFlag
 from edge_agent.core.study import QuestionKind
 from edge_agent.core.texts import Worded
+from edge_agent.vitals.health.exports import FORMATS
+from tests.support.dashboard import client_of, set_up
 from tools.write_registers import SCRIPT, WORDED, written
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,12 +32,18 @@ PRODUCTS = ("edge_agent", "dashboard", "affect_edge")
 PRINTED = ROOT / "edge_agent" / "timeline" / "export" / "scripts"
 SCRIPTS = sorted(one for one in (STATIC / "js").glob("*.js") if one != SCRIPT)
 OF_A_BUNDLE = set(Sample) - {Sample.SELECTED}
+LISTED: dict[tuple[str, str], str] = {}
+"""Paragraphs that list members, by file and first word, and why."""
+HOME = {"analysis": ("comparison", "templates")}
+OF_A_PART = {("plan.html", "responses"): "within a part that depends on it"}
 SETS = (NEGATIVE, POSE, TESTED_STATES, UNUSABLE, OF_A_BUNDLE)
 """Sets of members that decide, which the script of a bundle has by itself."""
 REASON = re.compile(r"listed here: \w+")
 TOKENS = re.compile(
-    r"""(?P<comment>//[^\n]*|/\*.*?\*/|\#[^\n]*)|(?P<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')"""
-    r"""|(?P<template>`(?:[^`\\]|\\.)*`)|(?P<case>\bcase\b)|(?P<name>[A-Za-z_$][\w$]*)|(?P<mark>[][(){},:=])""",
+    r"(?P<comment>//[^\n]*|/\*.*?\*/|\#[^\n]*)"
+    r"""|(?P<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')"""
+    r"|(?P<template>`(?:[^`\\]|\\.)*`)|(?P<case>\bcase\b)"
+    r"|(?P<name>[A-Za-z_$][\w$]*)|(?P<mark>[][(){},:=])",
     re.DOTALL,
 )
 
@@ -159,3 +173,57 @@ def test_member_without_words_or_bounds_is_refused_as_it_is_written() -> None:
         vars(Worded)["__new_member__"](Worded, "open")
     with pytest.raises(TypeError, match="QuestionKind tapping: give the bounds"):
         vars(QuestionKind)["__new_member__"](QuestionKind, "tapping")
+
+
+PROSE = sorted(
+    path
+    for path in (
+        *(*(ROOT / "docs").glob("*.md"), ROOT / "README.md", *PRINTED.glob("*.md")),
+        *(*(ROOT / "dashboard").rglob("*.html"), *(ROOT / "affect_edge").rglob("*.py")),
+    )
+)
+
+
+def text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", PROSE, ids=lambda path: path.name)
+def test_prose_lists_no_makers_or_kinds_of_questions_and_flags_whole(path: Path) -> None:
+    makers = {form.name.split()[0] for form in FORMATS}
+    flags = {frozenset(UNUSABLE), frozenset(VitalFlag)}
+    text = re.sub(r"^\|.*$", "", text_of(path), flags=re.MULTILINE)  # rows of tables are for each
+    for part in re.split(r"\n\s*\n|\.\s|\n- ", text):
+        if (path.name, part.split()[0] if part.split() else "") in LISTED:
+            continue
+        assert sum(maker in part for maker in makers) < 5, part
+        marked = set(re.findall(r"(?:`|<code>)(\w+)(?:`|</code>)", part))
+        assert len(marked & set(QuestionKind)) < 3, part
+        listed = frozenset(marked & set(VitalFlag))
+        assert len(listed) < 4 or listed in flags, part
+
+
+def test_page_and_help_name_the_makers_of_the_register(tmp_path: Path) -> None:
+    done = CliRunner().invoke(cli, ["import-vitals", "--help"])
+    shown = " ".join(done.output.split())
+    assert all(form.name in shown for form in FORMATS)
+    with client_of(tmp_path) as client:
+        page = set_up(client, tmp_path).get("/readings").text
+    assert all(form.name in page for form in FORMATS)
+
+
+def test_question_that_another_page_links_to_may_be_taken_out() -> None:
+    """A link to a page of a question, outside its folder, depends on the register."""
+    for path in sorted((ROOT / "dashboard").rglob("*.html")):
+        for line in text_of(path).splitlines():
+            for name in (one.name for one in QUESTIONS if one.has(Way.PAGE)):
+                is_own = path.parent.name in {name, *HOME.get(name, ())}
+                if not is_own and re.search(rf'["(]/{name}["?#]', line):
+                    assert f'"{name}" in asked' in line or (path.name, name) in OF_A_PART, line
+
+
+def test_command_of_a_question_taken_out_is_refused_as_unknown() -> None:
+    with pytest.raises(click.UsageError, match="No such command 'taken_out'"):
+        _ = answers.taken_out
+    with pytest.raises(AttributeError):
+        _ = answers._taken_out

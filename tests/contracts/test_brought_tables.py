@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -18,7 +19,7 @@ from edge_agent.vision.face_tables import Choice, read_face_table
 from edge_agent.vitals.csv_files import CsvFile
 from edge_agent.vitals.csv_readings import rows_of
 from edge_agent.vitals.guessed_columns import guess_map
-from edge_agent.vitals.health.exports import FORMATS, export_of_file
+from edge_agent.vitals.health.exports import FORMATS, HealthFormat, export_of_file
 from edge_agent.vitals.health.files import RowValidator
 from edge_agent.vitals.passed_over import PassedOver
 
@@ -88,55 +89,6 @@ READERS = {
         ),
         read_csv,
     ),
-    "Withings": Reader(
-        "raw_hr_hr.csv",
-        (
-            ("start", "duration", "value"),
-            ("2026-01-05T08:00:00+00:00", "[60]", "[61]"),
-            ("2026-01-05T08:01:00+00:00", "[60]", "[62]"),
-        ),
-        read_export,
-    ),
-    "Fitbit": Reader(
-        "heart_rate_2026-01-05.csv",
-        (
-            ("timestamp", "beats per minute", "data source"),
-            ("2026-01-05T08:00:00Z", "61", "a"),
-            ("2026-01-05T08:00:01Z", "62", "b"),
-        ),
-        read_export,
-    ),
-    "EmbracePlus": Reader(
-        "pulse-rate.csv",
-        (
-            ("timestamp_unix", "timestamp_iso", "pulse_rate_bpm"),
-            ("1767600000000", "x", "61"),
-            ("1767600060000", "x", "62"),
-        ),
-        read_export,
-    ),
-    "EmotiBit": Reader(
-        "2026_HR.csv",
-        (
-            (
-                *("LocalTimestamp", "EmotiBitTimestamp", "PacketNumber", "TypeTag"),
-                *("DataReliability", "HR"),
-            ),
-            ("1767600000.5", "1", "1", "HR", "100", "61"),
-            ("1767600001.5", "2", "2", "HR", "100", "62"),
-        ),
-        read_export,
-    ),
-    "Shimmer": Reader(
-        "shimmer.csv",
-        (
-            ("Timestamp_Unix_CAL", "PPGtoHR_CAL", "Battery_CAL"),
-            ("ms", "BPM", "V"),
-            ("1767600000000", "61", "3"),
-            ("1767600001000", "62", "3"),
-        ),
-        read_export,
-    ),
     "faces": Reader(
         "faces.csv",
         (
@@ -158,7 +110,7 @@ READERS = {
         above=False,
     ),
 }
-"""The readers, and of the makers' formats those whose tables have names."""
+"""The readers; of the makers' formats those whose tables have names follow."""
 NO_NAMED_TABLE = {
     *("Apple Health", "Samsung Health", "Garmin (FIT)", "omblepy", "Empatica E4"),
     "XDF (Lab Streaming Layer)",
@@ -166,6 +118,24 @@ NO_NAMED_TABLE = {
 """XML, FIT, XDF, a first line of its own; omblepy's times need a zone, and E4's rows have no
 names.
 """
+
+
+LATER = {"1767600": "1767601", "08:00:": "08:01:"}
+
+
+def _of_maker(form: HealthFormat) -> Reader:
+    """Make a reader of a maker's example, its row twice, the second time a moment later."""
+    name, text = cast("tuple[str, str]", form.example)
+    *above, row = [line.split(",") for line in text.splitlines()]
+    later = [re.sub("^1767600|08:00:", lambda at: LATER[at[0]], cell) for cell in row]
+    return Reader(name, (*above, row, later), read_export)
+
+
+READERS |= {
+    form.name: _of_maker(form)
+    for form in FORMATS
+    if form.example and form.name not in NO_NAMED_TABLE
+}
 
 
 def text_of(table: Sequence[Sequence[str]], separator: str = ",") -> str:

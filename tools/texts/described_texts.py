@@ -1,13 +1,17 @@
-"""Texts of the catalogue that stand in data: keys of the configuration, and the models' cards."""
+"""Texts of the catalogue that stand in data: keys of the configuration, the models' cards, and
+members of registers.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dashboard.languages.names import OF_REGISTERS
 from edge_agent.config.keys import all_keys
 from edge_agent.vision.models.card import ModelCard, read_card, shipped_models
 
 CONFIGURATION = "edge_agent/config"
+NAMES = "dashboard/languages/names.py"
 CARDS = "edge_agent/vision/models"
 
 
@@ -17,6 +21,8 @@ def described_texts() -> Iterator[tuple[str, str]]:
         yield CONFIGURATION, key.description
         if key.label:
             yield CONFIGURATION, key.label
+    for text in sorted(OF_REGISTERS):
+        yield NAMES, text
     for path in shipped_models().values():
         for text in _texts_of(read_card(path)):
             yield f"{CARDS}/{path.name}", text

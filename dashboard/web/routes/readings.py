@@ -68,6 +68,7 @@ from edge_agent.vitals.column_map import TARGETS, ColumnMap
 from edge_agent.vitals.csv_readings import rows_of
 from edge_agent.vitals.dates import DateOrder
 from edge_agent.vitals.guessed_columns import guess_map
+from edge_agent.vitals.health.exports import MAKERS
 from edge_agent.vitals.passed_over import PassedOver
 from edge_agent.vitals.zone_names import local_times
 
@@ -435,6 +436,7 @@ def _page(request: Request, services: Services, notices: Notices) -> Response:
         open_session=services.study.open_session(),
         command=notices.command,
         largest_mib=csv_files.MAX_FILE_BYTES // 2**20,
+        makers=MAKERS,
         address=str(request.base_url).rstrip("/"),
     )
 

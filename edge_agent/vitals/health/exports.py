@@ -33,6 +33,26 @@ from edge_agent.vitals.passed_over import NotRead, Remark, Row, Rows
 
 _WAYS_SHOWN = 3
 XDF = "XDF (Lab Streaming Layer)"
+# Examples of files, one heart rate each.
+_APPLE = (
+    '<HealthData><Record type="HKQuantityTypeIdentifierHeartRate" unit="count/min" value="61" '
+    'startDate="2026-01-05 08:00:00 +0000"/></HealthData>\n'
+)
+_SAMSUNG = (
+    "com.samsung.shealth.tracker.heart_rate,6305010,4\nstart_time,time_offset,heart_rate\n"
+    "2026-01-05 08:00:00.000,UTC+0000,61\n"
+)
+_EMOTIBIT = (
+    "LocalTimestamp,EmotiBitTimestamp,PacketNumber,TypeTag,DataReliability,HR\n"
+    "1767600000.5,1,1,HR,100,61\n"
+)
+_SHIMMER = "Timestamp_Unix_CAL,PPGtoHR_CAL,Battery_CAL\nms,BPM,V\n1767600000000,61,3\n"
+_FITBIT = "timestamp,beats per minute,data source\n2026-01-05T08:00:00Z,61,a\n"
+_WITHINGS = "start,duration,value\n2026-01-05T08:00:00+00:00,[60],[61]\n"
+_OMBLEPY = "datetime,dia,sys,bpm,mov,ihb\n2026-01-05 08:00:12,80,120,61,0,0\n"
+_EMBRACE = "timestamp_unix,timestamp_iso,pulse_rate_bpm\n1767600000000,x,61\n"
+_HEART = "heart_rate_2026-01-05.csv"
+_OF_SAMSUNG = "com.samsung.shealth.tracker.heart_rate.csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,26 +63,37 @@ class HealthFormat:
         name: of the maker or app, for people.
         is_ours: recognises it by a file's name and first bytes.
         read: reads one file row by row; raises ``DataFileError`` if the file itself is broken.
+        former: the one source, or its beginning, that earlier releases gave all its devices;
+            empty: devices have no name of their own.
+        example: name and text of a small file with one heart rate; ``None``: its files are no text.
+        needs_zone: whether no file of it has a time zone, so that a person must give one.
     """
 
     name: str
     is_ours: Callable[[str, bytes], bool]
     read: Callable[[Member, RowValidator], Rows]
+    former: str = ""
+    example: tuple[str, str] | None = None
+    needs_zone: bool = False
 
 
 FORMATS = (
-    HealthFormat("Apple Health", is_apple, read_apple),
-    HealthFormat("Fitbit", is_fitbit, read_fitbit),
-    HealthFormat("Samsung Health", is_samsung, read_samsung),
-    HealthFormat("Withings", is_withings, read_withings),
-    HealthFormat("Garmin (FIT)", is_garmin, read_garmin),
-    HealthFormat("omblepy", is_omblepy, read_omblepy),
-    HealthFormat("Empatica E4", is_e4, read_e4),
-    HealthFormat("EmbracePlus", is_embrace, read_embrace),
-    HealthFormat("EmotiBit", is_emotibit, read_emotibit),
-    HealthFormat("Shimmer", is_shimmer, read_shimmer),
+    HealthFormat("Apple Health", is_apple, read_apple, "apple_health:Watch", ("a.xml", _APPLE)),
+    HealthFormat("Fitbit", is_fitbit, read_fitbit, "", (_HEART, _FITBIT)),
+    HealthFormat("Samsung Health", is_samsung, read_samsung, "samsung", (_OF_SAMSUNG, _SAMSUNG)),
+    HealthFormat("Withings", is_withings, read_withings, "withings", ("raw_hr_hr.csv", _WITHINGS)),
+    HealthFormat("Garmin (FIT)", is_garmin, read_garmin, "fit:garmin fr945"),
+    HealthFormat(
+        "omblepy", is_omblepy, read_omblepy, "omron", ("user1.csv", _OMBLEPY), needs_zone=True
+    ),
+    HealthFormat("Empatica E4", is_e4, read_e4, "csv:HR.csv", ("HR.csv", "1767600000\n1\n61\n")),
+    HealthFormat("EmbracePlus", is_embrace, read_embrace, "embraceplus", ("hr.csv", _EMBRACE)),
+    HealthFormat("EmotiBit", is_emotibit, read_emotibit, "emotibit", ("1_HR.csv", _EMOTIBIT)),
+    HealthFormat("Shimmer", is_shimmer, read_shimmer, "shimmer:", ("a.csv", _SHIMMER)),
     HealthFormat(XDF, is_recording, read_recording),
 )
+MAKERS = ", ".join(one.name for one in FORMATS)
+"""The names of all of them, for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +130,8 @@ class HealthExport:
         yield from ((0, remark) for remark in self.remarks)
         for number, (form, member) in enumerate(self.files):
             with readable(member.name):
+                if form.needs_zone:
+                    validator.need_zone(member.name)
                 rows = form.read(member, validator)
                 if form.read is read_garmin and len(self.files) > 1:
                     try:
@@ -139,10 +172,9 @@ def open_export(path: Path) -> Iterator[HealthExport | None]:
         ):
             yield None
         else:
-            known = ", ".join(form.name for form in FORMATS)
             raise DataFileError(
                 f"{path}: none of its {len(members)} files has a known format. Known: "
-                f"{known}; docs/importing.md lists the files of each.{_ways_out(members)}"
+                f"{MAKERS}; docs/importing.md lists the files of each.{_ways_out(members)}"
             )
 
 

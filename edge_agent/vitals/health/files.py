@@ -327,7 +327,10 @@ class Table(BroughtTable):
             where = f"{self.name}, row {row.number}"
             if row.fault:
                 yield LeftOut(where, row.fault)
-            else:
+                continue
+            try:
                 yield from read(where, row.cells[: len(self.names)])
+            except ReadingError as error:
+                yield LeftOut(where, str(error))
         if self.further is not None:
             yield Remark(*self.remarks[-1].split(": ", 1))

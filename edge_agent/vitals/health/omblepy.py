@@ -36,10 +36,9 @@ def read_omblepy(member: Member, validator: RowValidator) -> Rows:
     """Read a file.
 
     Raises:
-        DataFileError: it is no CSV, or no time zone was given.
+        DataFileError: it is no CSV.
     """
     table = Table(member, _COLUMNS.issubset)
-    validator.need_zone(member.name)
 
     # Each user of the cuff has a file.
     user = member.name.rpartition(".")[0].lower()

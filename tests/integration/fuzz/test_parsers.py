@@ -44,7 +44,7 @@ from edge_agent.vitals.column_map import ColumnMap
 from edge_agent.vitals.csv_files import CsvFile
 from edge_agent.vitals.csv_readings import all_readings
 from edge_agent.vitals.guessed_columns import guess_map
-from edge_agent.vitals.health.exports import open_export
+from edge_agent.vitals.health.exports import FORMATS, open_export
 from edge_agent.vitals.health.files import RowValidator, member_at
 from edge_agent.vitals.health.xdf.recording import open_recording
 from edge_agent.vitals.health.xdf.streams import Role
@@ -148,11 +148,6 @@ WITHINGS = b'Date,"Heart rate",Systolic,Diastolic,Comments\n"2026-01-05 08:15:00
 MONITOR = (
     "# of Ada\n\nFecha,Hora,PA,Temp. (celsius),RR,SpO2,\n2026-01-05,08:00,121/79,NA,812,0.97,\n"
 )
-SAMSUNG = (
-    b"com.samsung.health.heart_rate,1,2\nstart_time,time_offset,heart_rate,\n"
-    b"2026-01-05 08:00:00.000,UTC+0100,61,\n"
-)
-EMBRACE = b"timestamp_unix,timestamp_iso,pulse_rate_bpm\n1767600000000,2026-01-05T08:00:00Z,61\n"
 EMOTIBIT = (
     b"LocalTimestamp,EmotiBitTimestamp,PacketNumber,TypeTag,DataReliability,EA\n"
     b"1767600000.25,531473.0,17305,EA,100,0.61\n"
@@ -165,6 +160,11 @@ LAB = laboratory().content
 CARD = (MODELS_FOLDER / "face-cover.json").read_bytes()
 PROTOCOL = (ROOT / "dashboard/protocols/examples/three-conditions.toml").read_bytes()
 PARSERS: dict[str, tuple[Callable[[Path], object], bytes]] = {
+    **{
+        one.example[0]: (read_export, one.example[1].encode())
+        for one in FORMATS
+        if one.example is not None
+    },
     "export.xml": (read_export, APPLE),
     "export.zip": (read_export, archive({"e/export.xml": APPLE, "e/day.fit": GARMIN})),
     "day.fit": (read_export, GARMIN),
@@ -172,14 +172,11 @@ PARSERS: dict[str, tuple[Callable[[Path], object], bytes]] = {
     "bp.csv": (read_export, WITHINGS),
     "openface.csv": (read_faces, OPENFACE.read_bytes()),
     "facereader.txt": (read_faces, FACEREADER.read_bytes()),
-    "raw_hr_hr.csv": (read_export, b"start,duration,value\n2026-01-06T08:00Z,[60],[61]\n"),
     "cuff.csv": (read_table, b"at,kind,value\n2026-01-05T08:00:00Z,systolic,121\n"),
     "watch.csv": (read_table, b"Date;Puls\n2026-01-05 08:00;61,5\n"),
     "monitor.csv": (read_table, MONITOR.encode()),
-    "com.samsung.csv": (read_export, SAMSUNG),
     "EDA.csv": (read_export, b"1767600000.0\n4.0\n0.61\n0.62\n"),
     "IBI.csv": (read_export, b"1767600000.0, IBI\n1.5,0.9375\n"),
-    "minutes.csv": (read_export, EMBRACE),
     "emotibit_EA.csv": (read_export, EMOTIBIT),
     "shimmer.csv": (read_export, SHIMMER),
     "lab.xdf": (read_lab, LAB),

@@ -84,8 +84,6 @@ def test_omblepy_file_of_an_omron_cuff_is_read_with_the_cuffs_remarks() -> None:
     assert flags[3] == {VitalFlag.BODY_MOVEMENT, VitalFlag.IRREGULAR_PULSE}
     by_cuff = "datetime,ihb,mov,sys,dia,bpm,pos\n2026-01-05 08:00:12,0,1,121,79,61,0\n"
     assert shown(read("mine.csv", by_cuff)) == shown(rows)[:3], "columns in the cuff's own order"
-    with pytest.raises(DataFileError, match="have no time zone. Give one, such as"):
-        read("user1.csv", head + quiet, NO_ZONE)
 
 
 def test_a_bad_entry_of_fitbit_is_named_and_left_out() -> None:
