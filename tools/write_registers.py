@@ -71,11 +71,19 @@ def registers() -> dict[str, Any]:
 
 def written() -> str:
     """Return the script as it should be."""
-    body = json.dumps(registers(), indent=1, ensure_ascii=False)
+    body = "".join(f' "{name}": {_json(one)},\n' for name, one in registers().items())
     return (
         "// What Python knows once, for scripts of pages; written by `python -m "
-        f"tools.write_registers`.\n\nexport const REGISTERS = {body};\n"
+        f"tools.write_registers`.\n\nexport const REGISTERS = {{\n{body}}};\n"
     )
+
+
+def _json(register: Any) -> str:
+    """Return a register as JSON, one member a line."""
+    if not isinstance(register, dict):
+        return json.dumps(register)
+    lines = [f'  "{name}": {json.dumps(one, ensure_ascii=False)}' for name, one in register.items()]
+    return "{\n" + ",\n".join(lines) + "\n }"
 
 
 def _without_blanks(**texts: str) -> dict[str, str]:

@@ -21,8 +21,6 @@ from edge_agent.timeline.study.sessions import Study
 from edge_agent.vision.models.card import find_model
 from edge_agent.vision.models.model import try_apart
 from edge_agent.vision.recognizer import Recognizer, open_recognizer
-from edge_agent.vitals.camera_blinks import CameraBlinks
-from edge_agent.vitals.camera_pulse import CameraPulse
 from edge_agent.vitals.replay import ReplayVitals
 from edge_agent.vitals.sensor import BluetoothVitals, Record, Sensor, radio_factory
 from edge_agent.vitals.simulated import SimulatedVitals
@@ -153,20 +151,6 @@ def _readings_of(file: Path) -> list[VitalReading]:
     from edge_agent.vitals.csv_readings import read_readings
 
     return read_readings(file)
-
-
-def configured_pulse(settings: Settings, sink: Sink, on_gap: GapSink) -> CameraPulse | None:
-    """Return the pulse estimator of the vision thread; ``None`` if it is off."""
-    if not settings.vitals.camera_pulse.enabled:
-        return None
-    return CameraPulse(sink, on_gap, simulated=settings.camera.source == "demo")
-
-
-def configured_blinks(settings: Settings, sink: Sink, on_gap: GapSink) -> CameraBlinks | None:
-    """Return the counter of blinks of the vision thread; ``None`` if it is off."""
-    if not settings.vision.blinks:
-        return None
-    return CameraBlinks(sink, on_gap, simulated=settings.camera.source == "demo")
 
 
 def _last_condition(study: Study) -> Callable[[], str | None]:

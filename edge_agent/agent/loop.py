@@ -21,7 +21,6 @@ from pathlib import Path
 
 from edge_agent import __version__
 from edge_agent.agent import building
-from edge_agent.agent.declarations import DeclarationWatch
 from edge_agent.agent.dispatcher import (
     Conditions,
     EventDispatcher,
@@ -30,11 +29,10 @@ from edge_agent.agent.dispatcher import (
     tell_home,
 )
 from edge_agent.agent.health import HealthMonitor
-from edge_agent.agent.own_neutral import OwnNeutralWatch, classifier_of
 from edge_agent.agent.publishing import configured_client, configured_publishers
-from edge_agent.agent.standing import StandingWatch
 from edge_agent.agent.summary import SummaryWindow
 from edge_agent.agent.threads import AgentThreads, FigureReader
+from edge_agent.agent.watches import Surroundings, Watches
 from edge_agent.alerts.figures import AgentFigures, AlertLimits
 from edge_agent.camera.capture import CaptureWorker
 from edge_agent.camera.factory import open_camera
@@ -45,7 +43,7 @@ from edge_agent.control.permission import CapturePermission
 from edge_agent.core import clock
 from edge_agent.core.clock import Every
 from edge_agent.core.errors import DamageError, StoreError
-from edge_agent.core.expression import Frame, Recognition
+from edge_agent.core.expression import Frame
 from edge_agent.core.given_readings import Origin
 from edge_agent.core.process import StopRequest, SystemdNotifier
 from edge_agent.core.readings import VitalReading
@@ -72,12 +70,10 @@ from edge_agent.timeline.upkeep.unfinished import alarm_of_left
 from edge_agent.timeline.write.boots import ClockCheck
 from edge_agent.timeline.write.outbox import last_seq
 from edge_agent.timeline.write.recorder import Recorder
-from edge_agent.vision.eyes import EyeWatch
 from edge_agent.vision.governor import Governor
 from edge_agent.vision.models.card import ModelCard, used_prior
-from edge_agent.vision.movements import open_movements
 from edge_agent.vision.recognizer import Recognizer
-from edge_agent.vision.worker import FrameWatchers, VisionWorker, watch_skin
+from edge_agent.vision.worker import VisionWorker
 from edge_agent.vitals.ingest import VitalIngest
 
 log = logging.getLogger(__name__)
@@ -85,8 +81,6 @@ log = logging.getLogger(__name__)
 TICK_S = 0.25
 """Period of the loop: the longest delay of a summary and of the end."""
 SESSION_POLL_S = 1.0
-STANDING_POLL_S = 5.0
-"""Period of the look at the hours of standing sessions: how late one begins at the most."""
 CLOCK_POLL_S = 1.0
 LIVE_HEALTH_S = 5.0
 LIVE_STATE_S = 1.0
@@ -188,7 +182,6 @@ class Agent:
             purposes=settings.dashboard.purposes,
             outbox_rows=settings.mqtt.outbox_rows,
         )
-        self._standing = StandingWatch(self._study)
         ingest = VitalIngest(self._take_vital, Origin("mqtt", prefix="mqtt:"))
         switch = CaptureSwitch(self._database)
         self._permission = CapturePermission(settings.capture.mode, switch)
@@ -219,18 +212,17 @@ class Agent:
             self._home,
             settings.record.interval if settings.mqtt.movements else None,
         )
-        self._pulse = building.configured_pulse(settings, self._dispatcher.vital, recorder.submit)
-        self._blinks = building.configured_blinks(settings, self._dispatcher.vital, recorder.submit)
-        self._eyes: EyeWatch | None = None
-        if self._blinks is not None:
-            self._eyes = EyeWatch(open_movements(settings.vision.threads), self._blinks.add_frame)
-        self._own_neutral = OwnNeutralWatch(
-            self._database,
-            recognizer,
-            classifier_of(recognizer, settings.vision.prior),
-            wanted=settings.vision.own_neutral,
+        self._watches = Watches(
+            Surroundings(
+                settings,
+                self._database,
+                self._study,
+                recognizer,
+                self._permission,
+                self._dispatcher.vital,
+                recorder.submit,
+            )
         )
-        self._declarations = DeclarationWatch(self._database, recognizer.declare)
         preview = building.configured_preview(settings, data, live)
         latest_frame: LatestValue[Frame] = preview.frames if preview else LatestValue()
         self._governor = Governor(settings.vision.cpu_budget, settings.camera.fps)
@@ -251,12 +243,13 @@ class Agent:
         )
         if self._threads.streams is not None:
             self._dispatcher.listener = self._threads.streams.enqueue
-        self._figures = FigureReader(self._threads, self._governor, latest_frame, ingest)
+        self._figures = FigureReader(
+            self._threads, self._governor, latest_frame, ingest, self._watches
+        )
         recorder.submit(ClockCheck(clock.now(), is_start=True))
-        models = [*recognizer.models]
-        if self._eyes is not None and self._eyes.card not in models:
-            models.append(self._eyes.card)
-        for card in models:
+        models = recognizer.models
+        own = (card for card in self._watches.cards if card not in models)
+        for card in (*models, *own):
             # only a classifier has one
             prior: str = NO_PRIOR
             if isinstance(card, ModelCard) and card.kind == "expression":
@@ -301,12 +294,10 @@ class Agent:
             latest_frame,
             recognizer,
             self._governor,
-            self._take_recognition,
-            FrameWatchers(
-                every=watch_skin(self._pulse.add_frame) if self._pulse else None,
-                beside=self._eyes.add if self._eyes else None,
-            ),
-            self._settings.vision.threads,
+            self._dispatcher.recognition,
+            self._watches.add,
+            reads_every=self._watches.reads_every,
+            threads=self._settings.vision.threads,
         )
 
     def _start_timers(self) -> None:
@@ -315,17 +306,12 @@ class Agent:
         self._clock_timer = Every(CLOCK_POLL_S)
         self._window_timer = Every(self._settings.summary.window)
         self._session_timer = Every(SESSION_POLL_S)
-        self._standing_timer = Every(STANDING_POLL_S, at_once=True)
         self._live_timer = Every(LIVE_HEALTH_S)
         self._state_timer = Every(LIVE_STATE_S, at_once=True)
         self._mqtt_timer = Every(MQTT_HEALTH_S, at_once=True)
         self._prune_timer = Every(PRUNE_S, at_once=True)
         self._upkeep_timer = Every(UPKEEP_S, at_once=True)
         self._watchdog_timer = Every(watchdog_s) if watchdog_s else None
-
-    def _take_recognition(self, seen: Recognition) -> None:
-        self._own_neutral.see(seen)
-        self._dispatcher.recognition(seen)
 
     def _take_vital(self, reading: VitalReading) -> None:
         # the MQTT client is built before the dispatcher, which needs it
@@ -403,12 +389,9 @@ class Agent:
         If the database cannot be read, the last answer is kept.
         """
         try:
-            if self._standing_timer.due():
-                self._standing.look(clock.now(), camera_on=self._permission.off is None)
+            self._watches.look(clock.now())
             if self._needs_session:
                 self._permission.session_open = self._study.open_session() is not None
-            self._own_neutral.look(clock.now())
-            self._declarations.look(clock.now())
         except StoreError as error:  # it is tried again, and the recorder looks at damage
             if self._read_error is None:
                 log.warning("the database could not be read: %s", error)
@@ -469,9 +452,6 @@ class Agent:
         outbox, and is sent when the broker is connected again.
         """
         self._threads.stop_sources()
-        if self._pulse is not None:
-            self._pulse.close()
-        if self._blinks is not None:
-            self._blinks.close()
+        self._watches.close()
         self._dispatcher.close_window(clock.now())
         self._threads.stop_outputs()

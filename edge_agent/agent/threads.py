@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from edge_agent.agent.watches import Watches
 from edge_agent.alerts.figures import AgentFigures
 from edge_agent.camera.capture import CaptureWorker
 from edge_agent.control.listening import MarkerStream
@@ -128,6 +129,7 @@ class FigureReader:
         governor: limits the frame rate.
         latest_frame: counts the frames that were skipped.
         ingest: counts readings received over MQTT.
+        watches: count their faults.
     """
 
     def __init__(
@@ -136,8 +138,10 @@ class FigureReader:
         governor: Governor,
         latest_frame: LatestValue[Frame],
         ingest: VitalIngest,
+        watches: Watches,
     ) -> None:
         self._threads = threads
+        self._watches = watches
         self._governor = governor
         self._latest_frame = latest_frame
         self._ingest = ingest
@@ -202,7 +206,8 @@ class FigureReader:
                 worker.name: worker.death
                 for worker in self._threads.restarting
                 if worker.death is not None
-            },
+            }
+            | self._watches.deaths,
             markers=None if markers is None else markers.stream,
             fleet=next((one.standing for one in alerts if isinstance(one, Replicates)), None),
         )

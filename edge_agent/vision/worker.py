@@ -6,7 +6,6 @@ For the camera pulse it also measures the mean colour of a face's skin: three nu
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -31,20 +30,8 @@ crop: skin with a good blood supply, away from eyes, mouth and hair. The edges a
 unsteady landmark changes little."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FrameWatchers:
-    """What looks at the camera's frames beside the recognizer; none may keep them.
-
-    Attributes:
-        every: receives each frame with its faces; then every frame is read. ``None``: by need.
-        beside: receives each frame, with its faces where they were read.
-    """
-
-    every: Callable[[Frame, Recognition], None] | None = None
-    beside: Callable[[Frame, Recognition | None], None] | None = None
-
-
-NOBODY = FrameWatchers()
+def _nobody(_frame: Frame, _seen: Recognition | None) -> None:
+    """Watch nothing."""
 
 
 class VisionWorker(Worker):
@@ -55,7 +42,8 @@ class VisionWorker(Worker):
         recognizer: reads the faces.
         governor: limits how often.
         on_recognition: receives the result.
-        watchers: look at the frames as well.
+        watch: receives each frame with its faces, where they were read; it may not keep them.
+        reads_every: whether every frame is read; otherwise by need.
         threads: threads of one inference, for the cost of a frame.
 
     Attributes:
@@ -75,7 +63,9 @@ class VisionWorker(Worker):
         recognizer: Recognizer,
         governor: Governor,
         on_recognition: Callable[[Recognition], None],
-        watchers: FrameWatchers = NOBODY,
+        watch: Callable[[Frame, Recognition | None], None] = _nobody,
+        *,
+        reads_every: bool = False,
         threads: int = 1,
     ) -> None:
         super().__init__("vision")
@@ -83,8 +73,9 @@ class VisionWorker(Worker):
         self._recognizer = recognizer
         self._governor = governor
         self._on_recognition = on_recognition
-        self._watchers = watchers
-        if watchers.every is not None:
+        self._watch = watch
+        self._reads_every = reads_every
+        if reads_every:
             recognizer.effort = Effort.EVERY_FRAME
         self._threads = threads
         self.frames = 0
@@ -106,14 +97,11 @@ class VisionWorker(Worker):
         begun_s = clock.boot_seconds()
         spent_s = clock.thread_cpu_seconds()
         seen: Recognition | None = None
-        if self._watchers.every is not None or self._recognizer.is_due(frame):
+        if self._reads_every or self._recognizer.is_due(frame):
             seen = self._recognizer.recognize(frame)
             self._on_recognition(seen)
-            if self._watchers.every is not None:
-                self._watchers.every(frame, seen)
             self.readings += 1
-        if self._watchers.beside is not None:
-            self._watchers.beside(frame, seen)
+        self._watch(frame, seen)
         self.frames += 1
         # A frame that was skipped counts as well: the watchdog asks whether the thread is alive.
         self.last_sign_s = clock.boot_seconds()
@@ -122,7 +110,7 @@ class VisionWorker(Worker):
         cpu_s = (clock.thread_cpu_seconds() - spent_s) * self._threads
         plan = self._governor.record_cost(cpu_s, self.last_sign_s)
         self._recognizer.whole_s = plan.whole_s
-        if self._watchers.every is None:
+        if not self._reads_every:
             self._recognizer.effort = plan.effort
         pause_s = begun_s + plan.frame_s - clock.boot_seconds()
         if pause_s > 0:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,9 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError
 from edge_agent.core.readings import VitalReading
 from edge_agent.timeline.database.files import set_aside_beside
+from edge_agent.timeline.database.schema import DATABASE_NAME
 from edge_agent.timeline.study.sessions import Study
+from edge_agent.vitals.camera_blinks import CameraBlinks
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.agent import WITHOUT_BROKER, Tables, running_agent
 from tests.support.appliance import Appliance
@@ -152,3 +155,24 @@ def test_source_that_dies_leaves_a_gap_and_an_alarm_and_the_agent_goes_on(
         running.finish()
     assert [(one["times"], one["running"]) for one in health["restarts"]] == [(1, True)]
     assert [alarm["name"] for alarm in health["alarms"]].count("source_failed") == 1
+
+
+def test_blinks_that_throw_leave_an_alarm_and_a_gap_and_rows_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = CameraBlinks.add_frame
+    frames = iter(range(1000))
+
+    def add_frame(blinks: CameraBlinks, *given: Any) -> None:
+        if next(frames) == 30:
+            raise ZeroDivisionError("float division by zero")
+        count(blinks, *given)
+
+    monkeypatch.setattr(CameraBlinks, "add_frame", add_frame)
+    with running_agent(tmp_path, SLOWER | {"vision": {"blinks": True}}) as running:
+        running.wait_for_rows("gap", "source = 'camera_blinks' AND reason = 'failed'")
+        health = running.hear(lambda message: message["type"] == "health" and message["alarms"])
+        wait_for_new_rows(tmp_path / DATABASE_NAME)
+        running.finish()
+    assert [(one["name"], one["times"]) for one in health["restarts"]] == [("camera_blinks", 1)]
+    assert "source_failed" in [alarm["name"] for alarm in health["alarms"]]

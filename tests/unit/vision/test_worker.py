@@ -16,7 +16,7 @@ from edge_agent.vision.governor import SLOWEST_S, WHOLE_FRAMES, Governor, Limit
 from edge_agent.vision.movements import open_movements
 from edge_agent.vision.reading_by_need import Effort
 from edge_agent.vision.recognizer import Recognizer, open_recognizer
-from edge_agent.vision.worker import WEIGHTS, FrameWatchers, VisionWorker, skin_colour
+from edge_agent.vision.worker import WEIGHTS, VisionWorker, skin_colour
 from tests.support.clocks.simulated_time import Seconds
 from tests.support.vision.portraits import detector, serious, smiling
 
@@ -112,9 +112,8 @@ def test_callback_for_frames_gets_every_frame() -> None:
         reader(by_need=True),
         Governor(8, 15),
         lambda _: None,
-        FrameWatchers(
-            every=lambda frame, seen: shown.append((frame.number, len(seen.observations)))
-        ),
+        lambda frame, seen: shown.append((frame.number, len(seen.observations) if seen else -1)),
+        reads_every=True,
     )
     start = clock.now()
     for number in range(5):
@@ -126,9 +125,8 @@ def test_callback_for_frames_gets_every_frame() -> None:
 def test_eyes_are_read_in_each_frame_and_faces_by_need() -> None:
     closed: list[tuple[int | None, float | None]] = []
     eyes = EyeWatch(open_movements(1), lambda _at, track, value: closed.append((track, value)))
-    watchers = FrameWatchers(beside=eyes.add)
     vision = VisionWorker(
-        LatestValue(), reader(by_need=True), Governor(8, 15), lambda _: None, watchers
+        LatestValue(), reader(by_need=True), Governor(8, 15), lambda _: None, eyes.add
     )
     start = clock.now()
     for number in range(30):
