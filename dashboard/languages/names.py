@@ -21,6 +21,7 @@ from edge_agent.alerts.rules import rule_name
 from edge_agent.core.expression import Attribution, Emotion, RejectReason
 from edge_agent.core.measures import Measure, MovementKind
 from edge_agent.core.movements import LOOK, MOVEMENTS
+from edge_agent.core.noted import ACTIONS as NOTED
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import (
     EVERYDAY_SESSION,
@@ -66,46 +67,27 @@ VITALS = frozenset(
     for name in (spec.label, spec.name_in_text, spec.short_name, spec.tile)
 ) | {spec.tile.lower() for spec in SPECS.values() if spec.tile != spec.label}
 MARKERS = tuple(kind.replace("_", " ") for kind in MarkerKind if kind is not MarkerKind.DECLARED)
-FLAWS = (
-    *(N_("cut off by the edge of the picture"), N_("too small to be read")),
-    *(N_("turned away from the camera"), N_("mouth or eyes are covered")),
-)
 ATTRIBUTES = (
     *(N_("female"), N_("male"), N_("not told"), N_("sex"), N_("age band"), N_("medication")),
     *(N_("here"), N_("shared"), N_("under 18"), N_("80 and over")),
 )
-CHECKS = (
-    *(N_("conditions"), N_("the face"), N_("the clock"), N_("unmatched readings")),
-    N_("whose face it is"),
-    *(N_("flagged readings"), N_("light"), N_("frames"), N_("head turned away")),
-    N_("motion of the wearer"),
-    N_("own neutral"),
-)
-OF_ALERTS = (
-    *(N_("vital"), N_("sensor"), N_("camera"), N_("broker"), N_("disk")),
-    *(N_("backup"), N_("agent")),
-)
-ACTIONS = (
-    *(N_("account add"), N_("account disable"), N_("account enable"), N_("account link")),
-    *(N_("account person give"), N_("account person take")),
-    *(N_("account remove"), N_("account reset"), N_("account role"), N_("alert acknowledge")),
-    *(N_("attributes agree"), N_("attributes set"), N_("clock set"), N_("consent give")),
-    *(N_("consent withdraw"), N_("export"), N_("login"), N_("login end"), N_("login failed")),
-    *(N_("participant view"), N_("session view"), N_("second factor on"), N_("second factor off")),
-    *(N_("second factor codes"), N_("second factor failed")),
-    *(N_("login link"), N_("logout"), N_("markers add"), N_("participant create")),
+OF_ALERTS = (*(N_("sensor"), N_("camera"), N_("broker"), N_("disk")), *(N_("backup"), N_("agent")))
+OTHER_ACTIONS = (
+    *(N_("alert acknowledge"), N_("attributes agree"), N_("attributes set"), N_("clock set")),
+    *(N_("consent give"), N_("consent withdraw"), N_("markers add"), N_("participant create")),
     *(N_("participant erase"), N_("preregister"), N_("reading correct"), N_("reading remove")),
-    *(N_("restore"), N_("retention"), N_("session add"), N_("session start"), N_("session end")),
-    *(N_("setup"), N_("study import"), N_("token make"), N_("token revoke"), N_("video import")),
-    *(N_("password change"), N_("appliance"), N_("notes refused"), N_("alert begin")),
-    *(N_("alert end"), N_("audit download"), N_("backup"), N_("broker test"), N_("capture off")),
-    *(N_("capture on"), N_("disk budget"), N_("faces import"), N_("import undo")),
-    *(N_("marker add"), N_("marker correct"), N_("marker remove")),
-    *(N_("participant erase finished"), N_("participant erase left"), N_("password reset")),
-    *(N_("preview end"), N_("preview start"), N_("protocol save"), N_("readings by hand")),
-    *(N_("readings import"), N_("sender clock"), N_("session leave out")),
-    *(N_("session take back"), N_("settings change"), N_("unreadable remove")),
-    *(N_("letter set"), N_("letter stop"), N_("letter send")),
+    *(N_("restore"), N_("retention"), N_("session add"), N_("session start")),
+    *(N_("study import"), N_("video import"), N_("appliance"), N_("notes refused")),
+    *(N_("alert begin"), N_("alert end"), N_("capture off"), N_("capture on")),
+    *(N_("disk budget"), N_("faces import"), N_("import undo"), N_("marker add")),
+    *(
+        N_("marker correct"),
+        N_("marker remove"),
+        N_("participant erase finished"),
+        N_("participant erase left"),
+    ),
+    *(N_("protocol save"), N_("readings by hand"), N_("readings import"), N_("session leave out")),
+    *(N_("session take back"), N_("unreadable remove")),
 )
 OF_MODELS = (N_("expression"), N_("face detector"), N_("detector"), N_("landmarks"))
 OF_POOR_PICTURES = (
@@ -115,39 +97,16 @@ OF_POOR_PICTURES = (
     *(N_("pixels halved"), N_("pixels doubled"), N_("left half covered")),
     *(N_("right half covered"), N_("upper half covered"), N_("lower half covered")),
 )
-OF_QUESTIONS = (
-    *(N_("sample"), N_("session"), N_("design"), N_("correction")),
-    *(N_("bound heart rate"), N_("bound pressure"), N_("settling heart rate")),
-    *(N_("settling pressure"), N_("settling other"), N_("window"), N_("lag heart rate")),
-    *(
-        N_("lag pressure"),
-        N_("share"),
-        N_("count flagged"),
-        N_("leave out flagged"),
-        N_("count unknown"),
-    ),
-    *(
-        N_("heart measure"),
-        N_("skin measure"),
-        N_("scr threshold"),
-        N_("outcome"),
-        N_("states"),
-        N_("group"),
-        N_("prefer source"),
-    ),
-    *(N_("family"), N_("auto"), N_("measured"), N_("example"), N_("selected")),
-    *(N_("observed"), N_("reported"), N_("paired"), N_("independent"), N_("holm")),
-    *(N_("benjamini hochberg"), N_("level"), N_("change")),
-)
 OWN_TEXTS = frozenset({EXAMPLE_SESSION, EVERYDAY_SESSION, NOT_IN_EXAMPLE})
 """Names and reasons in the database that the program wrote."""
-OF_REGISTERS = frozenset(
-    {*EXPRESSIONS, *PURPOSES, *VITALS}
-    | {one.replace("_", " ") for one in (*VitalFlag, *RejectReason, *MarkerKind, *Attribution)}
+_SHOWN_BY_SCRIPTS = (*VitalFlag, *RejectReason, *MarkerKind, *Attribution)
+IN_SCRIPTS = frozenset(
+    {*EXPRESSIONS, *PURPOSES, *VITALS, *MOVEMENT_NAMES.values()}
+    | {one.replace("_", " ") for one in _SHOWN_BY_SCRIPTS}
 )
+"""Names that scripts of pages look up as well."""
+OF_REGISTERS = IN_SCRIPTS | {one.replace("_", " ") for one in NOTED}
 """Members of registers as ``words`` writes them."""
-IN_SCRIPTS = OF_REGISTERS | {*FLAWS, *MOVEMENT_NAMES.values()}
-"""Those that scripts of pages look up as well."""
 
 
 def translate(name: object) -> str:

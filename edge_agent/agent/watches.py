@@ -96,56 +96,6 @@ class WatchKind:
     reads_every: bool = False
 
 
-def _standing(parts: Surroundings) -> Watch:
-    watch, timer = StandingWatch(parts.study), Every(STANDING_POLL_S, at_once=True)
-
-    def look(at: Instant) -> None:
-        if timer.due():
-            watch.look(at, camera_on=parts.permission.off is None)
-
-    return Watch(look=look)
-
-
-def _own_neutral(parts: Surroundings) -> Watch:
-    vision = parts.settings.vision
-    classifier = classifier_of(parts.recognizer, vision.prior)
-    watch = OwnNeutralWatch(parts.database, parts.recognizer, classifier, wanted=vision.own_neutral)
-    return Watch(lambda _, seen: None if seen is None else watch.see(seen), watch.look)
-
-
-def _declarations(parts: Surroundings) -> Watch:
-    return Watch(look=DeclarationWatch(parts.database, parts.recognizer.declare).look)
-
-
-def _pulse(parts: Surroundings) -> Watch | None:
-    if not parts.settings.vitals.camera_pulse.enabled:
-        return None
-    pulse = CameraPulse(parts.sink, parts.on_gap, simulated=parts.is_simulated)
-    look_at_skin = watch_skin(pulse.add_frame)
-    return Watch(
-        lambda frame, seen: None if seen is None else look_at_skin(frame, seen), close=pulse.close
-    )
-
-
-def _blinks(parts: Surroundings) -> Watch | None:
-    vision = parts.settings.vision
-    if not vision.blinks:
-        return None
-    blinks = CameraBlinks(parts.sink, parts.on_gap, simulated=parts.is_simulated)
-    eyes = EyeWatch(open_movements(vision.threads), blinks.add_frame)
-    return Watch(eyes.add, close=blinks.close, card=eyes.card)
-
-
-WATCHES = (
-    WatchKind(_standing),
-    WatchKind(_own_neutral),
-    WatchKind(_declarations),
-    WatchKind(_pulse, camera_pulse.SOURCE, reads_every=True),
-    WatchKind(_blinks, camera_blinks.SOURCE),
-)
-"""All kinds, in the order in which they look."""
-
-
 class _Running:
     """A watch that runs, or waits to begin anew after a fault."""
 
@@ -202,6 +152,46 @@ class _Running:
             self.death = replace(self.death, back=back)
 
 
+def _standing(parts: Surroundings) -> Watch:
+    watch, timer = StandingWatch(parts.study), Every(STANDING_POLL_S, at_once=True)
+
+    def look(at: Instant) -> None:
+        if timer.due():
+            watch.look(at, camera_on=parts.permission.off is None)
+
+    return Watch(look=look)
+
+
+def _own_neutral(parts: Surroundings) -> Watch:
+    vision = parts.settings.vision
+    classifier = classifier_of(parts.recognizer, vision.prior)
+    watch = OwnNeutralWatch(parts.database, parts.recognizer, classifier, wanted=vision.own_neutral)
+    return Watch(lambda _, seen: None if seen is None else watch.see(seen), watch.look)
+
+
+def _declarations(parts: Surroundings) -> Watch:
+    return Watch(look=DeclarationWatch(parts.database, parts.recognizer.declare).look)
+
+
+def _pulse(parts: Surroundings) -> Watch | None:
+    if not parts.settings.vitals.camera_pulse.enabled:
+        return None
+    pulse = CameraPulse(parts.sink, parts.on_gap, simulated=parts.is_simulated)
+    look_at_skin = watch_skin(pulse.add_frame)
+    return Watch(
+        lambda frame, seen: None if seen is None else look_at_skin(frame, seen), close=pulse.close
+    )
+
+
+def _blinks(parts: Surroundings) -> Watch | None:
+    vision = parts.settings.vision
+    if not vision.blinks:
+        return None
+    blinks = CameraBlinks(parts.sink, parts.on_gap, simulated=parts.is_simulated)
+    eyes = EyeWatch(open_movements(vision.threads), blinks.add_frame)
+    return Watch(eyes.add, close=blinks.close, card=eyes.card)
+
+
 class Watches:
     """The watches that the settings ask for.
 
@@ -210,7 +200,16 @@ class Watches:
         kinds: of watches.
     """
 
-    def __init__(self, parts: Surroundings, kinds: Sequence[WatchKind] = WATCHES) -> None:
+    KINDS = (
+        WatchKind(_standing),
+        WatchKind(_own_neutral),
+        WatchKind(_declarations),
+        WatchKind(_pulse, camera_pulse.SOURCE, reads_every=True),
+        WatchKind(_blinks, camera_blinks.SOURCE),
+    )
+    """All kinds, in the order in which they look."""
+
+    def __init__(self, parts: Surroundings, kinds: Sequence[WatchKind] = KINDS) -> None:
         made = [(kind, kind.make(parts)) for kind in kinds]
         self._all = [_Running(kind, watch, parts) for kind, watch in made if watch is not None]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -15,15 +15,18 @@ from click.testing import CliRunner
 from affect_edge import cli
 from dashboard.analysis.query import TESTED_STATES, Sample
 from dashboard.commands import answers
+from dashboard.languages.names import OF_REGISTERS
 from dashboard.questions.entry import Way
 from dashboard.questions.register import QUESTIONS
 from dashboard.web.delivery import STATIC
 from edge_agent.core.expression import NEGATIVE
 from edge_agent.core.movements import POSE
+from edge_agent.core.noted import ACTIONS as NOTED
 from edge_agent.core.readings import UNUSABLE, VitalFlag
 from edge_agent.core.study import QuestionKind
 from edge_agent.core.texts import Worded
-from edge_agent.vitals.health.exports import FORMATS
+from edge_agent.timeline.export.format_register import all_formats
+from edge_agent.vitals.health.exports import FORMATS, MAKERS, XDF
 from tests.support.dashboard import client_of, set_up
 from tools.write_registers import SCRIPT, WORDED, written
 
@@ -227,3 +230,74 @@ def test_command_of_a_question_taken_out_is_refused_as_unknown() -> None:
         _ = answers.taken_out
     with pytest.raises(AttributeError):
         _ = answers._taken_out
+
+
+REGISTERS: dict[str, frozenset[str]] = {
+    "flag": frozenset(VitalFlag),
+    "question": frozenset(QuestionKind),
+    "maker": frozenset(form.name for form in FORMATS),
+    "format": frozenset(form.name for form in all_formats()),
+    "inquiry": frozenset(one.name for one in QUESTIONS),
+    "noted": NOTED,
+}
+"""Registers of which borders are walked here, with their members; others have contracts of their
+own (tables, vitals, topics, keys, ways to begin).
+"""
+NO_BORDER = {
+    ("flag", "R"): "readings keep their flags as texts; those in doubt are compared above",
+    ("flag", "help"): "no option names one but those in doubt",
+    ("question", "help"): "a protocol is a file; docs/protocols.md has its keys",
+    ("question", "R"): "own questions are in no analysis",
+    ("maker", "script"): "files are read where they lie, not in a page",
+    ("maker", "codebook"): "a reading has a source, and no maker",
+    ("maker", "R"): "the same",
+    ("format", "script"): "a page has a form for them",
+    ("format", "codebook"): "it describes one export",
+    ("format", "R"): "it reads the bundle alone",
+    ("inquiry", "script"): "pages are drawn by the server",
+    ("inquiry", "fuzz"): "it reads no file of a stranger",
+    ("noted", "script"): "pages are drawn by the server",
+    ("noted", "help"): "the trail has no command that names an action",
+    ("noted", "codebook"): "the trail is not exported",
+    ("noted", "R"): "the same",
+}
+"""Borders that a register does not have, and why."""
+
+
+def _named(text: str) -> Callable[[str], bool]:
+    return lambda name: re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text) is not None
+
+
+def test_every_border_of_a_register_is_met_by_each_entry_or_has_a_reason() -> None:
+    """Each entry × border: met, or *no, because …*; a border met has no reason any more."""
+    documents = "\n".join(text_of(path) for path in sorted((ROOT / "docs").glob("*.md")))
+    codebook = text_of(ROOT / "docs" / "codebook.html")
+    script = text_of(SCRIPT)
+    manual = text_of(ROOT / "affect_edge" / "shell" / "affect-edge.1").replace("\\-", "-")
+    commands = {one.name: one.command_name for one in QUESTIONS}
+    spoken = {"Garmin (FIT)": "Garmin", "Empatica E4": "E4", XDF: "LabRecorder"}
+    met: dict[tuple[str, str], Callable[[str], bool]] = {
+        ("flag", "script"): _named(script),
+        ("flag", "docs"): _named(documents),
+        ("flag", "codebook"): _named(codebook),
+        ("flag", "words"): lambda name: name.replace("_", " ") in OF_REGISTERS,
+        ("question", "script"): _named(script),
+        ("question", "docs"): _named(documents),
+        ("question", "codebook"): _named(codebook),
+        ("maker", "docs"): lambda name: _named(documents)(spoken.get(name, name)),
+        ("maker", "help"): lambda name: name in MAKERS,
+        ("format", "docs"): _named(documents),
+        ("format", "help"): _named(manual),
+        ("inquiry", "docs"): lambda name: _named(documents)(commands[name]),
+        ("inquiry", "help"): lambda name: _named(manual)(commands[name]),
+        ("noted", "words"): lambda name: name.replace("_", " ") in OF_REGISTERS,
+    }
+    missing = [
+        (register, border, name)
+        for (register, border), is_met in met.items()
+        for name in sorted(REGISTERS[register])
+        if not is_met(name)
+    ]
+    assert missing == []
+    assert met.keys() & NO_BORDER.keys() == set()
+    assert {register for register, _ in (*met, *NO_BORDER)} == REGISTERS.keys()

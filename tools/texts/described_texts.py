@@ -5,12 +5,15 @@ members of registers.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
+from dashboard.analysis.query import AnalysisQuery, Correction, Design, Outcome, Sample, StateBy
 from dashboard.languages.names import OF_REGISTERS
 from edge_agent.config.keys import all_keys
 from edge_agent.vision.models.card import ModelCard, read_card, shipped_models
 
 CONFIGURATION = "edge_agent/config"
+QUERY = "dashboard/analysis/query.py"
 NAMES = "dashboard/languages/names.py"
 CARDS = "edge_agent/vision/models"
 
@@ -23,6 +26,9 @@ def described_texts() -> Iterator[tuple[str, str]]:
             yield CONFIGURATION, key.label
     for text in sorted(OF_REGISTERS):
         yield NAMES, text
+    choices = chain(AnalysisQuery.model_fields, Correction, Design, Outcome, Sample, StateBy)
+    for text in sorted({choice.replace("_", " ") for choice in choices}):
+        yield QUERY, text
     for path in shipped_models().values():
         for text in _texts_of(read_card(path)):
             yield f"{CARDS}/{path.name}", text

@@ -167,7 +167,7 @@ def _at_most_care(check: Check) -> Check:
 
 
 def _check_conditions(recorded: Recorded, measures: Measures) -> Check:
-    name = "conditions"
+    name = N_("conditions")
     conditions = len(measures.conditions)
     if not conditions:
         return Check(
@@ -205,7 +205,7 @@ def _check_conditions(recorded: Recorded, measures: Measures) -> Check:
 
 
 def _check_face(recorded: Recorded, measures: Measures, bars: Thresholds) -> Check:
-    name = "the face"
+    name = N_("the face")
     if Meant.FACE not in recorded.meant:
         text = N_("No camera spoke during the session: the face was not measured.")
         cure = N_("To measure it, turn the camera on before the session.")
@@ -365,7 +365,7 @@ def _with_rest(
 
 
 def _check_clock(recorded: Recorded, measures: Measures) -> Check:
-    name = "the clock"
+    name = N_("the clock")
     if recorded.session.has_made_up_times:
         return Check(
             name,
@@ -430,7 +430,7 @@ def _check_streams(measures: Measures, bars: Thresholds) -> Iterable[Check]:
 
 
 def _check_unmatched(measures: Measures, bars: Thresholds) -> Check:
-    name = "unmatched readings"
+    name = N_("unmatched readings")
     worst, share = _worst(
         measures, lambda v: v.unmatched, lambda v: v.matched + v.unmatched + v.ambiguous
     )
@@ -453,7 +453,7 @@ def _check_unmatched(measures: Measures, bars: Thresholds) -> Check:
 
 
 def _check_flagged(measures: Measures, bars: Thresholds) -> Check:
-    name = "flagged readings"
+    name = N_("flagged readings")
     worst, share = _worst(measures, lambda v: v.flagged, lambda v: v.usable + v.flagged)
     if worst is None:
         return Check(name, Level.GOOD, N_("There was nothing to flag."))
@@ -471,7 +471,7 @@ def _check_flagged(measures: Measures, bars: Thresholds) -> Check:
 
 
 def _check_light(measures: Measures, bars: Thresholds) -> Check:
-    name = "light"
+    name = N_("light")
     frames = measures.frames
     if not frames.seen:
         return Check(name, Level.GOOD, N_("There is no frame of the face to judge the light."))
@@ -490,7 +490,7 @@ def _check_light(measures: Measures, bars: Thresholds) -> Check:
 
 
 def _check_frames(measures: Measures, bars: Thresholds) -> Check:
-    name = "frames"
+    name = N_("frames")
     rate = measures.frame_rate
     if rate is None:
         return Check(
@@ -510,7 +510,7 @@ def _check_frames(measures: Measures, bars: Thresholds) -> Check:
 
 
 def _check_turned_away(measures: Measures, bars: Thresholds) -> Check:
-    name = "head turned away"
+    name = N_("head turned away")
     share = measures.turned_away_share
     if share is None:
         return Check(name, Level.GOOD, N_("No pose of the head was recorded."))
@@ -549,7 +549,7 @@ def _check_motion(measures: Measures, bars: Thresholds) -> Iterator[Check]:
         "Movement changes the heart rate and disturbs sensors: ask the participant to sit still, "
         "and do not compare conditions in which they moved differently."
     )
-    yield _check("motion of the wearer", mg > bars.motion_mg, message, cure)
+    yield _check(N_("motion of the wearer"), mg > bars.motion_mg, message, cure)
 
 
 def _check_whose_face(recorded: Recorded, measures: Measures, bars: Thresholds) -> Iterator[Check]:
@@ -558,7 +558,7 @@ def _check_whose_face(recorded: Recorded, measures: Measures, bars: Thresholds) 
     sentence = in_words(faces)
     if not sentence:
         return
-    name = "whose face it is"
+    name = N_("whose face it is")
     cure = N_(
         "Nobody is recognised. Let nobody else be in view, ask for evidence (vision.whose), press "
         "where it is lacking, and leave out stretches that are not the participant's."
@@ -579,7 +579,7 @@ def _check_own_neutral(own: OwnNeutral | None, start_ms: int) -> Iterator[Check]
     """Yield the state of the own neutral, where the session asked for it."""
     if own is None or own.state is OwnNeutralState.OFF:
         return
-    name = "own neutral"
+    name = N_("own neutral")
     cure = N_(
         "Set a baseline marker, or let a protocol do it, while the participant looks at the camera "
         "with a resting face for 20 s, and no stimulus begins."

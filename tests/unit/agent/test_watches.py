@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from edge_agent.agent.watches import WATCHES, Surroundings, Watch, Watches, WatchKind
+from edge_agent.agent.watches import Surroundings, Watch, Watches, WatchKind
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Frame
@@ -112,4 +112,4 @@ def test_watch_that_judges_rows_ends_the_thread_and_the_loop() -> None:
 
 
 def test_watches_of_readings_name_their_source_and_others_do_not() -> None:
-    assert [kind.source for kind in WATCHES] == ["", "", "", "camera_pulse", "camera_blinks"]
+    assert [kind.source for kind in Watches.KINDS] == ["", "", "", "camera_pulse", "camera_blinks"]
