@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dashboard.charts.chart import Chart, Figure, Height
-from dashboard.languages.figures import by_locale, decimal, percent
+from dashboard.languages.figures import by_locale, decimal, duration, percent
 from dashboard.languages.macros import Macros
 from dashboard.languages.names import state_name, translate, unit_of, vital_short, with_unit
 from edge_agent.core.expression import EMOTIONS
@@ -58,6 +58,7 @@ class TrendData:
         vitals: readings by kind, and the movements of the face that were chosen.
         conditions: stimuli that went on.
         markers: notes and baselines.
+        face_ms: how long a face was read; ``None``: not known.
     """
 
     start_ms: int
@@ -66,6 +67,7 @@ class TrendData:
     vitals: Mapping[Measure, VitalTrend]
     conditions: Sequence[ConditionInterval]
     markers: Sequence[Marker] = ()
+    face_ms: int | None = None
 
     def drawn_vitals(self) -> tuple[VitalKind, ...]:
         """Return the vitals that have a line: those with readings here."""
@@ -346,17 +348,20 @@ def trend_chart(
 def trend_figures(data: TrendData) -> tuple[Figure, ...]:
     """Return the four numbers of a range: face, expression, heart rate and blood pressure."""
     return (
-        _face_figure(data.trend),
+        _face_figure(data.trend, data.face_ms),
         _commonest(data.trend),
         _mean_figure(data, VitalKind.HEART_RATE),
         _mean_figure(data, VitalKind.SYSTOLIC, VitalKind.DIASTOLIC),
     )
 
 
-def _face_figure(trend: Trend) -> Figure:
-    # Intervals, and not a time: rollups do not keep how long a row lasted.
+def _face_figure(trend: Trend, face_ms: int | None) -> Figure:
+    note = _say("readings", sum(trend.rows))
+    if face_ms is not None:
+        return Figure(_say("label", "face time"), duration(face_ms), note=note)
+    # Of rows that are deleted their sums are kept, and not how long they lasted.
     seen = _say("intervals", sum(1 for rows in trend.rows if rows), len(trend.rows))
-    return Figure(_say("label", "intervals"), seen, note=_say("readings", sum(trend.rows)))
+    return Figure(_say("label", "intervals"), seen, note=note)
 
 
 def _commonest(trend: Trend) -> Figure:

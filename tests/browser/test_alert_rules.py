@@ -50,7 +50,9 @@ def test_rule_written_as_a_sentence_on_a_phone_is_in_the_file(
         page.goto(f"{shown.address}/alerts")
         sentence = "Tell me when heart rate is above 110 /min for 10 s"
         expect(page.locator(".rule-list li").last).to_contain_text(sentence)
-        page.locator(".rule-list > li > details > summary").last.click()
+        page.get_by_role("link", name="Change the rule").last.click()
+        changed = page.locator(".rule-list form")
+        expect(changed.get_by_label("Upper limit")).to_have_value("110")
         looks_right(page, axe)
     rule = rules_of(file.read_text(encoding="utf-8"))[-1]
     assert (rule["name"], rule["above"], rule["seconds"]) == ("heart-rate", 110, 10)

@@ -39,12 +39,16 @@ def test_a_file_is_explained_in_the_readers_time_zone_and_imported(
     browser: Browser, dashboard: Served, tmp_path: Path
 ) -> None:
     with watched_page(browser, dashboard.login(), PHONE) as page:
-        page.goto(f"{dashboard.address}/readings")
+        page.goto(f"{dashboard.address}/study/import")
         page.locator("#file").set_input_files(
             FilePayload(name="cuff.csv", mimeType="text/csv", buffer=CUFF)
         )
-        page.get_by_role("button", name="Preview").click()
+        readings = page.get_by_role("region", name="Readings of one device")
+        readings.get_by_role("button", name="Preview").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("What is in cuff.csv?")
+        taken = page.get_by_label("Meaning of the column SYS (kPa)")
+        expect(taken).to_have_value("systolic")
+        expect(page.get_by_label("Unit of systolic pressure")).to_have_value("kPa")
         expect(page.get_by_label("Time zone")).to_have_value("Europe/Berlin")
         expect(page.get_by_label("How times are written")).to_have_value("dmy")
         page.get_by_role("button", name="Update preview").click()

@@ -66,6 +66,7 @@ def test_what_is_dragged_is_the_new_range_and_earlier_leads_back(
         assert abs(end - (begin + 300_000)) < 5_000
         page.get_by_role("link", name="Earlier").click()
         expect(page).to_have_url(re.compile(f"end={start}$"))
+        page.get_by_text("Other range", exact=True).click()
         page.get_by_role("link", name="Today").click()
         today, tomorrow = range_of(page)
         assert tomorrow - today in {23 * HOUR_MS, 24 * HOUR_MS, 25 * HOUR_MS}
@@ -139,7 +140,7 @@ def test_trends_custom_range_opens_in_the_bar_without_moving_the_page(
         page.goto(f"{shown.address}/trends?range=1h")
         bar = page.get_by_role("navigation", name="Range", exact=True)
         place = page.locator("#trends").bounding_box()
-        bar.get_by_text("Custom range").click()
+        bar.get_by_text("Other range").click()
         expect(bar.get_by_label("From", exact=True)).to_be_visible()
         assert page.locator("#trends").bounding_box() == place
         assert not has_sideways_scroll(page)
@@ -246,7 +247,7 @@ def test_a_range_of_ones_own_is_entered_in_local_time(
 ) -> None:
     with watched_page(browser, login) as page:
         page.goto(f"{shown.address}/trends")
-        page.get_by_text("Custom range").click()
+        page.get_by_text("Other range", exact=True).click()
         page.get_by_label("From", exact=True).fill("2026-07-01T12:00")
         page.get_by_label("To", exact=True).fill("2026-07-01T13:00")
         page.get_by_role("group").get_by_role("button", name="Show").click()

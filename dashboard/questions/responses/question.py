@@ -7,7 +7,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import click
 
@@ -56,6 +56,9 @@ from edge_agent.timeline.read.events import EventKind
 from edge_agent.timeline.read.reader import Reader
 
 _OFFERED = 60
+_BOXES = 6
+"""Labels with a box of their own where nobody chose more: as many as are compared by themselves."""
+_Choice = TypeVar("_Choice")
 
 
 def answer(inquiry: Inquiry) -> ResponsesModel:
@@ -166,15 +169,33 @@ def basis(reader: Reader, response: ResponsesModel) -> Basis:
 
 
 @dataclass(frozen=True, slots=True)
+class Offer(Generic[_Choice]):
+    """What a form offers of one field.
+
+    Attributes:
+        ticked: with a box each: what is chosen, and what is chosen most.
+        others: in a list, of which one is chosen at a time.
+    """
+
+    ticked: list[_Choice]
+    others: list[_Choice]
+
+    @property
+    def every(self) -> list[_Choice]:
+        """All of them."""
+        return [*self.ticked, *self.others]
+
+
+@dataclass(frozen=True, slots=True)
 class ResponsesPage(PageRecord):
     """The names of the page Responses.
 
     Attributes:
         response: the answer; ``None`` where there is none.
         kinds: kinds of events.
-        offered: measures that the form offers.
+        offered: measures that the form offers: those to tick, and the others in a list.
         most_vitals: as many of them may be chosen.
-        labels: of events that the form offers.
+        labels: of events that the form offers: those to tick, and the others in a list.
         chosen: those of the question, as they are compared.
         vital_label: names a measure.
         lines: a line for each curve that is compared, as the plan of a study has windows.
@@ -187,9 +208,9 @@ class ResponsesPage(PageRecord):
 
     response: ResponsesModel | None
     kinds: Mapping[EventKind, str]
-    offered: list[Measure]
+    offered: Offer[Measure]
     most_vitals: int
-    labels: list[str]
+    labels: Offer[str]
     chosen: set[str]
     vital_label: Callable[[Measure], str]
     lines: str
@@ -215,17 +236,23 @@ def fields(page: PageOf) -> ResponsesPage:
     )
 
 
-def _measures_to_offer(reader: Reader, query: ResponsesQuery) -> list[Measure]:
+def _measures_to_offer(reader: Reader, query: ResponsesQuery) -> Offer[Measure]:
     """Return the measures that the form offers: recorded vitals, and those of the face if there
     are any.
     """
     recorded = reader.recorded_kinds()
     moved = reader.has_movements()
-    return [
+    offered = [
         kind
         for kind in DRAWN
         if kind in query.vital or (kind in recorded if isinstance(kind, VitalKind) else moved)
     ]
+    ticked = [
+        kind
+        for kind in offered
+        if kind in query.vital or (isinstance(kind, VitalKind) and kind.spec.tested_by_default)
+    ]
+    return Offer(ticked, [kind for kind in offered if kind not in ticked])
 
 
 def _lines(response: ResponsesModel | None) -> str:
@@ -248,11 +275,12 @@ def _lines(response: ResponsesModel | None) -> str:
     return "\n".join(one.line for one in windows[:MOST_WINDOWS])
 
 
-def _labels(query: ResponsesQuery, response: ResponsesModel | None) -> list[str]:
+def _labels(query: ResponsesQuery, response: ResponsesModel | None) -> Offer[str]:
     """Return the labels that the form offers: the commonest, and those asked for."""
     known = list(response.labels)[:_OFFERED] if response else []
-    offered = {same_label(one): one for one in (*query.event, *known)}
-    return sorted(offered.values())
+    offered = list({same_label(one): one for one in (*query.event, *known)}.values())
+    boxes = max(_BOXES, len(query.event))
+    return Offer(sorted(offered[:boxes]), sorted(offered[boxes:]))
 
 
 RESPONSES = Question(

@@ -177,8 +177,9 @@ def alerts_page(
     account: AccountDep,
     wanted: FilterDep,
     logged: LogPageDep,
+    rule: Annotated[str, Query(max_length=100)] = "",
 ) -> Response:
-    """Show the open alerts, the log, and the alert rules."""
+    """Show the open alerts, the log, and the alert rules; of the rule ``rule`` also its form."""
     return render(
         request,
         "alerts.html",
@@ -200,6 +201,7 @@ def alerts_page(
         endings=_ENDINGS,
         disclaimer=gettext(DISCLAIMER),
         sentence_of=rule_sentence,
+        changed=rule,
         **_rules_shown(services, account),
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC
 from itertools import islice
@@ -34,6 +35,8 @@ from dashboard.web.chosen_study import APPLIANCE_ONLY
 from dashboard.web.forms import Refused
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import STUDY, NavigationEntry, render
+from dashboard.web.routes.study_import import PAGE as IMPORT_PAGE
+from dashboard.web.routes.study_import import import_page
 from dashboard.web.services import Services, ServicesDep, UploadedFile, new_key
 from edge_agent.core import clock
 from edge_agent.core.bounds import printable
@@ -48,7 +51,7 @@ from edge_agent.core.given_readings import (
 )
 from edge_agent.core.readings import DOUBTFUL, LocalTimes, VitalFlag, VitalReading
 from edge_agent.core.study import LABEL_LENGTH, MarkerKind
-from edge_agent.core.texts import N_
+from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import PRESSURES, VitalKind
 from edge_agent.timeline.gate.commands import import_file
 from edge_agent.timeline.intake.corrections import ReadingKey, entered_readings, removed_readings
@@ -68,7 +71,6 @@ from edge_agent.vitals.column_map import TARGETS, ColumnMap
 from edge_agent.vitals.csv_readings import rows_of
 from edge_agent.vitals.dates import DateOrder
 from edge_agent.vitals.guessed_columns import guess_map
-from edge_agent.vitals.health.exports import MAKERS
 from edge_agent.vitals.passed_over import PassedOver
 from edge_agent.vitals.zone_names import local_times
 
@@ -89,6 +91,10 @@ Count = Annotated[int | None, Field(ge=0)]
 _LIST = "recent-title"
 PATH = f"{PAGE}/import"
 PREVIEW_ROWS = 10
+_VALUES_SHOWN = 3
+"""Of each column."""
+_COLUMNS_OFFERED = 100
+"""Columns that are not read, at a time: a list for each of thousands would be no page."""
 PREVIEW_READINGS = 10_000
 """Readings of a table that the page reads before the import: half a second on a Raspberry Pi."""
 _COMMAND = "sudo affect-edge import-vitals"
@@ -142,8 +148,6 @@ class Notices:
         warning: what is implausible about it.
         added: what an import added, by kind and source.
         entry: the form as it was filled in, with its problems.
-        file_problem: why a file cannot be read.
-        command: imports the file on the appliance, where only the page cannot take it.
         correction: of a reading, that was not taken yet.
     """
 
@@ -151,8 +155,6 @@ class Notices:
     warning: str = ""
     added: Sequence[TakenReadings] = ()
     entry: Entry = field(default_factory=Entry)
-    file_problem: str = ""
-    command: str = ""
     correction: Correction | None = None
 
 
@@ -410,10 +412,8 @@ def _outside_text(services: Services, done: HandedIn) -> str:
 
 def _page(request: Request, services: Services, notices: Notices) -> Response:
     entry = notices.entry
-    wrong = notices.file_problem or entry.problems or entry.doubts
+    wrong = entry.problems or entry.doubts
     refused = Refused(f"{PAGE}/by-hand", entry.values, entry.problems)
-    if notices.file_problem:
-        refused = Refused(PATH, {}, {"file": notices.file_problem})
     labels = {kind.value: capitalise(translate(kind.spec.short_name)) for kind in BY_HAND}
     labels |= {"at": gettext("Time"), "note": gettext("Note")}
     database = services.options.database
@@ -434,9 +434,6 @@ def _page(request: Request, services: Services, notices: Notices) -> Response:
         correction=notices.correction,
         kinds=sorted(BY_HAND, key=lambda kind: kind not in PRESSURES),
         open_session=services.study.open_session(),
-        command=notices.command,
-        largest_mib=csv_files.MAX_FILE_BYTES // 2**20,
-        makers=MAKERS,
         address=str(request.base_url).rstrip("/"),
     )
 
@@ -506,11 +503,35 @@ class Choice:
         columns: the columns.
         zone: name of the time zone of times that name none; empty: there are none such.
         device: source of all readings; empty: that of the file.
+        problem: why the columns cannot be meant so; ``None``: they can.
     """
 
     columns: ColumnMap
     zone: str
     device: str = ""
+    problem: Message | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnRow:
+    """A column of a table, as the page shows it.
+
+    Attributes:
+        number: its place among those that have a name.
+        name: its name.
+        values: the first of its values.
+        target: its meaning, of ``TARGETS``; two of them apart by a blank, as of a pair of
+            pressures; empty: nothing.
+        kind: whose unit is chosen; ``None``: it has none to choose.
+        is_read: whether it is read, maybe beside another column alone.
+    """
+
+    number: int
+    name: str
+    values: tuple[str, ...]
+    target: str
+    kind: VitalKind | None
+    is_read: bool
 
 
 @csv_import_router.post(PATH, include_in_schema=False)
@@ -521,8 +542,11 @@ async def send_file(request: Request, services: ServicesDep, account: AccountDep
         name, packed, zone = await _file_of(request)
         file = await run_in_threadpool(_recognise, name, packed)
     except DataFileError as error:
-        notices = Notices(file_problem=said_of(error), command=_command_for(name, error))
-        return await run_in_threadpool(_page, request, services, notices)
+        refused = Refused(PATH, {}, {"file": said_of(error)})
+        command = _command_for(name, error)
+        return await run_in_threadpool(
+            import_page, request, services, refused=refused, command=command
+        )
     kept = services.files.keep(UploadedFile(account.id, file), account.id)
     return RedirectResponse(f"{PATH}/{kept}?{urlencode({'zone': zone})}", 303)
 
@@ -580,7 +604,7 @@ def _command_for(name: str, error: DataFileError) -> str:
 @csv_import_router.get(PATH, include_in_schema=False)
 def no_file() -> Response:
     """Redirect to the form that uploads files."""
-    return RedirectResponse(PAGE, 303)
+    return RedirectResponse(IMPORT_PAGE, 303)
 
 
 @csv_import_router.get(f"{PATH}/{{name}}", include_in_schema=False)
@@ -745,7 +769,7 @@ def _find(
     kept = services.files.of(name)
     if kept is None or kept.account != account:
         raise HTTPException(
-            410, gettext("This file is no longer available. Send it again on the Readings page.")
+            410, gettext("This file is no longer available. Send it again on the page Import.")
         )
     if isinstance(kept.file, DeviceFile) and _is_table(kept.file.name, given):
         return _table_of(kept.file.name, kept.file.packed)
@@ -768,13 +792,9 @@ def _choice(given: Mapping[str, str], file: csv_files.CsvFile) -> Choice:
         guessed = guess_map(file, PREVIEW_ROWS)
         # A browser's zone is no answer to a column that names its own.
         return Choice(guessed, "" if guessed.names_zone else given.get("zone", ""))
-    columns = {t: given[f"column_{t}"] for t in TARGETS if given.get(f"column_{t}") in file.header}
+    columns, named_units, problem = _chosen_columns(given, file)
     known = ((kind.value, kind.spec.unit_choices) for kind in VitalKind if kind in columns)
-    units = {
-        kind: given[f"unit_{kind}"]
-        for kind, allowed in known
-        if given.get(f"unit_{kind}") in allowed
-    }
+    units = {kind: named_units[kind] for kind, allowed in known if named_units.get(kind) in allowed}
     dates = given["dates"] if given["dates"] in DATES else "iso"
     chosen = ColumnMap(columns, units, cast("DateOrder", dates), day=_text_of(given, "day"))
     recording, start = file.recording, _text_of(given, "start")
@@ -782,7 +802,68 @@ def _choice(given: Mapping[str, str], file: csv_files.CsvFile) -> Choice:
         chosen = replace(chosen, elapsed=recording.elapsed)
     if start:
         chosen = chosen.from_start(start)
-    return Choice(chosen, _text_of(given, "zone"), _device_of(given))
+    return Choice(chosen, _text_of(given, "zone"), _device_of(given), problem)
+
+
+def _chosen_columns(
+    given: Mapping[str, str], file: csv_files.CsvFile
+) -> tuple[dict[str, str], dict[str, str], Message | None]:
+    """Return the column of each target, the unit of each kind, and why they cannot be meant so.
+
+    What is imported names them by target; the page asks by column, where two may be given the same
+    target.
+    """
+    columns = {t: given[f"column_{t}"] for t in TARGETS if given.get(f"column_{t}") in file.header}
+    units = {kind.value: given.get(f"unit_{kind}", "") for kind in VitalKind}
+    problem = None
+    for number, name in enumerate(_named_columns(file)):
+        for target in given.get(f"is_{number}", "").split():
+            if target in columns:
+                problem = Message(
+                    N_(
+                        "{first} and {second} both have the meaning {target}. Choose one, or "
+                        "import the file once for each, with a source of its own."
+                    ),
+                    first=columns[target],
+                    second=name,
+                    target=_name_of_target(target),
+                )
+            elif target in TARGETS:
+                columns[target] = name
+                units[target] = given.get(f"unit_{number}", "")
+    return columns, units, problem
+
+
+def _name_of_target(target: str) -> Message:
+    if target in LABELS:
+        return Message(LABELS[target])
+    return Message(VitalKind(target).spec.name_in_text)
+
+
+def _named_columns(file: csv_files.CsvFile) -> list[str]:
+    return list(dict.fromkeys(filter(None, file.header)))
+
+
+def _column_rows(file: csv_files.CsvFile, columns: ColumnMap) -> list[ColumnRow]:
+    """Return the columns of a table, with the first values and the meaning of each."""
+    targets: dict[str, list[str]] = {}
+    for target, name in columns.columns.items():
+        targets.setdefault(name, []).append(target)
+    read = columns.read_columns | {*file.flag_columns}
+    values: dict[str, list[str]] = {}
+    with suppress(DataFileError):  # what of it cannot be read is said beside its rows
+        for row in islice(file.rows(), PREVIEW_ROWS):
+            for name, cell in zip(file.header, row.cells, strict=False):
+                if cell and len(values.setdefault(name, [])) < _VALUES_SHOWN:
+                    values[name].append(cell)
+    rows = []
+    for number, name in enumerate(_named_columns(file)):
+        own = targets.get(name, [])
+        kinds = [VitalKind(one) for one in own if one in {*VitalKind}]
+        kind = next((one for one in kinds if one.spec.unit_choices), None)
+        shown = tuple(values.get(name, ()))
+        rows.append(ColumnRow(number, name, shown, " ".join(own), kind, name in read))
+    return rows
 
 
 def _text_of(given: Mapping[str, str], name: str) -> str:
@@ -848,7 +929,14 @@ def _csv_import_page(
     except DataFileError as error:
         refused = Refused(request.url.path, {}, {"zone": said_of(error)})
     preview = _preview_of(services, file, choice.columns, zone)
-    used = choice.columns.read_columns | {*file.flag_columns}
+    if choice.problem is not None:
+        preview.hint = translate(choice.problem)
+    columns = _column_rows(file, choice.columns)
+    read = [one for one in columns if one.is_read]
+    unread = [one for one in columns if not one.is_read]
+    given = request.query_params
+    first = int(given["from"]) if given.get("from", "").isdecimal() else 0
+    address = urlencode([one for one in given.multi_items() if one[0] != "from"])
     return render(
         request,
         "readings_import.html",
@@ -863,8 +951,13 @@ def _csv_import_page(
         vitals=list(VitalKind),
         labels=LABELS,
         dates=DATES,
-        shown=[column for column in file.header if column in used],
-        unread=[name for name in file.header if name and name not in used],
+        shown=[one.name for one in read],
+        read=read,
+        unread=unread,
+        offered=unread[first : first + _COLUMNS_OFFERED],
+        later=first + _COLUMNS_OFFERED if first + _COLUMNS_OFFERED < len(unread) else 0,
+        address=address,
+        pair=f"{VitalKind.SYSTOLIC} {VitalKind.DIASTOLIC}",
         as_table=request.query_params.get("as") == "table",
     )
 

@@ -33,7 +33,7 @@ from dashboard.web.brought_studies import (
     send,
 )
 from dashboard.web.chosen_study import APPLIANCE_ONLY
-from dashboard.web.forms import Refused, form_of
+from dashboard.web.forms import NOTHING_REFUSED, Refused, form_of
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import STUDY, NavigationEntry, render
 from dashboard.web.schemas import FieldMs
@@ -48,6 +48,7 @@ from edge_agent.timeline.intake.sent_files import NAME_MOST, WAITING, StudyChoic
 from edge_agent.timeline.upkeep.retention import is_short_lived
 from edge_agent.vitals import csv_files
 from edge_agent.vitals.csv_files import CsvFile
+from edge_agent.vitals.health.exports import MAKERS
 
 router = APIRouter(tags=["study"], dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY])
 NAVIGATION = NavigationEntry(
@@ -146,21 +147,37 @@ def study_import_page(
     request: Request, services: ServicesDep, done: Annotated[int | None, Query(ge=0)] = None
 ) -> Response:
     """Show the form that sends a study, and the imports with a button that undoes each."""
-    return _page(request, services, done=done)
+    return import_page(request, services, done=done)
 
 
-def _page(
-    request: Request, services: Services, *, done: int | None = None, problem: str = ""
+def import_page(
+    request: Request,
+    services: Services,
+    *,
+    done: int | None = None,
+    refused: Refused = NOTHING_REFUSED,
+    command: str = "",
 ) -> Response:
+    """Return the page on which every import begins: of a study, and of readings.
+
+    Args:
+        request: the request that it answers.
+        services: of this dashboard.
+        done: number of the import that was just made.
+        refused: what was sent and cannot be imported.
+        command: imports readings on the appliance, where only the page cannot take the file.
+    """
     known = list_imports(services.options.database)
     return render(
         request,
         "study_import.html",
-        status_code=422 if problem else 200,
-        refused=Refused(PAGE, {}, {"files": problem}) if problem else Refused(),
+        status_code=422 if refused.problems else 200,
+        refused=refused,
+        command=command,
         imports=list(reversed(known)),
         done=next((one for one in known if one.id == done), None),
         largest_mib=csv_files.MAX_FILE_BYTES // 2**20,
+        makers=MAKERS,
     )
 
 
@@ -177,8 +194,8 @@ async def send_study(request: Request, services: ServicesDep, account: AccountDe
         files = await _files_of(request)
         key = await run_in_threadpool(_keep, services, account, files)
     except (DataFileError, StudyError) as error:
-        shown = said_of(error)
-        return await run_in_threadpool(_page, request, services, problem=shown)
+        refused = Refused(PAGE, {}, {"files": said_of(error)})
+        return await run_in_threadpool(import_page, request, services, refused=refused)
     return RedirectResponse(f"{PAGE}/{quote(key)}", 303)
 
 

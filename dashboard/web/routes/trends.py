@@ -71,6 +71,8 @@ RANGES = (
     RangeChoice("30d", N_("30 days"), 30 * 24 * _HOUR_MS),
 )
 RANGES_BY_KEY = {choice.key: choice for choice in RANGES}
+OTHER_RANGES = (RANGES_BY_KEY["10m"],)
+"""Those that stand behind *Other range*: a recording that has just begun is shown by itself."""
 
 Start = Annotated[schemas.EpochMs, Query()]
 End = Annotated[schemas.EpochMs, Query()]
@@ -377,13 +379,15 @@ def read_trends(
             assert isinstance(reader, Reader)
             for one in movements:
                 vitals[one] = reader.movement_trend(one, start_ms, end_ms, buckets)
+        trend = reader.trend(start_ms, end_ms, buckets)
         return TrendData(
             start_ms=start_ms,
             end_ms=end_ms,
-            trend=reader.trend(start_ms, end_ms, buckets),
+            trend=trend,
             vitals=vitals,
             conditions=reader.conditions(start_ms, end_ms),
             markers=[one for one in reader.markers(start_ms, end_ms) if one.kind in _DRAWN_MARKERS],
+            face_ms=reader.face_ms(trend) if isinstance(reader, Reader) else None,
         )
 
 
@@ -532,7 +536,8 @@ def trends_page(
         "trends.html",
         status_code=422 if problem else 200,
         problem=problem,
-        ranges=RANGES,
+        ranges=[one for one in RANGES if one not in OTHER_RANGES],
+        other_ranges=OTHER_RANGES,
         chosen=choice if start is None and end is None else None,
         is_latest=latest is not None,
         was_asked=key is not None or (latest is None and start is not None),

@@ -13,7 +13,13 @@ from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.schema import DAY_MS, HOUR_MS
 from edge_agent.timeline.read import base
-from edge_agent.timeline.read.trends import Span, read_movement_trend, read_trend, read_vital_trend
+from edge_agent.timeline.read.trends import (
+    Span,
+    read_face_ms,
+    read_movement_trend,
+    read_trend,
+    read_vital_trend,
+)
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
@@ -57,6 +63,13 @@ class TimelineReader(base.DatabaseReader):
         """
         with self.connect() as connection:
             return read_trend(connection, start_ms, end_ms, buckets, self._spans)
+
+    def face_ms(self, trend: base.Trend) -> int | None:
+        """Return how long the face was read that a trend of this reader shows, in milliseconds;
+        ``None``: not known.
+        """
+        with self.connect() as connection:
+            return read_face_ms(connection, trend, self._spans)
 
     def vital_trend(
         self, kind: VitalKind, start_ms: int, end_ms: int, buckets: int = DEFAULT_BUCKETS

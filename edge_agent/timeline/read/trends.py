@@ -18,7 +18,7 @@ import json
 import math
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from edge_agent.core.expression import EMOTIONS
@@ -250,6 +250,14 @@ taken to be as long as its first one, as it is unless the recording interval was
 hour. An hour whose rows are deleted has no time.
 """
 
+FACE_TIME = replace(
+    SHOWN_BY_HOUR,
+    rows="interval_ms AS length, 1 AS rows",
+    columns=f"{_INTERVAL} AS length, rows",
+    sums="sum(rows) AS rows, sum(rows * length) AS face_ms, min(length) AS shortest",
+)
+"""How long a face was read, in milliseconds, from the rollups, as ``SHOWN_BY_HOUR`` is."""
+
 
 class Sums(Protocol):
     """A row of sums, by the names of their columns."""
@@ -343,6 +351,24 @@ def trend_of(buckets: Buckets, resolution: str, row_of: Mapping[int, Sums]) -> T
         frames=tuple(int(row["frames"]) if row else 0 for row in rows),
         simulated=any(row["simulated"] for row in rows if row),
     )
+
+
+def read_face_ms(
+    connection: sqlite3.Connection, trend: Trend, spans: Sequence[Span] | None = None
+) -> int | None:
+    """Return how long the face was read that a trend shows, in milliseconds.
+
+    ``None``: rows that it counts are deleted, or do not know how long they lasted.
+    """
+    cuts = [(trend.start_ms, trend.end_ms)]
+    if spans is not None:
+        cuts = [(max(first, trend.start_ms), min(last, trend.end_ms)) for first, last in spans]
+    pieces = [piece for cut in cuts for piece in pieces_of(cut, "hour")]
+    row = sums_in(connection, FACE_TIME, pieces).get(0)
+    rows = 0 if row is None else row["rows"]
+    if rows != sum(trend.rows) or (row is not None and not row["shortest"]):
+        return None
+    return 0 if row is None else int(row["face_ms"])
 
 
 def read_vital_trend(

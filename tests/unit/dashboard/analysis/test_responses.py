@@ -299,12 +299,37 @@ def test_responses_page_of_the_example_shows_curves_in_words(
         assert "Bands: 95 % CI of each point by itself" in sentence
         assert re.search(r"Peaks of the mean curves: anger \d.*: anger − neutral p = 0\.", sentence)
         assert page.text.count("<figure><svg") == 12
+        curve, tests = (page.text.index(one) for one in ('id="response-', 'id="tests-title"'))
+        assert curve < tests, "what is seen before what is said of it"
         assert "/responses?sample=selected&amp;session=1" in ada.get("/study/sessions/1").text
         own = ada.get("/responses?sample=selected&session=1")
         assert own.text.count("<figure><svg") == 1
         assert ada.get("/api/v1/responses?event=anger").json()["participants"][0] == "SIM-01"
         _check_refusals(ada)
         _check_windows(ada, tmp_path, capsys)
+
+
+def test_responses_form_offers_six_labels_to_tick_and_others_in_a_list(tmp_path: Path) -> None:
+    labels = [f"film {number}" for number in range(8)]
+    begins = [20.0 + 60 * number for number in range(8)]
+    events = [(at, at + 1, label) for at, label in zip(begins, labels, strict=True)]
+    # the first six come twice: they are the commonest
+    events += [(600 + at, 601 + at, labels[place]) for place, at in enumerate(begins[:6])]
+    readings = [reading(second + 0.5, 70 + second % 5) for second in range(1200)]
+    beats = [reading(second, 36.5, VitalKind.BODY_TEMPERATURE) for second in range(1200)]
+    session = session_row(0, 1200, *events, participant="P01")
+    timeline(tmp_path, session=[session], vital=[*readings, *beats])
+    with client_of(tmp_path) as stranger:
+        ada = set_up(stranger, tmp_path)
+        page = ada.get("/responses").text
+        ticks = re.findall(r'type="checkbox" name="event" value="([^"]+)"', page)
+        assert ticks == labels[:6]
+        listed = page[page.index('id="another-event"') :]
+        assert re.findall(r'option value="([^"]*)"', listed)[:3] == ["", *labels[6:]]
+        asked = ada.get("/responses?event=film+7&event=&vital=heart_rate&vital=body_temperature")
+        assert asked.status_code == 200 and "Body temperature and heart rate around" not in page
+        ticked = re.findall(r'value="([^"]+)" checked', asked.text)
+        assert {"film 7", "heart_rate", "body_temperature"} == set(ticked)
 
 
 def _check_windows(ada: TestClient, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -156,6 +156,11 @@ def test_the_chart_is_reported_in_four_figures() -> None:
         Figure("Blood pressure, mean", "122/81", "mmHg", "115–129 / 75–87"),
     )
     assert chart.as_dict()["figures"][2]["unit"] == "/min"
+    data = TrendData(
+        START, START + 2 * BUCKET, trend((0.25, 1.0), (60, 60)), {}, (), (), 11_400_000
+    )
+    timed = Figure("Time with a face", "3 h 10 min", note="120 face readings")
+    assert trend_chart(data).figures[0] == timed
     nothing = draw(trend((None,), (0,)), vital(VitalKind.SYSTOLIC, (120.0,))).figures
     assert nothing[1:] == (
         Figure("Most frequent expression", "–"),

@@ -109,6 +109,29 @@ def test_trend_of_folded_rollups_is_read_from_rows(tmp_path: Path) -> None:
         assert (day.resolution, day.bucket_ms, day.n) == (resolution, DAY, (600,))
 
 
+def test_face_time_is_that_of_its_rows_or_not_known(tmp_path: Path) -> None:
+    def face_ms(path: Path, reader: Reader | None = None, end: int = 2 * HOUR) -> int | None:
+        one = reader or Reader(path)
+        return one.face_ms(one.trend(START_MS, START_MS + end, 100))
+
+    of_two_seconds = [{**row(2 * s), "interval_ms": 2_000} for s in range(1, 61)]
+    of_one = [row(3_600 + s) for s in range(1, 31)]
+    others = [row(s, primary=False) for s in range(20)]
+    session = session_row(0, 90, participant="P01")
+    rows = [*of_two_seconds, *of_one, *others]
+    path = timeline(tmp_path / "a", session=[session], expression=rows)
+    assert face_ms(path) == 60 * 2_000 + 30 * 1_000
+    assert face_ms(path, end=90_000) == 88_000
+    of_session = SessionsReader(path, Reader(path).session_list())
+    assert face_ms(path, of_session) == 88_000, "rows that end from 2 to 88 s"
+    assert face_ms(timeline(tmp_path / "b", vital=[reading(1)])) == 0
+    each_frame = timeline(tmp_path / "c", expression=[{**row(1), "interval_ms": 0}])
+    assert face_ms(each_frame) is None
+    with write_transaction(path) as connection:
+        connection.execute(f"DELETE FROM expression WHERE at < {START_MS + HOUR}")
+    assert face_ms(path) is None, "their sums do not know how long they lasted"
+
+
 def test_trend_of_an_empty_range_is_none_and_without_length_refused(tmp_path: Path) -> None:
     reader = Reader(timeline(tmp_path))
     trend = reader.trend(START_MS, START_MS + 10_000, 10)

@@ -118,6 +118,21 @@ def test_wrong_rule_is_refused_and_what_was_typed_stays(
             assert re.search(f'name="{name}" value="{fields[name]}"', form)
 
 
+def test_alerts_page_has_the_form_of_the_rule_that_is_asked_for(ada: TestClient) -> None:
+    page = ada.get("/alerts").text
+    assert 'name="rule" value="disk"' not in page and 'href="/alerts?rule=disk#rule"' in page
+    page = ada.get("/alerts?rule=disk").text
+    form = page[page.index('id="rule"') :]
+    assert 'name="rule" value="disk"' in form and 'name="below" value="500"' in form
+    assert page.count("data-rule-form") == 2, "this one, and that of a new rule"
+    refused = send(ada, PULSE | {"rule": "disk", "seconds": "soon"})
+    form = refused[refused.index('id="rule"') :]
+    assert 'name="rule" value="disk"' in form and 'name="seconds" value="soon"' in form
+    assert ada.get("/alerts?rule=gone").text.count("data-rule-form") == 1
+    viewer = log_in_as(ada, Role.VIEWER).get("/alerts?rule=disk").text
+    assert "data-rule-form" not in viewer
+
+
 def test_rules_are_read_by_a_viewer_and_changed_by_administrators_alone(ada: TestClient) -> None:
     viewer = log_in_as(ada, Role.VIEWER)
     page = viewer.get("/alerts").text

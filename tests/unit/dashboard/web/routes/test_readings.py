@@ -144,6 +144,41 @@ def test_a_file_is_looked_at_corrected_and_imported(ada: TestClient, tmp_path: P
     assert stored(tmp_path)[1] == ("heart_rate", 66.0, "csv:cuff.csv", "imported")
 
 
+def test_import_preview_asks_by_column_what_each_is(ada: TestClient, tmp_path: Path) -> None:
+    place = send(ada, b"at,Pulse,BP,first,second\n2026-01-05T08:00:00Z,61,121/79,36.5,97\n")
+    place = place.partition("?")[0]
+    page = ada.get(place).text
+    lists = re.findall(r'<select name="(is_\d)"(.*?)</select>', page, re.S)
+    picked = {name: re.findall(r'value="([^"]*)" selected', options) for name, options in lists}
+    chosen = {name: "".join(values) for name, values in picked.items()}
+    both = "systolic diastolic"
+    assert list(chosen.values()) == ["at", "heart_rate", both, "", ""]
+    assert 'data-label="Values" translate="no">121/79</td>' in page
+    given = {"dates": "iso", "zone": "UTC", "unit_2": "mmHg"} | chosen
+    given |= {"is_3": "body_temperature", "is_4": "oxygen_saturation"}
+    page = ada.get(place, params=given).text
+    assert "All of these rows are valid" in page
+    twice = html.unescape(ada.get(place, params=given | {"is_4": "heart_rate"}).text)
+    assert "Pulse and second both have the meaning heart rate. Choose one, or" in twice
+    assert re.search(r'<button class="button" type="submit" disabled>', twice)
+    hidden = dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', page))
+    done = ada.post(place, data=hidden).headers["location"]
+    assert done.startswith("/readings?taken=5&")
+    kinds = ["body_temperature", "diastolic", "heart_rate", "oxygen_saturation", "systolic"]
+    assert sorted(kind for kind, *_ in stored(tmp_path)) == kinds
+
+
+def test_import_preview_offers_columns_of_a_wide_file_a_hundred_at_a_time(ada: TestClient) -> None:
+    names = ",".join(f"c{number}" for number in range(250))
+    cells = ",".join("7" for _ in range(250))
+    place = send(ada, f"at,{names}\n2026-01-05T08:00:00Z,{cells}\n".encode()).partition("?")[0]
+    page = ada.get(place).text
+    assert 'name="is_100"' in page and 'name="is_101"' not in page
+    later = ada.get(f"{place}?from=100").text
+    assert 'name="is_101"' in later and 'name="is_1"' not in later and 'name="is_0"' in later
+    assert "from=200" in later and "The next columns" not in ada.get(f"{place}?from=200").text
+
+
 def test_readings_of_another_hour_are_taken(ada: TestClient, tmp_path: Path) -> None:
     study = consenting(tmp_path / "affect-edge.db", "P-01")
     start = study.start_session(NewSession("P-01", Purpose.RESEARCH)).start_ms
