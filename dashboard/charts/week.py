@@ -1,4 +1,4 @@
-"""A person's week as shapes: a row a day over waking hours, with the heart rate as a line on each.
+"""A person's week as shapes: a row a day over the recorded hours, the heart rate as a line on each.
 
 Page, paper and letters draw the same shapes.
 """
@@ -6,7 +6,7 @@ Page, paper and letters draw the same shapes.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, tzinfo
 from enum import StrEnum
@@ -18,6 +18,7 @@ HEIGHT = 40.0
 """Height of a row. Its width is a unit a minute."""
 STEP_MS = 15 * 60_000  # every zone's midnight is a multiple of it
 _WAKING_H = (7, 22)
+_LEAST_H = 4
 _MINUTE_MS = 60_000
 _HOUR = 60.0
 _EDGE = 4.0
@@ -111,9 +112,12 @@ class WeekPicture:
         return {bar.name for one in self.days for bar in one.bars}
 
     def ticks(self) -> list[tuple[int, float]]:
-        """Return every third hour from the first one on, with its place."""
+        """Return hours from the first one on, with their places: every third, or more in a short
+        day.
+        """
         first, last = self.hours
-        return [(hour, (hour - first) * _HOUR) for hour in range(first, last + 1, 3)]
+        step = min(3, math.ceil((last - first) / 6))
+        return [(hour, (hour - first) * _HOUR) for hour in range(first, last + 1, step)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +166,7 @@ def week_picture(
     rate: VitalTrend | None,
     spans: Sequence[tuple[int, int]],
     zone: tzinfo | None,
+    hours: tuple[int, int] | None = None,
 ) -> WeekPicture:
     """Return the picture of some days.
 
@@ -171,8 +176,9 @@ def week_picture(
         rate: heart rate over them, in the same; ``None``: not measured.
         spans: times in sessions.
         zone: whose clock divides the days; ``None``: that of this machine.
+        hours: the first and the last of the day; ``None``: those of ``drawn_hours``.
     """
-    hours = _waking_hours(trend, zone)
+    hours = hours or drawn_hours([(trend, spans)], zone)
     place = _Place(zone, hours)
     rates = None if rate is None else _rates(rate, place)
     bars = list(_bars(trend, place))
@@ -192,18 +198,35 @@ def week_picture(
     )
 
 
-def _waking_hours(trend: Trend, zone: tzinfo | None) -> tuple[int, int]:
-    """Return the hours that are drawn: the usual ones, and others in which a face was read."""
+def drawn_hours(
+    weeks: Iterable[tuple[Trend, Sequence[tuple[int, int]]]], zone: tzinfo | None
+) -> tuple[int, int]:
+    """Return the first and the last hour of the day that pictures of weeks draw: all with a face,
+    and those by day that lie in a session; the usual ones where there is neither.
+
+    Args:
+        weeks: of each its expressions, in buckets, and its times in sessions.
+        zone: whose clock divides the days; ``None``: that of this machine.
+    """
     place = _Place(zone)
-    seen = [
-        place.x(start) / _HOUR for start, rows in zip(trend.starts, trend.rows, strict=True) if rows
+    recorded = [
+        (place.x(start) / _HOUR, trend.bucket_ms / _MINUTE_MS / _HOUR)
+        for trend, spans in weeks
+        for start, rows in zip(trend.starts, trend.rows, strict=True)
+        if rows
+        or (
+            _WAKING_H[0] <= place.x(start) / _HOUR < _WAKING_H[1]
+            and any(first < start + trend.bucket_ms and last > start for first, last in spans)
+        )
     ]
-    first, last = _WAKING_H
-    length = trend.bucket_ms / _MINUTE_MS / _HOUR
-    return (
-        math.floor(min([first, *seen])),
-        min(24, math.ceil(max([last, *(hour + length for hour in seen)]))),
-    )
+    if not recorded:
+        return _WAKING_H
+    first = math.floor(min(hour for hour, _ in recorded))
+    last = min(24, math.ceil(max(hour + length for hour, length in recorded)))
+    # A single hour over the whole width would look like a day.
+    missing = max(0, _LEAST_H - (last - first))
+    first = max(0, min(first - missing // 2, 24 - _LEAST_H))
+    return first, max(last, first + _LEAST_H)
 
 
 def _bars(trend: Trend, place: _Place) -> Iterator[tuple[date, Box]]:

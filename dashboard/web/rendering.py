@@ -39,7 +39,7 @@ from dashboard.accounts.roles import MAY, Account, Permission
 from dashboard.charts.drawing import draw_both
 from dashboard.charts.marks import HATCHES
 from dashboard.languages import figures
-from dashboard.languages.current import SOURCE, chosen_from, language, speaking
+from dashboard.languages.current import SOURCE, chosen_from, gettext, language, speaking
 from dashboard.languages.figures import figure, thousands
 from dashboard.languages.macros import FILTERS, add_filters
 from dashboard.languages.names import (
@@ -48,6 +48,7 @@ from dashboard.languages.names import (
     own_text,
     session_name,
     state_name,
+    translate,
     vital_label,
 )
 from dashboard.languages.templates import PageRecord, TextBlocks, local_time, with_times
@@ -64,7 +65,7 @@ from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError
 from edge_agent.core.expression import EMOTIONS
-from edge_agent.core.instruments import LONGEST, NAMES
+from edge_agent.core.instruments import INSTRUMENTS, LONGEST, InstrumentName
 from edge_agent.core.process import give_back_heap
 from edge_agent.core.study import LABEL_LENGTH
 from edge_agent.core.texts import N_
@@ -273,10 +274,19 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
         session_name=session_name,
         label_length=LABEL_LENGTH,
         instruments_length=LONGEST,
-        instrument_names=NAMES,
+        instrument_labels=instrument_labels,
     )
     environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "separators": (",", ":")}
     return Jinja2Templates(env=environment)
+
+
+def instrument_labels() -> list[tuple[str, str]]:
+    """Return the field of each instrument of a session in a form, and its label."""
+    labels = [
+        (f"instrument-{name}", f"{capitalise(translate(of))}: {translate(about)}")
+        for name, (of, about) in INSTRUMENTS.items()
+    ]
+    return [*labels, (f"instrument-{InstrumentName.OTHER}", gettext("Other instruments"))]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,10 @@ import re
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 
+from edge_agent.core.texts import N_
+
 _SKIN = "skin conductance"
-_HEART = "the heart"
+_HEART = N_("the heart")
 _SENSOR = "sensor"
 _PART = re.compile(r"\s*(?P<name>[a-z_]+)\s*:\s*(?P<value>.+?)\s*", re.DOTALL)
 LONGEST = 600
@@ -27,14 +29,14 @@ LONGEST = 600
 
 INSTRUMENTS: Mapping[str, tuple[str, str]] = {
     "skin_sensor": (_SKIN, _SENSOR),
-    "skin_electrodes": (_SKIN, "electrodes: material and size"),
-    "skin_site": (_SKIN, "site of the electrodes"),
-    "skin_gel": (_SKIN, "gel or paste"),
-    "skin_rate": (_SKIN, "sampling rate of the sensor"),
+    "skin_electrodes": (_SKIN, N_("electrodes: material and size")),
+    "skin_site": (_SKIN, N_("site of the electrodes")),
+    "skin_gel": (_SKIN, N_("gel or paste")),
+    "skin_rate": (_SKIN, N_("sampling rate of the sensor")),
     "heart_sensor": (_HEART, _SENSOR),
-    "heart_site": (_HEART, "site of the sensor"),
-    "heart_rate": (_HEART, "sampling rate of the sensor"),
-    "heart_detector": (_HEART, "what finds the beats, and its settings"),
+    "heart_site": (_HEART, N_("site of the sensor")),
+    "heart_rate": (_HEART, N_("sampling rate of the sensor")),
+    "heart_detector": (_HEART, N_("what finds the beats, and its settings")),
 }
 """The register: name in a text, in exports and in a protocol → what the sensor measures, and what
 of it is stated, as a phrase."""

@@ -42,17 +42,19 @@ def test_all_parts_come_at_once_when_one_is_opened(
         wait_for_charts(page)
         assert asked == []
         expect(page.locator("#results ~ .claims")).to_contain_text("Heart rate was 5.5 /min higher")
-        page.get_by_text("All 9 t-tests in full").click()
+        folds = page.locator(".folds .fold")
+        expect(folds).to_have_count(6)
+        page.get_by_text("All tests in full").click()
+        expect(page.get_by_role("heading", name="All 9 t-tests in full")).to_be_visible()
         expect(page.get_by_role("region", name="Table of all tests")).to_contain_text("Heart rate")
-        page.get_by_text("Sentences for a report").click()
         page.locator("#report").get_by_role("button", name="Copy").first.click()
         expect(
             page.get_by_role("button", name="Copied").or_(
                 page.get_by_role("button", name="Selected")
             )
         ).to_be_visible()
-        page.get_by_role("heading", name="Before concluding").click()
-        expect(page.get_by_role("heading", name="Assumptions of the tests")).to_be_in_viewport()
+        page.get_by_role("heading", name="How it was computed").click()
+        expect(page.get_by_role("heading", name="Assumptions of the tests")).to_be_visible()
         expect(page.locator("figure[data-chart]")).to_have_count(7)
         wait_for_charts(page)
         assert len(asked) == 1
@@ -82,7 +84,7 @@ def test_parts_of_other_data_are_not_mixed_in(browser: Browser, own: Served) -> 
         expect(page.locator("[data-later]").first).to_be_attached()
         with write_transaction(own.database) as connection:
             connection.execute("UPDATE vital SET value = value + 1")
-        page.get_by_text("All 9 t-tests in full").click()
+        page.get_by_text("All tests in full").click()
         changed = page.get_by_role("link", name="The data have changed. Open the whole page")
         changed.and_(page.locator(":visible")).first.click()
         expect(page.locator(".findings-summary.no-print")).to_be_visible()
@@ -150,7 +152,7 @@ def test_a_copied_table_has_the_three_rules_of_apa(
     with watched_page(browser, login) as page:
         page.context.grant_permissions(["clipboard-read", "clipboard-write"])
         page.goto(f"{shown.address}{ASKED}&whole=yes")
-        page.get_by_text("Means and spreads by state").first.click()
+        page.get_by_text("All tests in full").click()
         page.locator("#descriptives").get_by_role("button", name="Copy as an APA table").click()
         expect(page.locator("#descriptives").get_by_role("button", name="Copied")).to_be_visible()
         html, text = page.evaluate(

@@ -46,7 +46,7 @@ def test_from_participant_to_downloaded_analysis_with_a_corrected_marker(
         mouse = Mouse(page)
         page.goto(f"{own.address}/live")
         mouse.press("Study", "link")
-        mouse.write("Code", "P01")
+        mouse.write("Code (leave empty", "P01")
         mouse.press("Add and ask for consent")
         mouse.click(page.get_by_role("checkbox"))
         mouse.press("Record the consent")

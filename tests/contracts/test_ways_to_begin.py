@@ -21,7 +21,7 @@ from edge_agent.control.orders import OrderWorker
 from edge_agent.control.permission import CapturePermission
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
-from edge_agent.core.instruments import LONGEST
+from edge_agent.core.instruments import LONGEST, InstrumentName
 from edge_agent.core.standing import SESSION_NAME, Schedule, daily_hours
 from edge_agent.core.study import IN_MESSAGES, SESSION_FIELDS, NewSession, Purpose, read_order
 from edge_agent.mqtt.payloads import SessionPayload
@@ -300,5 +300,8 @@ def test_way_to_begin_now_sends_a_message_and_is_in_the_trail(place: Place, name
 def test_form_of_a_new_session_has_a_control_for_each_field(place: Place) -> None:
     page = place.browser.get("/study").text
     form = page.partition('action="/study/sessions"')[2].partition("</form>")[0]
-    controls = set(re.findall(r'<(?:select|input)[^>]* name="(\w+)"', form))
+    controls = set(re.findall(r'<(?:select|input)[^>]* name="([\w-]+)"', form))
+    stated = {one for one in controls if one.startswith("instrument-")}
+    assert stated == {f"instrument-{name}" for name in InstrumentName}
+    controls = controls - stated | {"instruments"}
     assert controls - {"once", "protocol"} == {one.name for one in SESSION_FIELDS}

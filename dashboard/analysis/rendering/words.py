@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dashboard.analysis import notices
 from dashboard.analysis.decision import why_model_differs
-from dashboard.analysis.query import DOUBTS, MEASURE_UNITS
+from dashboard.analysis.query import DOUBTS, MEASURE_UNITS, AnalysisQuery
 from dashboard.analysis.rendering import numbers
 from dashboard.statistics import ALPHA, MINIMUM
 from dashboard.statistics.heart import MINIMUM_S
@@ -31,3 +31,8 @@ _NAMES: dict[str, object] = {
 _MACROS = numbers.macros_of(TEXTS, **_NAMES)
 say = _MACROS.say
 sentences = _MACROS.sentences
+
+
+def declared_method(query: AnalysisQuery) -> tuple[str, ...]:
+    """Return what a question declares, in the sentences of the method, before there are numbers."""
+    return sentences("method", "declared", query)

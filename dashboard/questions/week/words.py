@@ -8,7 +8,7 @@ from datetime import date, tzinfo
 from functools import cache
 from pathlib import Path
 
-from dashboard.charts.week import DayInWords, Recorded, WeekPicture, week_picture
+from dashboard.charts.week import DayInWords, Recorded, WeekPicture, drawn_hours, week_picture
 from dashboard.languages import names
 from dashboard.languages.current import gettext
 from dashboard.languages.figures import day as written_day
@@ -66,7 +66,11 @@ def weeks_in_words(
         StoreError: the database cannot be read.
     """
     read = read_weeks(path, code, last, zone, weeks)
-    return [Week(put_into_words(one.model), _picture(one, zone), one.latest_ms) for one in read]
+    # On one axis, that weeks below one another can be compared.
+    hours = drawn_hours([(one.trend, one.spans) for one in read], zone)
+    return [
+        Week(put_into_words(one.model), _picture(one, zone, hours), one.latest_ms) for one in read
+    ]
 
 
 def days_in_words(path: Path, code: str, last: date, weeks: int, zone: tzinfo | None) -> Days:
@@ -115,9 +119,9 @@ def distress_sentence(by_emotion: Sequence[EmotionModel]) -> str:
     return say("readings_in_distress", by_emotion[-1], neutral)
 
 
-def _picture(week: ReadWeek, zone: tzinfo | None) -> WeekPicture:
+def _picture(week: ReadWeek, zone: tzinfo | None, hours: tuple[int, int]) -> WeekPicture:
     days = [_day_in_words(day) for day in week.days]
-    return week_picture(days, week.trend, week.rate, week.spans, zone)
+    return week_picture(days, week.trend, week.rate, week.spans, zone, hours)
 
 
 def _day_in_words(day: DayModel) -> DayInWords:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, ValidationError
 from dashboard.accounts.roles import Permission
 from dashboard.analysis import planning, preregistration
 from dashboard.analysis.query import AnalysisQuery, describe, query_of
+from dashboard.analysis.rendering.words import declared_method
 from dashboard.charts.chart import Chart
 from dashboard.languages.current import gettext
 from dashboard.languages.figures import decimal, thousands
@@ -108,6 +109,7 @@ def plan_page(request: Request, computing: ComputingDep, made: FrozenDep) -> Res
         question=question,
         windows=windows,
         choices=preregistration.said_choices(decided),
+        declared=declared_method(decided),
         made=made,
     )
 
@@ -166,6 +168,7 @@ def preregistration_page(request: Request, made: FrozenDep, number: Number) -> R
         "preregistration.html",
         made=wanted,
         choices=preregistration.said_choices(wanted.document.question),
+        declared=declared_method(wanted.document.question),
     )
 
 

@@ -25,7 +25,7 @@ from dashboard.web.schemas import ApiModel, EndedSession, GivenMs, PastSessionMo
 from dashboard.web.services import ServicesDep, StudyDep
 from dashboard.web.session_lists import LAST_PAGE, SessionsDep, SessionsQuestion, address_of
 from edge_agent.core.errors import StudyError
-from edge_agent.core.instruments import LONGEST
+from edge_agent.core.instruments import LONGEST, InstrumentName, instruments_text
 from edge_agent.core.participant_codes import misread_codes
 from edge_agent.core.study import NewSession, new_session_of
 from edge_agent.core.texts import N_
@@ -304,7 +304,13 @@ class SessionForm(BaseModel):
 
     def new_session(self) -> NewSession:
         """Return the session that is wanted; the study's own rules judge its code and name."""
-        return new_session_of(self.__pydantic_extra__)
+        values = dict(self.__pydantic_extra__)
+        fields = {name: values.pop(f"instrument-{name}", "").strip() for name in InstrumentName}
+        # A semicolon ends what is stated under a name.
+        stated = {str(name): text.replace(";", ",") for name, text in fields.items() if text}
+        if stated:
+            values["instruments"] = instruments_text(stated)
+        return new_session_of(values)
 
 
 @sessions_router.post("/study/sessions", include_in_schema=False, dependencies=[form_of(_STUDY)])

@@ -26,8 +26,8 @@ watch();
 
 /** Open the fold that an address names. */
 function unfold() {
-  const fold = document.getElementById(location.hash.slice(1));
-  if (fold?.matches("details")) fold.open = true;
+  const fold = document.getElementById(location.hash.slice(1))?.closest("details");
+  if (fold) fold.open = true;
 }
 
 window.addEventListener("hashchange", unfold);

@@ -93,6 +93,19 @@ def test_waking_hours_are_wider_only_where_a_face_was_read() -> None:
     assert [bar.x for bar in awake.days[0].bars] == [15, 1125]
 
 
+def test_week_axis_is_fitted_to_the_recorded_hours() -> None:
+    thrice = {9: Emotion.NEUTRAL, 14.5: Emotion.ANGER, 24 + 19.5: Emotion.NEUTRAL}
+    picture = drawn(thrice, {9: 70}, [(9, 9.75), (14.5, 15.25), (24 + 19, 24 + 19.75)])
+    assert picture.hours == (9, 20)
+    assert [hour for hour, _ in picture.ticks()] == [9, 11, 13, 15, 17, 19]
+    assert drawn({}, {}, [(10.5, 17.25)]).hours == (10, 18), "sessions without a face, too"
+    assert drawn({15: Emotion.NEUTRAL}, {}, [(15, 15.5)]).hours == (14, 18), "no hour is a day"
+    assert drawn({23.5: Emotion.NEUTRAL}, {}, []).hours == (20, 24)
+    assert drawn({0: Emotion.NEUTRAL}, {}, []).hours == (0, 4)
+    assert drawn({}, {}, []).hours == (7, 22), "nothing was recorded"
+    assert [hour for hour, _ in drawn({}, {}, []).ticks()] == [7, 10, 13, 16, 19, 22]
+
+
 def test_sparkline_tells_a_day_without_a_face_from_one_without_recording() -> None:
     week = [
         SparklineDay({"neutral": 3, "fear": 1}, is_recorded=True, rate=70),

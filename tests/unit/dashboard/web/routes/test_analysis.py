@@ -85,8 +85,8 @@ def test_check_of_stimuli_that_holds_is_folded_after_the_results(
     page = unescape(ada.get("/analysis?sample=example").text)
     check, results = page.index('id="stimuli-check"'), page.index('id="results"')
     assert results < page.index("Heart rate was ") < check, "the answer comes first"
-    assert 'class="card stimuli-check">' in page, "what holds is folded"
-    told = page[check:]
+    assert '<details class="fold" id="agreements">' in page, "what holds is folded"
+    told = page[page.index('id="agreements"') :]
     assert "2 of 2 stimuli raised the probability of their own emotion" in told
     assert told.index("Probability of happiness was 40.4 points higher in happiness than") > 0
     assert "Probability of anger was 44.7 points higher in anger than in neutral" in told

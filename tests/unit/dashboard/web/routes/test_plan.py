@@ -166,3 +166,27 @@ def test_a_question_in_a_body_has_numbers_of_json(
     assert answer.status_code == 422
     assert f"{name}: give a number, not {value!r}" in answer.text
     assert ada.get("/api/v1/preregistrations").json() == []
+
+
+@pytest.mark.parametrize("language", ["en", "de", "es"])
+def test_preregistration_declares_the_method_in_sentences(ada: TestClient, language: str) -> None:
+    question = "vital=heart_rate&outcome=change&state=reported&correction=benjamini_hochberg"
+    form = FORM | {"question": f"{question}&bound_heart_rate=3&settling_heart_rate=12&group=sex"}
+    assert ada.post("/plan/preregistrations", data=form).status_code == 303
+    answer = ada.get("/plan/preregistrations/1", headers={"Accept-Language": language})
+    page = html.unescape(answer.text)
+    declared = page[
+        page.index('<ul class="warnings">') : page.index('<dl class="facts facts-many">')
+    ]
+    wanted = {
+        "en": (
+            "Compared are heart rate, between anger",
+            "Benjamini and Hochberg’s",
+            "12 s of heart",
+        ),
+        "de": ("Verglichen werden Herzfrequenz", "Benjamini", "12 s"),
+        "es": ("Se comparan frecuencia card", "Benjamini", "12 s"),
+    }[language]
+    for words in (*wanted, "± 3 /min", "sex"):
+        assert words in declared, words
+    assert "scr_threshold" in page or "0.05 µS" in page or "0,05 µS" in page, "each choice is there"

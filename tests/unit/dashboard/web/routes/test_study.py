@@ -132,3 +132,30 @@ def test_code_that_programs_misread_is_added_and_remarked(ada: TestClient) -> No
     page = ada.post("/study/participants", data={"code": "01"}).headers["location"]
     assert "the codes 1 and 01 as one number" in ada.get(page).text
     assert "as one number" not in ada.get("/study/participants/P01/consent").text
+
+
+def test_instruments_of_the_page_are_fields_of_one_text(ada: TestClient, database: Path) -> None:
+    ada.post("/study/participants", data={"code": "P-01"})
+    ada.post(
+        "/study/participants/P-01/consent", data={"agreed": "yes", "text_version": CONSENT_VERSION}
+    )
+    page = ada.get("/study?participant=P-01").text
+    assert "Skin conductance: site of the electrodes</label>" in page
+    form = {"participant": "P-01", "purpose": "research", "instrument-skin_gel": ""}
+    form |= {"instrument-heart_sensor": " Polar H10; new ", "instrument-other": "dry room"}
+    assert ada.post("/study/sessions", data=form).status_code == 303
+    stated = "heart_sensor: Polar H10, new; dry room"
+    assert query(database, "SELECT instruments FROM session") == [(stated,)]
+
+
+def test_study_begins_with_its_lists_once_there_is_a_session(
+    ada: TestClient, database: Path
+) -> None:
+    folded, unfolded = '<details class="start-fold">', '<details class="start-fold" open>'
+    assert unfolded in ada.get("/study").text, "nobody is there yet"
+    add_session(database)
+    page = ada.get("/study").text
+    assert folded in page and unfolded not in page
+    assert unfolded in ada.get("/study?participant=P-01").text, "who comes from a consent"
+    refused = ada.post("/study/sessions", data={"participant": "P-01", "purpose": "fun"}).text
+    assert unfolded in refused
