@@ -256,16 +256,13 @@ def _question(
         StatisticsError: a session does not exist.
     """
     from dashboard.analysis.query import AnalysisQuery
+    from dashboard.analysis.readings.marked import question_of_export
     from dashboard.analysis.readings.sites import reader_of
     from dashboard.commands.analyse import read_question
-    from dashboard.questions.comparison.marked import question_of_export
 
-    if file is not None:
-        query = read_question(file)
-    elif sites:
-        query = question_of_export(reader_of(sites), sessions)
-    else:
-        query = AnalysisQuery()
+    query = AnalysisQuery() if file is None else read_question(file)
+    if sites:
+        query = question_of_export(reader_of(sites), sessions, query)
     if query.prefer_source:
         return query
     return query.model_copy(update={"prefer_source": tuple(preferred)})

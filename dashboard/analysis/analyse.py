@@ -12,6 +12,7 @@ from dashboard.analysis.inference.checks import FaceReading, count_left_out
 from dashboard.analysis.inference.groups import MissingState
 from dashboard.analysis.inference.spread import Spread, spread_of
 from dashboard.analysis.query import AnalysisQuery, Sample, StateBy, answer_of_sample
+from dashboard.analysis.readings.marked import about_sessions
 from dashboard.analysis.readings.means import Place, SessionMean, StateMean
 from dashboard.analysis.readings.states import ReadingGroup
 from dashboard.analysis.results import (
@@ -197,7 +198,8 @@ def _tested_sample(
     query = query.preferring(prefer_sources)
 
     def test(sample: Sample, sessions: tuple[Session, ...]) -> tuple[Material, Tested]:
-        material = read_material(reader, query, sample, sessions)
+        asked = about_sessions(reader, query, sessions)
+        material = read_material(reader, asked, sample, sessions)
         return material, run_tests(material)
 
     return answer_of_sample(query, reader.session_list(), test, lambda one: bool(one[1].means))

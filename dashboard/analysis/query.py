@@ -99,6 +99,34 @@ def pairs_of(states: Sequence[str]) -> tuple[tuple[str, str], ...]:
 PAIRS = pairs_of(TESTED_STATES)
 
 
+def usual_states(labels: Iterable[str]) -> tuple[str, ...]:
+    """Return the states that are compared where a question names none.
+
+    They are ``TESTED_STATES`` where two of these are among the labels of the study, else its own
+    labels. Of these the first is what the others are compared with: neutral, where there is one.
+
+    Args:
+        labels: of the stimuli, the first one first; several may differ by case alone.
+    """
+    spelled: dict[str, str] = {}
+    known = {emotion.value: emotion for emotion in Emotion}
+    for label in labels:
+        name = same_label(label)
+        if name:
+            spelled.setdefault(name, known.get(name, label.strip()))
+    usual = [state for state in TESTED_STATES if state in spelled]
+    if len(usual) >= 2 or len(spelled) < 2:
+        return TESTED_STATES
+    return first_of_all(spelled.values())[:MOST_STATES]
+
+
+def first_of_all(labels: Iterable[str]) -> tuple[str, ...]:
+    """Return labels with the one that the others are compared with first: neutral, where it is
+    among them, else as they stand.
+    """
+    return tuple(sorted(labels, key=lambda label: same_label(label) != Emotion.NEUTRAL))
+
+
 def emotions_of(states: Iterable[str]) -> tuple[str, ...]:
     """Return those of the states that a face can show and a person can report."""
     return tuple(state for state in states if state in tuple(Emotion))
@@ -582,7 +610,8 @@ class AnalysisQuery(SampleQuery):
         max_length=MOST_STATES,
         description="Which states are compared, each pair of them: labels of stimuli, or emotions; "
         "the first is the one that the others are compared with. Observed and reported states are "
-        "emotions",
+        "emotions. Not given: the labels of the study where two of these are not among them, "
+        "neutral or its first one first",
     )
     group: str | None = Field(
         None,

@@ -397,7 +397,8 @@ def _field(name: str, text: str) -> Callable[[_Command], _Command]:
     "--states",
     multiple=True,
     help="A state to compare: the label of a stimulus or an emotion; give two to six, the one that "
-    "the others are compared with first. Default: neutral, happiness, anger.",
+    "the others are compared with first. Default: neutral, happiness, anger, or the study's own "
+    "labels where it has not two of these.",
 )
 @click.option(
     "--group",
@@ -472,7 +473,9 @@ def analyse_command(
     except DataFileError as error:
         raise click.UsageError(str(error)) from error
     if print_question:
-        click.echo(query.model_dump_json(indent=2), color=False)
+        # Which states a study has is asked where the question is.
+        unnamed = {"states"} - query.model_fields_set
+        click.echo(query.model_dump_json(indent=2, exclude=unnamed), color=False)
         return
     # Loads SciPy, which printing the question does not need.
     from dashboard.analysis.rendering.tables import flow_csv

@@ -144,6 +144,7 @@ class Question:
         tables: that it adds to a bundle: what they are, and their columns.
         kept: fields that mean something when they are empty.
         of_page: fields of the page's address that ask nothing about the study.
+        by_data: fields that the study gives a value where the question has none of its own.
         read: makes the question of the fields of a form; ``None``: each by its name.
     """
 
@@ -169,6 +170,7 @@ class Question:
     tables: tuple[BundleTable, ...] = ()
     kept: frozenset[str] = frozenset()
     of_page: frozenset[str] = frozenset()
+    by_data: tuple[str, ...] = ()
     read: Callable[[Fields], Model] | None = None
 
     def has(self, way: Way) -> bool:
@@ -184,6 +186,12 @@ class Question:
         """The name of its command."""
         own = self.own_way(Way.COMMAND)
         return own.where if own else self.command or self.name
+
+    def answered(self, query: Any, response: Any) -> Any:
+        """Return a question with what the study gave it, as its answer names that."""
+        return query.model_copy(
+            update={name: getattr(response.question, name) for name in self.by_data}
+        )
 
     def question_of(self, fields: Fields) -> Model:
         """Return the question that the fields of a form ask.

@@ -15,9 +15,11 @@ from dashboard.analysis.query import (
     SkinMeasure,
     StateBy,
     chosen_sessions,
+    first_of_all,
     query_of,
     same_label,
 )
+from dashboard.analysis.readings.marked import marked_labels
 from dashboard.analysis.rendering.light import LeftOutTable
 from dashboard.analysis.rendering.numbers import bounds_text, flag_name, measure_name
 from dashboard.analysis.results import AnalysisModel, TestGroup
@@ -27,7 +29,6 @@ from dashboard.languages.names import unit_of, vital_label
 from dashboard.languages.templates import PageRecord
 from dashboard.questions.basis import Basis
 from dashboard.questions.comparison.computing import Sheet, answer, needs_faces, sheet
-from dashboard.questions.comparison.marked import marked_labels
 from dashboard.questions.comparison.table import TABLES
 from dashboard.questions.entry import (
     Documented,
@@ -173,6 +174,8 @@ def fields(page: PageOf) -> ComparisonPage:
     others = _other_labels(page.sheet)
     reader = page.reader
     marked = _marked_labels(query, reader)
+    # Which have most readings chooses, and their order on the page is that of every other way.
+    compared = [one for one in first_of_all([*marked, *others]) if one in others[:MOST_STATES]]
     unasked = [label for label in marked if query.state_of(label) is None]
     shown = page.sheet
     return ComparisonPage(
@@ -193,9 +196,9 @@ def fields(page: PageOf) -> ComparisonPage:
         skin_names={measure: measure_name(measure) for measure in SkinMeasure},
         offered_states=_offered_states(query, page.sheet, marked),
         others=others,
-        others_address=_address_of(question, others),
+        others_address=_address_of(question, list(dict.fromkeys(compared))),
         unasked=unasked,
-        marked_address=_address_of(_of_measured(question, query), marked),
+        marked_address=_address_of(_of_measured(question, query), list(first_of_all(marked))),
         most_states=MOST_STATES,
         attributes=sorted({name for own in reader.attributes().values() for name in own}),
         settled={kind: query.settling_s(kind) for kind in query.vital},
@@ -348,6 +351,7 @@ COMPARISON = Question(
     basis=basis,
     fields=fields,
     of_page=_OF_PAGE,
+    by_data=("states",),
     read=_question_of_page,
     own=(
         OwnWay(Way.COMMAND, "it also prints the question, the flow and everything", "analyse"),

@@ -65,7 +65,8 @@ class ResponsesQuery(SampleQuery):
     against: str = Field(
         Emotion.NEUTRAL,
         max_length=200,
-        description="Label of the events that the others are compared with; empty: no comparison",
+        description="Label of the events that the others are compared with; empty: no comparison. "
+        "Not given: the first condition where none is called neutral",
     )
     vital: tuple[Measure, ...] = Field(
         (VitalKind.HEART_RATE,),

@@ -18,7 +18,14 @@ import numpy.typing as npt
 from dashboard.analysis.inference.comparison import Comparison, compare_family
 from dashboard.analysis.inference.loss import Losses, Lost, compare_losses, with_caution
 from dashboard.analysis.preregistration import PreregistrationModel
-from dashboard.analysis.query import MOST_STATES, Design, Sample, answer_of_sample, same_label
+from dashboard.analysis.query import (
+    MOST_STATES,
+    Design,
+    Sample,
+    answer_of_sample,
+    same_label,
+    usual_states,
+)
 from dashboard.analysis.readings.series import Series, read_series, with_own_times
 from dashboard.analysis.readings.states import find_skin_courses
 from dashboard.analysis.windows import ResponseWindow
@@ -292,6 +299,7 @@ def respond(material: Material, query: ResponsesQuery, sample: Sample) -> Respon
     for event in material.events:
         label = spelled.setdefault(same_label(event.label), event.label.strip())
         counts[label] += 1
+    query = _about_events(query, material.events)
     labels = _labels_of(query, spelled, counts)
     made: list[_Curves] = []
     unread: list[UnreadVitalModel] = []
@@ -326,6 +334,21 @@ def respond(material: Material, query: ResponsesQuery, sample: Sample) -> Respon
         flips=flips,
         is_exact=is_exact,
     )
+
+
+def _about_events(query: ResponsesQuery, events: Sequence[Event]) -> ResponsesQuery:
+    """Return the question with what the others are compared with, where it names none itself: the
+    one that the Analysis compares them with.
+    """
+    if "against" in query.model_fields_set:
+        return query
+    labels: dict[str, str] = {}
+    for event in sorted(events, key=lambda event: event.at_ms):
+        labels.setdefault(same_label(event.label), event.label.strip())
+    compared = [labels[one] for one in labels if one != "baseline"]
+    states = (labels.get(same_label(one)) for one in usual_states(compared))
+    first = next((one for one in (*states, *compared) if one), query.against)
+    return query.model_copy(update={"against": first})
 
 
 def _too_near(

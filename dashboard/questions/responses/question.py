@@ -314,9 +314,8 @@ RESPONSES = Question(
         ),
         click.option(
             "--against",
-            default="neutral",
-            show_default=True,
-            help="Label of the events that the others are compared with; '' compares nothing.",
+            help="Label of the events that the others are compared with; '' compares nothing. "
+            "Default: neutral, or the first condition where none is called so.",
         ),
         click.option(
             "--vital",
@@ -354,6 +353,7 @@ RESPONSES = Question(
     report=report,
     part=part,
     kept=frozenset({"against"}),
+    by_data=("against",),
     listed="Show what measures do around events.",
     documented=Documented(
         page="Analysis → Responses",

@@ -12,11 +12,11 @@ from pydantic import BaseModel, Field, Json, SecretStr
 
 from dashboard.accounts.roles import MAY, Account, Permission
 from dashboard.analysis.query import AnalysisQuery, QuestionInJson, chosen_sessions
+from dashboard.analysis.readings.marked import question_of_export
 from dashboard.export_jobs import BackupRequest, ExportRequest, PreparedExport
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of, translate
 from dashboard.languages.refused import OF_JSON, WholeNumber
-from dashboard.questions.comparison.marked import question_of_export
 from dashboard.web.authentication import AccountDep
 from dashboard.web.chosen_study import ChosenStudiesDep, ChosenStudy, Devices, with_devices
 from dashboard.web.delivery import ANY_FILE, SentExport
@@ -430,9 +430,7 @@ def _request_of(services: Services, study: ChosenStudy, new: NewExport) -> Expor
             code, sessions = sessions_of(new.participant, known)
         except StudyError as error:
             raise HTTPException(404, said_of(error)) from error
-    asked = new.question
-    if asked is None:
-        asked = question_of_export(study.reader, sessions)
+    asked = question_of_export(study.reader, sessions, new.question)
     if not asked.prefer_source:  # as the page does; the scripts of a bundle know no configuration
         asked = asked.model_copy(update={"prefer_source": services.options.prefer_sources})
     question = asked.model_dump(mode="json")

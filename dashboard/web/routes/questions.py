@@ -110,6 +110,9 @@ def _page_of(question: Question) -> Callable[..., Response]:
         query, sheet, problem = answer_page(
             request, question.query(), question.question_of, compute
         )
+        unmet = unmet_of_question(study.sites, query, on_page=True) if sheet else ()
+        if sheet:
+            query = question.answered(query, sheet.response)
         address = tuple(request.query_params.multi_items())
         asked = [field for field in address if field[0] not in question.of_page]
         own = question.fields(PageOf(reader, query, sheet, address))
@@ -117,7 +120,7 @@ def _page_of(question: Question) -> Callable[..., Response]:
             problem=problem,
             query=query,
             sheet=sheet,
-            unmet=unmet_of_question(study.sites, query, on_page=True) if sheet else (),
+            unmet=unmet,
             address_query=urlencode(asked),
             source=figure_source(reader, question.basis(reader, sheet.response)) if sheet else "",
         )

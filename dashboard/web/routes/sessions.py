@@ -340,7 +340,10 @@ def _curves(
 ) -> SessionCurves:
     """Return the session's curves around the starts of its stimuli."""
     query = ResponsesQuery(
-        vital=_measures_drawn(report), sample=Sample.SELECTED, session=(report.session.id,)
+        vital=_measures_drawn(report),
+        against=Emotion.NEUTRAL,
+        sample=Sample.SELECTED,
+        session=(report.session.id,),
     )
     inquiry = Inquiry(study.sites, query, prefer_sources=options.prefer_sources)
     return computing.call(session_curves, inquiry)

@@ -157,7 +157,8 @@ def bundle_of(folder: Path, question: dict[str, object]) -> Path:
     ("labels", "asked"),
     [
         (("calm film", "loud film"), ["calm film", "loud film"]),
-        (("anger", "loud film"), ["neutral", "happiness", "anger"]),
+        (("anger", "loud film"), ["anger", "loud film"]),
+        (("anger", "neutral"), ["neutral", "happiness", "anger"]),
     ],
 )
 def test_export_by_command_compares_the_conditions_of_the_study(
