@@ -198,8 +198,8 @@ def _tested_sample(
     query = query.preferring(prefer_sources)
 
     def test(sample: Sample, sessions: tuple[Session, ...]) -> tuple[Material, Tested]:
-        asked = about_sessions(reader, query, sessions)
-        material = read_material(reader, asked, sample, sessions)
+        about = about_sessions(reader, query, sessions)
+        material = read_material(reader, about, sample, sessions)
         return material, run_tests(material)
 
     return answer_of_sample(query, reader.session_list(), test, lambda one: bool(one[1].means))

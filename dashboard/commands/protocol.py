@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from dashboard.protocols.file import load_protocol
-from dashboard.protocols.screens import RunOrder, order_rows, screens_of
+from dashboard.protocols.screens import RunOrder, find_parted, order_rows, screens_of
 from edge_agent.core.command_line import Group
 
 
@@ -20,7 +20,9 @@ def protocol() -> None:
 @click.option("--seed", type=click.IntRange(min=0), help="Show the random order of this seed.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 def check(files: tuple[Path, ...], seed: int | None) -> None:
-    """Check protocol FILES and their media, and say in which order their stimuli come."""
+    """Check protocol FILES and their media, say in which order their stimuli come, and count in
+    how many orders each stimulus has what follows it.
+    """
     for file in files:
         protocol = load_protocol(file)
         screens = screens_of(protocol, RunOrder(seed=seed))
@@ -44,3 +46,12 @@ def check(files: tuple[Path, ...], seed: int | None) -> None:
                 if screen.kind == "stimulus"
             ]
             click.echo(f"  {row + 1}: {', '.join(shown)}")
+        checked = find_parted(protocol)
+        if checked is not None:
+            whole = checked.of - checked.orders
+            click.echo(f"  each stimulus has what follows it in {whole} of {checked.of} orders")
+        if checked is not None and checked.orders:
+            click.echo(
+                f"  Without it in some: {', '.join(checked.stimuli)}. Write with_stimulus = true "
+                "into the steps that belong to a stimulus."
+            )

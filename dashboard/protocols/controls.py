@@ -17,7 +17,7 @@ _CONTROLS = {
     "options": "lines",
     "seconds": "number",
     "scales": "scales",
-    **dict.fromkeys(("practice", "required", "cross"), "switch"),
+    **dict.fromkeys(("practice", "required", "cross", "with_stimulus"), "switch"),
     **dict.fromkeys((kind.value for kind in MediaKind), "media"),
 }
 """The control of a key, where it is no line of text."""

@@ -14,9 +14,12 @@ from itertools import pairwise
 from typing import Any
 
 from dashboard.protocols.file import ProtocolError
+from dashboard.protocols.steps import ABOUT_STIMULI
 from edge_agent.core.brought_values import ValuesError, parse_toml
 from edge_agent.core.texts import N_
 
+BELONGS = "with_stimulus"
+"""The key of a step that belongs to the stimulus before it."""
 HEAD = ("title", "order", "blocks")
 """The keys above all tables that the browser changes."""
 _HEADER = re.compile(r"\s*\[\[?\s*(\w+)")
@@ -80,7 +83,8 @@ def with_copies(text: str, copies: Mapping[int, Sequence[int]]) -> str:
     """Return a text with copies of steps.
 
     A copy has the values of its step without its comments, which speak of that step, and the block
-    of the step that it stands behind. Names stay: answers to one question have one name.
+    of the step that it stands behind; it belongs to the stimulus that this belongs to. Names stay:
+    answers to one question have one name.
 
     Args:
         text: of a valid file.
@@ -90,7 +94,7 @@ def with_copies(text: str, copies: Mapping[int, Sequence[int]]) -> str:
     places = _step_places(parts)
     steps = _steps_of(text)
     new = {
-        behind: [_values_in(steps[place], steps[behind].get("block")) for place in copies[behind]]
+        behind: [_copy_of(steps[place], steps[behind : behind + 2]) for place in copies[behind]]
         # From the end, so that what comes before keeps its place.
         for behind in sorted(copies, reverse=True)
     }
@@ -132,8 +136,80 @@ def behind_each_stimulus(text: str, chosen: Sequence[int]) -> dict[int, list[int
     return copies
 
 
+def belonging(text: str, chosen: Sequence[Mapping[str, Any]] | None = None) -> str:
+    """Return a text in which what is behind each stimulus belongs to it.
+
+    Args:
+        text: of a valid file.
+        chosen: steps: behind each stimulus what is there up to the last with their values.
+            ``None``: all that asks or measures, but for what is behind the last stimulus alone.
+    """
+    steps = _steps_of(text)
+    plain = [_values_in(step, None) for step in steps]
+    wanted = plain if chosen is None else [_values_in(step, None) for step in chosen]
+    stimuli = [at for at, step in enumerate(steps) if _is_stimulus(step)]
+    for at in stimuli:
+        end = at + 1
+        while end < len(steps) and _may_belong(steps[end], steps[at]):
+            end += 1
+        alone = at == stimuli[-1] and chosen is None
+        others = [one for place, one in enumerate(plain) if not at < place < end]
+        while end > at + 1 and plain[end - 1] not in (others if alone else wanted):
+            end -= 1
+        for place in range(at + 1, end):
+            text = with_step(text, place, {BELONGS: True})
+    return text
+
+
+def place_of_new(text: str, kind: str) -> dict[str, Any]:
+    """Return what a new step of a kind has behind the last step: what asks or measures belongs to
+    the stimulus there, and is in its block.
+    """
+    last = (_steps_of(text) or [{}])[-1]
+    if kind not in ABOUT_STIMULI or not (_is_stimulus(last) or last.get(BELONGS)):
+        return {}
+    return {BELONGS: True} | ({"block": last["block"]} if last.get("block") else {})
+
+
+def free_strays(text: str) -> str:
+    """Return a text in which a step belongs to a stimulus only where one is before it."""
+    for place, step in enumerate(_steps_of(text)):
+        if step.get(BELONGS) and not _is_behind_one(_steps_of(text), place):
+            text = with_step(text, place, {BELONGS: None})
+    return text
+
+
+def _is_behind_one(steps: Sequence[Mapping[str, Any]], place: int) -> bool:
+    """Tell whether what is right before a step, in its block, is a stimulus or belongs to one."""
+    if not place:
+        return False
+    before = steps[place - 1]
+    is_one = before.get("kind") == "stimulus" or bool(before.get(BELONGS))
+    return is_one and before.get("block") == steps[place].get("block")
+
+
+def _is_within(steps: Sequence[Mapping[str, Any]], place: int) -> bool:
+    """Tell whether a step is between a stimulus and what belongs to it."""
+    follows = steps[place + 1] if place + 1 < len(steps) else {}
+    return bool(follows.get(BELONGS)) and _is_behind_one(steps, place)
+
+
+def _is_stimulus(step: Mapping[str, Any]) -> bool:
+    return step.get("kind") == "stimulus" and not step.get("practice")
+
+
+def _can_belong(step: Mapping[str, Any]) -> bool:
+    return step.get("kind") not in {"stimulus", "baseline"}
+
+
+def _may_belong(step: Mapping[str, Any], stimulus: Mapping[str, Any]) -> bool:
+    """Tell whether a step right behind a stimulus is about it."""
+    about = step.get(BELONGS) or step.get("kind") in ABOUT_STIMULI
+    return bool(about) and step.get("block") == stimulus.get("block")
+
+
 def without_step(text: str, place: int) -> str:
-    """Return a text without a step; the last one stays.
+    """Return a text without a step; the last one stays. A stimulus goes with what belongs to it.
 
     Raises:
         ProtocolError: it is the only one.
@@ -142,27 +218,54 @@ def without_step(text: str, place: int) -> str:
     places = _step_places(parts)
     if len(places) < 2:
         raise ProtocolError(N_("A protocol needs a step. Add another before you remove this one."))
-    del parts[places[place]]
+    many = run_of(_steps_of(text), place)
+    if len(places) == many:
+        raise ProtocolError(N_("A protocol needs a step. Add another before you remove this one."))
+    del parts[places[place] : places[place + many - 1] + 1]
 
     def change(content: dict[str, Any]) -> None:
-        del content[_STEP][place]
+        del content[_STEP][place : place + many]
 
     return _join_parts(text, parts, change)
 
 
 def moved_step(text: str, place: int, target: int) -> str:
-    """Return a text in which a step stands at another place among the steps."""
+    """Return a text in which a step stands at another place among the others; a stimulus moves
+    with what belongs to it.
+    """
     parts = _parts(text)
     places = _step_places(parts)
+    many = run_of(_steps_of(text), place)
+    target = min(target, len(places) - many)
     steps = [parts[at] for at in places]
-    steps.insert(target, steps.pop(place))
+    moved = steps[place : place + many]
+    del steps[place : place + many]
+    steps[target:target] = moved
     for at, step in zip(places, steps, strict=True):
         parts[at] = step
 
     def change(content: dict[str, Any]) -> None:
-        content[_STEP].insert(target, content[_STEP].pop(place))
+        every = content[_STEP]
+        gone = every[place : place + many]
+        del every[place : place + many]
+        every[target:target] = gone
 
-    return _join_parts(text, parts, change)
+    moved_text = _join_parts(text, parts, change)
+    after = _steps_of(moved_text)
+    if _can_belong(after[target]) and _is_within(after, target):
+        moved_text = with_step(moved_text, target, {BELONGS: True})
+    return free_strays(moved_text)
+
+
+def run_of(steps: Sequence[Mapping[str, Any]], place: int) -> int:
+    """Return how many steps move together with the one at a place: a stimulus has those that belong
+    to it.
+    """
+    many = 1
+    if place < len(steps) and steps[place].get("kind") == "stimulus":
+        while place + many < len(steps) and steps[place + many].get(BELONGS):
+            many += 1
+    return many
 
 
 def _parts(text: str) -> list[_Part]:
@@ -192,8 +295,15 @@ def _steps_of(text: str) -> list[dict[str, Any]]:
 
 def _values_in(step: Mapping[str, Any], block: str | None) -> dict[str, Any]:
     """Return the values of a step in a block, or in none."""
-    values = {key: value for key, value in step.items() if key != "block"}
+    values = {key: value for key, value in step.items() if key not in {"block", BELONGS}}
     return values if block is None else values | {"block": block}
+
+
+def _copy_of(step: Mapping[str, Any], around: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the values of the copy of a step between one step and the next."""
+    values = _values_in(step, around[0].get("block"))
+    bound = any(one.get(BELONGS) for one in around)
+    return values | {BELONGS: True} if bound and _can_belong(step) else values
 
 
 def _insert(parts: list[_Part], at: int, steps: Sequence[Mapping[str, Any]]) -> None:

@@ -19,7 +19,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from dashboard.protocols.media import check_media
-from dashboard.protocols.steps import STEP_KINDS, Baseline, Step, Stimulus, keys_of
+from dashboard.protocols.steps import STEP_KINDS, Baseline, Following, Step, Stimulus, keys_of
 from dashboard.protocols.texts import Label, Part, Texts
 from edge_agent.core.bounds import ERRORS_SHOWN
 from edge_agent.core.brought_values import ValuesError, parse_toml
@@ -101,6 +101,20 @@ class ProtocolFile(Part):
         return self
 
     @model_validator(mode="after")
+    def _behind_stimuli(self) -> ProtocolFile:
+        for place, step in enumerate(self.step):
+            before = self.step[place - 1] if place else Baseline(kind="baseline")
+            behind_one = isinstance(before, Stimulus) or belongs(before)
+            if belongs(step) and not (behind_one and before.block == step.block):
+                raise ValueError(
+                    N_(
+                        "with_stimulus = true needs a stimulus before it in the same block, or a "
+                        "step that belongs to one; move the step, or take with_stimulus away"
+                    )
+                )
+        return self
+
+    @model_validator(mode="after")
     def _whole_blocks(self) -> ProtocolFile:
         names = [name for name, _ in groupby(self.step, lambda step: step.block) if name]
         if len(set(names)) < len(names):
@@ -122,6 +136,11 @@ class ProtocolFile(Part):
                 )
             )
         return self
+
+
+def belongs(step: object) -> bool:
+    """Tell whether a step belongs to the stimulus before it."""
+    return isinstance(step, Following) and step.with_stimulus
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from random import Random
@@ -11,11 +11,13 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter
 
-from dashboard.protocols.file import Order, StudyProtocol
-from dashboard.protocols.steps import KIND_OF, Practised, Screen, Step, Stimulus
+from dashboard.protocols.file import Order, StudyProtocol, belongs
+from dashboard.protocols.steps import ABOUT_STIMULI, KIND_OF, Practised, Screen, Step, Stimulus
 from dashboard.protocols.texts import Texts
 
 T = TypeVar("T")
+SEEDS = 100
+"""Random orders that :func:`find_parted` looks at."""
 _SCREENS = TypeAdapter(tuple[Screen, ...])
 
 
@@ -43,6 +45,25 @@ class _Placed:
     def changes_place(self) -> bool:
         """True for a stimulus that is no practice."""
         return isinstance(self.step, Stimulus) and not self.step.practice
+
+
+_Unit = tuple[_Placed, ...]
+"""A step, or a stimulus with the steps that belong to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parted:
+    """The orders that part a stimulus from what is asked of it.
+
+    Attributes:
+        orders: how many do.
+        of: how many were looked at.
+        stimuli: labels of what then lacks something, in the order of the file.
+    """
+
+    orders: int
+    of: int
+    stimuli: tuple[str, ...]
 
 
 def williams(count: int) -> tuple[tuple[int, ...], ...]:
@@ -76,29 +97,109 @@ def order_rows(protocol: StudyProtocol) -> int:
 def screens_of(protocol: StudyProtocol, order: RunOrder = RunOrder()) -> tuple[Screen, ...]:
     """Return the screens of a protocol in one of its orders.
 
-    Blocks change places among themselves, then the stimuli of a block, or those outside of blocks;
-    all else stays where the file has it. The same order gives the same screens, always.
+    The same order gives the same screens, always.
+    """
+    return tuple(_screens(_steps_in(protocol, order), protocol.texts))
+
+
+def find_parted(protocol: StudyProtocol) -> Parted | None:
+    """Return in how many orders a stimulus lacks what is behind it in the file: every
+    counterbalanced order, ``SEEDS`` random ones. ``None``: nothing changes places, or nothing is
+    asked of what does.
+
+    Behind a stimulus stand the steps that belong to it, and the questions and readings right after
+    it in its block. Those after the last stimulus alone are of the end.
+    """
+    placed = _number_steps(protocol)
+    wanted = _asked_of(placed)
+    rows = order_rows(protocol)
+    if not any(wanted.values()) or (rows == 1 and not protocol.is_random):
+        return None
+    every = [RunOrder(row) for row in range(rows)]
+    if protocol.is_random:
+        every = [RunOrder(seed % rows, seed) for seed in range(SEEDS)]
+    lacking = [_lacking(_steps_in(protocol, order), wanted) for order in every]
+    stimuli = [one.step for one in placed if any(one.number in own for own in lacking)]
+    labels = tuple(one.label for one in stimuli if isinstance(one, Stimulus))
+    return Parted(sum(map(bool, lacking)), len(every), labels)
+
+
+def _lacking(shown: Sequence[_Placed], wanted: Mapping[int, list[object]]) -> set[int]:
+    """Return the numbers of the stimuli that lack what is asked of them in an order."""
+    lacking = set()
+    for place, one in enumerate(shown, start=1):
+        asked = wanted.get(one.number, [])
+        if [_plain(other) for other in shown[place : place + len(asked)]] != asked:
+            lacking.add(one.number)
+    return lacking
+
+
+def _asked_of(placed: Sequence[_Placed]) -> dict[int, list[object]]:
+    """Return what is behind each stimulus that changes places, by its number."""
+    behind: dict[int, list[_Placed]] = {}
+    stimulus = placed[0]
+    for one in placed:
+        if one.changes_place:
+            stimulus = one
+            behind[one.number] = []
+        own = behind.get(stimulus.number, [])
+        is_next = one.number == stimulus.number + len(own) + 1
+        about = belongs(one.step) or KIND_OF[type(one.step)].name in ABOUT_STIMULI
+        if stimulus.changes_place and is_next and about and one.step.block == stimulus.step.block:
+            own.append(one)
+    last = {placed[number - 1].step.block: number for number in behind}
+    others = [_plain(one) for n, own in behind.items() if n not in last.values() for one in own]
+    for number in last.values():
+        own = behind[number]
+        while own and not belongs(own[-1].step) and _plain(own[-1]) not in others:
+            own.pop()
+    return {number: [_plain(one) for one in own] for number, own in behind.items()}
+
+
+def _plain(one: _Placed) -> object:
+    """Return the values of a step, whichever stimulus it is behind."""
+    return type(one.step), one.step.model_dump(exclude={"block", "with_stimulus"})
+
+
+def _steps_in(protocol: StudyProtocol, order: RunOrder) -> list[_Placed]:
+    """Return the steps in one of the orders.
+
+    Blocks change places among themselves, then the stimuli of a block, or those outside of blocks,
+    each with what belongs to it; all else stays where the file has it.
     """
     # ``random`` of a seed stays the same in every version of Python; ``shuffle`` need not.
     draw = Random(order.seed).random  # noqa: S311 - no secret
-    groups = list(_groups(_number_steps(protocol)))
+    groups = [(name, _units(steps)) for name, steps in _groups(_number_steps(protocol))]
     in_blocks = _exchange(
         groups, lambda one: one[0] is not None, _arranger(protocol.blocks, order.row, draw)
     )
     arrange = _arranger(protocol.order, order.row, draw)
     loose = _exchange(
-        [one for name, steps in in_blocks if name is None for one in steps],
-        lambda one: one.changes_place,
-        arrange,
+        [one for name, units in in_blocks if name is None for one in units], _changes_place, arrange
     )
     coming = iter(loose)
-    shown: list[_Placed] = []
-    for name, steps in in_blocks:
+    shown: list[_Unit] = []
+    for name, units in in_blocks:
         if name is None:
-            shown += (next(coming) for _ in steps)
+            shown += (next(coming) for _ in units)
         else:
-            shown += _exchange(steps, lambda one: one.changes_place, arrange)
-    return tuple(_screens(shown, protocol.texts))
+            shown += _exchange(units, _changes_place, arrange)
+    return [one for unit in shown for one in unit]
+
+
+def _changes_place(unit: _Unit) -> bool:
+    return unit[0].changes_place
+
+
+def _units(placed: Sequence[_Placed]) -> list[_Unit]:
+    """Return steps with what belongs to them."""
+    units: list[_Unit] = []
+    for one in placed:
+        if belongs(one.step) and units:
+            units[-1] = (*units[-1], one)
+        else:
+            units.append((one,))
+    return units
 
 
 def to_json(screens: tuple[Screen, ...], texts: Texts, seed: int | None = None) -> str:

@@ -152,7 +152,17 @@ class Practised(StepBase):
     )
 
 
-_IN_ALL = (*StepBase.model_fields, *Practised.model_fields)
+class Following(StepBase):
+    """A step that may belong to the stimulus before it."""
+
+    with_stimulus: bool = Field(
+        False,
+        title=N_("Belongs to the stimulus before it"),
+        description="true or false: comes behind that stimulus wherever an order puts it",
+    )
+
+
+_IN_ALL = (*StepBase.model_fields, *Following.model_fields, *Practised.model_fields)
 
 
 def keys_of(model: type[Part]) -> list[str]:
@@ -217,14 +227,14 @@ class Stimulus(Practised):
         return [(kind, name) for kind, name in named if name is not None]
 
 
-class Instruction(StepBase):
+class Instruction(Following):
     """A text that stays until the participant goes on."""
 
     kind: Literal["instruction"]
     text: Text = Field(title=N_("Text"), description="1 to 2000 characters")
 
 
-class Blank(StepBase):
+class Blank(Following):
     """An empty screen."""
 
     kind: Literal["blank"]
@@ -234,7 +244,7 @@ class Blank(StepBase):
     )
 
 
-class Rest(StepBase):
+class Rest(Following):
     """Nothing is asked of the participant; no condition is open."""
 
     kind: Literal["rest"]
@@ -242,7 +252,7 @@ class Rest(StepBase):
     text: Text | None = Field(None, title=N_("Text"), description=_OWN_TEXT)
 
 
-class Pressure(StepBase):
+class Pressure(Following):
     """Somebody takes the blood pressure now.
 
     The condition of the step before stays open for the reading.
@@ -255,7 +265,7 @@ class Pressure(StepBase):
     )
 
 
-class Report(Practised):
+class Report(Following, Practised):
     """The participant says how they felt, one question after the other, in their own time."""
 
     kind: Literal["report"]
@@ -270,7 +280,7 @@ class Report(Practised):
         return self
 
 
-class Asked(Practised):
+class Asked(Following, Practised):
     """A question in the protocol's own words."""
 
     name: QuestionName = Field(
@@ -525,4 +535,8 @@ STEP_KINDS = (
 )
 """All kinds, in the order in which the editor offers them."""
 BY_NAME = {kind.name: kind for kind in STEP_KINDS}
+ABOUT_STIMULI = frozenset(
+    kind.name for kind in STEP_KINDS if kind.answers or kind.model is Pressure
+)
+"""Kinds that are about what came before: what is asked and measured of a stimulus."""
 KIND_OF = {kind.model: kind for kind in STEP_KINDS}

@@ -187,7 +187,7 @@ class Question:
         own = self.own_way(Way.COMMAND)
         return own.where if own else self.command or self.name
 
-    def answered(self, query: Any, response: Any) -> Any:
+    def fill_in(self, query: Any, response: Any) -> Any:
         """Return a question with what the study gave it, as its answer names that."""
         return query.model_copy(
             update={name: getattr(response.question, name) for name in self.by_data}

@@ -26,11 +26,18 @@ from dashboard.languages.names import said_of, translate
 from dashboard.protocols import controls, editing
 from dashboard.protocols.experiments import FORBIDDEN, key_of
 from dashboard.protocols.experiments import PAGE as PAGE_OF_EXPERIMENT
-from dashboard.protocols.file import MOST_STEPS, Order, ProtocolError, StudyProtocol, load_protocol
+from dashboard.protocols.file import (
+    MOST_STEPS,
+    Order,
+    ProtocolError,
+    StudyProtocol,
+    belongs,
+    load_protocol,
+)
 from dashboard.protocols.library import Origin, media_named, sha256_of
 from dashboard.protocols.manikins import figures
 from dashboard.protocols.media import MediaKind, endings, find_media, media_type
-from dashboard.protocols.screens import screens_of
+from dashboard.protocols.screens import find_parted, screens_of
 from dashboard.protocols.steps import BY_NAME, KIND_OF, STEP_KINDS, Practised, StepBase, StepKind
 from dashboard.protocols.texts import Scale
 from dashboard.web import schemas
@@ -94,6 +101,11 @@ class ShownStep:
         return isinstance(self.step, Practised) and self.step.practice
 
     @property
+    def belongs(self) -> bool:
+        """True where it belongs to the stimulus before it."""
+        return belongs(self.step)
+
+    @property
     def says(self) -> str:
         """Words that tell it from the others."""
         names = ("label", *MediaKind, "ask", "text")
@@ -145,6 +157,12 @@ class WholeText(SentForm):
     """The text of a protocol."""
 
     text: str = Field(max_length=200_000)
+    was: Was
+
+
+class KeptText(SentForm):
+    """The text of a protocol as it was."""
+
     was: Was
 
 
@@ -278,6 +296,7 @@ def protocol_file_page(
             for file, texts in options.library.notices(name).items()
         },
         limits=_limits(),
+        parted=find_parted(protocol) if protocol else None,
         named=media_named(protocol) if protocol else options.library.media_of(name),
         text=text,
         was=sha256_of(path),
@@ -367,11 +386,22 @@ def copy_steps(
         chosen = [_check_place(text, place) for place in sorted(set(form.step))]
         if form.behind == "stimuli":
             copies = editing.behind_each_stimulus(text, chosen)
+            steps = [_tables(text)[place] for place in chosen]
+            copied = editing.belonging(editing.with_copies(text, copies), steps)
         else:
             copies = {_check_place(text, form.behind): chosen}
-        return editing.with_copies(text, copies), f"#step-{min(copies) + 2}"
+            copied = editing.with_copies(text, copies)
+        return editing.free_strays(copied), f"#step-{min(copies) + 2}"
 
     return _edit(services, account.name, name, form.was, copy)
+
+
+@changing.post(f"{OF_ONE}/keep", include_in_schema=False, dependencies=[form_of(OF_ONE, KeptText)])
+def keep_together(
+    services: ServicesDep, account: AccountDep, name: str, form: Annotated[KeptText, Form()]
+) -> Response:
+    """Let what is asked behind each stimulus belong to it, so that no order parts them."""
+    return _edit(services, account.name, name, form.was, editing.belonging, "#steps")
 
 
 @changing.post(f"{OF_ONE}/drop", include_in_schema=False, dependencies=[form_of(OF_ONE)])
@@ -401,6 +431,8 @@ def new_step_page(
     example = parse_toml(entry.example)
     if kind == "stimulus" and any(options.library.media_of(name, one) for one in MediaKind):
         example = {key: value for key, value in example.items() if key not in _OF_NO_FILE}
+    text = place[1].read_text(encoding="utf-8-sig", errors="replace")
+    example |= editing.place_of_new(text, kind)
     return _step_page(request, options, name, entry, None, example, sha256_of(place[1]))
 
 

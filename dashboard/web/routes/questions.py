@@ -112,7 +112,7 @@ def _page_of(question: Question) -> Callable[..., Response]:
         )
         unmet = unmet_of_question(study.sites, query, on_page=True) if sheet else ()
         if sheet:
-            query = question.answered(query, sheet.response)
+            query = question.fill_in(query, sheet.response)
         address = tuple(request.query_params.multi_items())
         asked = [field for field in address if field[0] not in question.of_page]
         own = question.fields(PageOf(reader, query, sheet, address))

@@ -205,6 +205,7 @@ def test_form_says_what_the_file_has() -> None:
         "labels": ("not", "", "very"),
         "required": True,
         "practice": None,
+        "with_stimulus": None,
         "block": None,
     }
     rest = {"seconds": ["30"], "text": [""]}
@@ -222,3 +223,78 @@ def test_copies_into_steps_on_one_line_are_refused_with_what_to_do() -> None:
     text = 'title = "x"\nstep = [{ kind = "rest" }, { kind = "rest" }]\n'
     with pytest.raises(ProtocolError, match="Change its text below"):
         editing.with_copies(text, {0: [1]})
+
+
+RATED = """title = "Rated"
+order = "random"
+[[step]]
+kind = "stimulus"
+label = "one"
+text = "1"
+seconds = 1
+# How it was.
+[[step]]
+kind = "report"
+[[step]]
+kind = "stimulus"
+label = "two"
+text = "2"
+seconds = 1
+[[step]]
+kind = "report"
+[[step]]
+kind = "stimulus"
+label = "task"
+text = "3"
+seconds = 1
+[[step]]
+kind = "choice"
+name = "best"
+ask = "Which?"
+options = ["one", "two"]
+"""
+
+
+def _bound(text: str) -> str:
+    """The steps: s of a stimulus, r of a step that belongs to it, - of any other."""
+    signs = {"stimulus": "s"}
+    return "".join(
+        signs.get(step["kind"], "r" if step.get("with_stimulus") else "-")
+        for step in tomllib.loads(text)["step"]
+    )
+
+
+def test_what_follows_stimuli_is_bound_but_for_the_end() -> None:
+    assert _bound(RATED) == "s-s-s-"
+    bound = editing.belonging(RATED)
+    assert _bound(bound) == "srsrs-"
+    assert "# How it was." in bound
+    assert editing.belonging(bound) == bound
+    assert _bound(editing.belonging(RATED, [{"kind": "choice", "name": "other"}])) == "s-s-s-"
+    last = tomllib.loads(RATED)["step"][-1]
+    assert _bound(editing.belonging(RATED, [last])) == "s-s-sr"
+
+
+def test_bound_steps_are_moved_copied_and_removed_with_their_stimulus() -> None:
+    bound = editing.belonging(RATED)
+    assert _named(editing.moved_step(bound, 0, 2)) == [
+        *("two", "report", "one", "report", "task", "best")
+    ]
+    assert _bound(editing.moved_step(bound, 1, 5)) == "ssrs--", "behind a question of the end"
+    assert _bound(editing.moved_step(bound, 1, 3)) == "ssrrs-", "it belongs to the one before it"
+    assert _bound(editing.moved_step(bound, 5, 1)) == "srrsrs"
+    assert _named(editing.without_step(bound, 0)) == ["two", "report", "task", "best"]
+    assert _bound(editing.free_strays(editing.with_copies(bound, {1: [1, 5]}))) == "srrrsrs-"
+    assert _bound(editing.free_strays(editing.with_copies(bound, {5: [1]}))) == "srsrs--"
+    with pytest.raises(ProtocolError, match="A protocol needs a step"):
+        editing.without_step('title = "A"\n[[step]]\nkind = "stimulus"\n', 0)
+
+
+def test_new_question_behind_a_stimulus_belongs_to_it() -> None:
+    film = RATED.partition("# How")[0]
+    assert editing.place_of_new(film, "slider") == {"with_stimulus": True}
+    assert editing.place_of_new(film, "rest") == {}
+    assert editing.place_of_new(RATED, "slider") == {}
+    assert editing.place_of_new("", "slider") == {}
+    blocked = film.replace("seconds = 1", 'seconds = 1\nblock = "a"')
+    assert editing.place_of_new(blocked, "report") == {"with_stimulus": True, "block": "a"}

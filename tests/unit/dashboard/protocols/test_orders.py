@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dashboard.protocols.file import ProtocolError, StudyProtocol, load_protocol
-from dashboard.protocols.screens import RunOrder, order_rows, screens_of
+from dashboard.protocols.screens import RunOrder, find_parted, order_rows, screens_of
 from dashboard.protocols.steps import ScreenKind
 
 
@@ -90,3 +90,88 @@ def test_blocks_that_contradict_the_order_are_refused(
     steps = (_film("x", f'block = "{block}"') for block in blocks)
     with pytest.raises(ProtocolError, match=said):
         _protocol(tmp_path, head, *steps)
+
+
+RATED = 'kind = "report"\nscales = ["valence"]\n'
+WITH = RATED + "with_stimulus = true\n"
+BEST = 'kind = "choice"\nname = "best"\nask = "?"\noptions = ["a", "b"]\n'
+
+
+def _told(protocol: StudyProtocol, seed: int) -> str:
+    """The labels in an order, each rated one with an r."""
+    screens = screens_of(protocol, RunOrder(seed=seed))
+    return "".join(one.label or ("r" if one.scale else "?") for one in screens)
+
+
+def test_what_belongs_to_a_stimulus_moves_with_it(tmp_path: Path) -> None:
+    films = [step for one in "abc" for step in (_film(one), WITH)]
+    protocol = _protocol(tmp_path, 'order = "random"', *films, _film("t"), BEST)
+    shown = {_told(protocol, seed) for seed in range(200)}
+    assert len(shown) == 24
+    for order in shown:
+        assert all(f"{film}r" in order for film in "abc"), order
+        assert "tr" not in order and order.endswith("?")
+    checked = find_parted(protocol)
+    assert checked is not None and (checked.orders, checked.of) == (0, 100)
+
+
+def test_stretches_around_a_block_keep_their_stimuli_whole(tmp_path: Path) -> None:
+    steps = (_film("a"), WITH, WITH, _film("x", 'block = "x"'), _film("b"))
+    protocol = _protocol(tmp_path, 'order = "random"', *steps)
+    assert {_told(protocol, seed) for seed in range(20)} == {"arrxb", "bxarr"}
+
+
+def test_seeds_give_what_they_gave_where_nothing_belongs(tmp_path: Path) -> None:
+    plain = [step for one in "abc" for step in (_film(one), RATED)]
+    protocol = _protocol(tmp_path, 'order = "random"', *plain, _film("t"))
+    assert [_told(protocol, seed) for seed in (1, 2, 3)] == ["trbrcra", "brarcrt", "crtrbra"]
+
+
+@pytest.mark.parametrize(
+    ("head", "steps", "lacking"),
+    [
+        # The same ratings behind each: films change places, and every one is rated.
+        ('order = "random"', (_film("a"), RATED, _film("b"), RATED), ()),
+        ('order = "random"', (_film("a"), RATED, _film("b"), RATED, BEST), ()),
+        # One without any at the end takes the place of another.
+        ('order = "random"', (_film("a"), RATED, _film("b"), RATED, _film("t")), ("a", "b")),
+        ('order = "random"', (_film("t"), _film("a"), RATED), None),
+        ('order = "random"', (_film("t"), _film("a"), WITH), ()),
+        ('order = "counterbalanced"', (_film("a"), RATED, _film("t")), ("a",)),
+        # A question of its own behind each.
+        (
+            'order = "random"',
+            (_film("a"), BEST, _film("b"), BEST.replace("best", "other"), _film("c")),
+            ("a", "b"),
+        ),
+        ('order = "random"', (_film("a"), 'kind = "pressure"', _film("b")), ("a",)),
+        ("", (_film("a"), RATED, _film("b")), None),
+        ('order = "random"', (_film("a"), _film("b"), 'kind = "rest"'), None),
+        (
+            'blocks = "random"',
+            (_film("a", 'block = "one"'), f'{RATED}block = "one"', _film("b", 'block = "two"')),
+            None,
+        ),
+        (
+            'order = "random"',
+            (_film("a", 'block = "one"'), f'{RATED}block = "one"', _film("b", 'block = "one"')),
+            ("a",),
+        ),
+    ],
+)
+def test_orders_that_part_stimuli_from_their_questions_are_counted(
+    head: str, steps: tuple[str, ...], lacking: tuple[str, ...] | None, tmp_path: Path
+) -> None:
+    checked = find_parted(_protocol(tmp_path, head, *steps))
+    assert (checked and checked.stimuli) == lacking
+    if checked is not None:
+        assert bool(checked.orders) == bool(lacking)
+        assert checked.of == (2 if "counterbalanced" in head else 100)
+
+
+@pytest.mark.parametrize("before", [(), (_film("a", 'block = "x"'),), (_film("a"), RATED)])
+def test_step_that_belongs_to_no_stimulus_is_refused(
+    before: tuple[str, ...], tmp_path: Path
+) -> None:
+    with pytest.raises(ProtocolError, match="needs a stimulus before it"):
+        _protocol(tmp_path, "", *before, WITH)

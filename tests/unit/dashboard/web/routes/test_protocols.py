@@ -216,8 +216,26 @@ def test_ratings_are_put_behind_each_film_by_one_form(ada: TestClient) -> None:
     again = ada.post(f"{address}/repeat", data=form | {"was": _was(ada, address)})
     assert again.status_code == 400
     assert "Every stimulus has these steps already" in again.text
+    assert _toml(ada, address).count("with_stimulus = true") == 6
     ticked = re.findall(rf"{ticks}[^>]* checked", again.text)
     assert ticked == ["1", "2"], "what was ticked stays ticked"
+
+
+def test_orders_that_part_a_film_from_its_ratings_are_warned_of(ada: TestClient) -> None:
+    address = _three_films(ada)
+    warning = "comes behind another one, and these lack it: joy"
+    assert warning not in ada.get(address).text
+    head = {"title": "Films", "order": "random", "blocks": "given", "was": _was(ada, address)}
+    ada.post(f"{address}/head", data=head)
+    assert warning in unescape(ada.get(address).text)
+    assert ada.post(f"{address}/keep", data={"was": _was(ada, address)}).status_code == 303
+    assert warning not in ada.get(address).text
+    assert _toml(ada, address).count("with_stimulus = true") == 1
+    form = ada.get(f"{address}/add?kind=slider").text
+    assert 'name="with_stimulus" value="true" checked' in form, "the last step is a film"
+    drop = {"place": "0", "was": _was(ada, address)}
+    assert ada.post(f"{address}/drop", data=drop).status_code == 303
+    assert _kinds(ada, address) == ["stimulus", "stimulus"], "its rating goes with it"
 
 
 def test_copy_without_a_ticked_step_says_to_tick_one(ada: TestClient) -> None:
