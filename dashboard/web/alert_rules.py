@@ -18,6 +18,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ValidationError
 
 from dashboard.web.forms import Refused, RequestError
+from edge_agent.alerts.rules import lasting_s
 from edge_agent.config.alerts import AlertKind, RuleSettings
 from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import VitalKind
@@ -115,11 +116,12 @@ def rule_sentence(rule: RuleSettings) -> Message:
     if bounds:
         limits = Message(N_("is {bounds} {unit}"), bounds=bounds, unit=watched.unit)
         what = Message("{what} {limits}", what=what, limits=limits)
-    if not rule.seconds:
+    lasting = lasting_s(rule)
+    if not lasting:
         return Message(N_("Tell me at once when {what}"), what=what)
     if rule.when in _SLOW and rule.seconds <= _BRIEF_S:
         return Message(N_("Tell me when {what}"), what=what)
-    seconds = Message("{seconds:g}", seconds=rule.seconds)
+    seconds = Message("{seconds:g}", seconds=lasting)
     return Message(N_("Tell me when {what} for {seconds} s"), what=what, seconds=seconds)
 
 

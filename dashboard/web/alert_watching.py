@@ -16,11 +16,11 @@ from starlette.concurrency import run_in_threadpool
 from dashboard.languages.current import language
 from dashboard.languages.figures import with_instants
 from dashboard.languages.names import alert_name, translate
-from edge_agent.alerts.rules import SEEN_BY_DASHBOARD, Zone
+from edge_agent.alerts.rules import SEEN_BY_DASHBOARD, UNHEARD_S, Zone
 from edge_agent.alerts.sending import AlertOptions, AlertSender
 from edge_agent.alerts.signals import UNKNOWN, WELL, Signal
 from edge_agent.alerts.watch import AlertWatch
-from edge_agent.config.alerts import RuleSettings
+from edge_agent.config.alerts import AlertKind, RuleSettings
 from edge_agent.core import clock
 from edge_agent.core.bounds import DASHBOARD
 from edge_agent.core.clock import Instant
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 STEP_S = 0.5
 ANSWER_S = 0.7
 """Longest wait for the agent's first message, in seconds."""
-FRESH_MS = 2_500
+FRESH_MS = 1000 * UNHEARD_S[AlertKind.AGENT]
 """The agent sends its state each second; an older one was sent before it froze."""
 START_S = 60.0
 """Time that an agent may take to start before it counts as stopped."""

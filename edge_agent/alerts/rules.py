@@ -61,6 +61,15 @@ FORGET_S = 300.0
 """Seconds without a known value after which an alert ends, since its state is unknown."""
 
 
+UNHEARD_S = {AlertKind.SENSOR: 3.0, AlertKind.AGENT: 2.5}
+"""Seconds without a message after which nothing is said to come; those of a rule follow them."""
+
+
+def lasting_s(rule: RuleSettings) -> float:
+    """Return how long it has been so when an alert of a rule begins, in seconds."""
+    return rule.seconds + UNHEARD_S.get(rule.when, 0.0)
+
+
 def alert_text(rule: RuleSettings, value: float | None = None, reason: str = "") -> Message:
     """Return the sentence of an alert as a message with its parts.
 
@@ -71,8 +80,9 @@ def alert_text(rule: RuleSettings, value: float | None = None, reason: str = "")
     """
     what = rule_title(rule, value)
     sentence = Message("{what}.", what=what)
-    if rule.seconds:
-        sentence = Message(N_("{what} for {seconds:g} s."), what=what, seconds=rule.seconds)
+    seconds = lasting_s(rule)
+    if seconds:
+        sentence = Message(N_("{what} for {seconds:g} s."), what=what, seconds=seconds)
     if not reason:
         return sentence
     return Message("{sentence} {reason}", sentence=sentence, reason=reason)

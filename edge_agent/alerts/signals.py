@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from edge_agent.alerts.rules import Zone
+from edge_agent.alerts.rules import UNHEARD_S, Zone
 from edge_agent.config.alerts import AlertKind, RuleSettings
 from edge_agent.core.errors import CameraState
 from edge_agent.core.expression import Attribution
@@ -23,8 +23,6 @@ STREAM_S = 10.0
 """Seconds for which a reading of a continuous sensor counts as present."""
 SINGLE_S = 3600.0
 """The same for a reading of a cuff."""
-SILENT_S = 3.0
-"""Seconds without a usable reading after which a sensor is silent."""
 FEED_S = 5.0
 """Seconds for which a message that comes each second counts as present."""
 HEALTH_S = 20.0
@@ -137,7 +135,7 @@ class FeedSignals:
     def _sensor(self, rule: RuleSettings, at_s: float) -> Signal:
         with self._lock:
             heard_s, _ = self._newest.get(f"vital {rule.vital}", (self._started_s, {}))
-        return Signal(Zone.BEYOND) if at_s - heard_s > SILENT_S else WELL
+        return Signal(Zone.BEYOND) if at_s - heard_s > UNHEARD_S[AlertKind.SENSOR] else WELL
 
     def _face(self, _rule: RuleSettings, at_s: float) -> Signal:
         seen = self._find_recent("expression", at_s, FEED_S)

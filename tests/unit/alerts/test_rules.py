@@ -112,7 +112,7 @@ def test_texts_name_limits_and_never_what_was_measured() -> None:
     assert alert_text(HIGH, 131.0) == "Heart rate above 120 /min for 10 s."
     assert alert_text(HIGH, 44.0) == "Heart rate below 45 /min for 10 s."
     strap = RuleSettings(name="strap", when=AlertKind.SENSOR, vital=VitalKind.HEART_RATE)
-    assert alert_text(strap) == "No reading: heart rate for 10 s."
+    assert alert_text(strap) == "No reading: heart rate for 13 s."
     camera = RuleSettings(name="camera", when=AlertKind.CAMERA, seconds=0)
     said = alert_text(camera, None, "Check its cable.")
     assert said == "No picture from the camera. Check its cable."

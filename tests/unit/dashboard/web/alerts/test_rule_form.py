@@ -14,6 +14,7 @@ from dashboard.accounts.roles import Role
 from dashboard.languages.current import speaking
 from dashboard.languages.names import translate
 from dashboard.web.alert_rules import all_watched, rule_sentence
+from edge_agent.alerts.rules import alert_text
 from edge_agent.alerts.sending import AlertOptions
 from edge_agent.config.alerts import AlertSettings, RuleSettings
 from edge_agent.config.editing import rules_of
@@ -184,6 +185,25 @@ def test_rule_sentence_of_what_changes_slowly_names_only_a_long_time(
     rule: dict[str, object], sentence: str
 ) -> None:
     assert str(rule_sentence(RuleSettings.model_validate({"name": "x"} | rule))) == sentence
+
+
+@pytest.mark.parametrize(
+    ("rule", "for_s"),
+    [
+        ({"when": "agent", "seconds": 1}, "3.5 s"),
+        ({"when": "agent", "seconds": 0}, "2.5 s"),
+        ({"when": "sensor", "vital": "heart_rate", "seconds": 10}, "13 s"),
+        ({"when": "sensor", "vital": "heart_rate", "seconds": 0}, "3 s"),
+        ({"when": "vital", "vital": "heart_rate", "above": 110, "seconds": 10}, "10 s"),
+        ({"when": "camera", "seconds": 30}, "30 s"),
+    ],
+)
+def test_rule_says_how_long_it_has_been_so_when_it_alerts(
+    rule: dict[str, object], for_s: str
+) -> None:
+    checked = RuleSettings.model_validate({"name": "one", **rule})
+    assert str(rule_sentence(checked)).endswith(f" for {for_s}")
+    assert str(alert_text(checked)).endswith(f" for {for_s}.")
 
 
 def test_backup_and_zero_seconds_read_as_they_are_meant() -> None:
