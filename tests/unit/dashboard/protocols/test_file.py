@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dashboard.languages.current import available
 from dashboard.protocols.file import EXAMPLES, FILE_BYTES, Order, ProtocolError, load_protocol
 from dashboard.protocols.media import MediaKind, find_media, media_type
 from dashboard.protocols.steps import Baseline, Report, Stimulus
@@ -208,3 +209,24 @@ def test_instruments_that_no_session_could_keep_are_refused(tmp_path: Path) -> N
     assert 550 < len(load_protocol(film).instruments) <= 600
     film.write_text(film.read_text().replace("x" * 45, "x" * 60))
     assert "together they have more than 600 characters" in refusal(film)
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*-??.toml")), ids=lambda path: path.stem)
+def test_shipped_protocol_is_the_same_in_another_language(path: Path) -> None:
+    shipped = load_protocol(EXAMPLES / f"{path.stem[:-3]}.toml")
+    other = load_protocol(path)
+    assert (other.texts.language, other.order) == (path.stem[-2:], shipped.order)
+    words = {"text"}
+    assert [one.model_dump(exclude=words) for one in other.steps] == [
+        one.model_dump(exclude=words) for one in shipped.steps
+    ]
+    said = [one.text for one in (*shipped.steps, *other.steps) if getattr(one, "text", None)]
+    own = [one.text for one in other.steps if getattr(one, "text", None)]
+    assert len(said) == 2 * len(own) and not set(own) & set(said[: len(own)])
+
+
+def test_shipped_protocols_are_there_in_every_language() -> None:
+    names = {path.stem for path in EXAMPLES.glob("*.toml")}
+    plain = {name for name in names if not name.endswith(tuple(f"-{one}" for one in available()))}
+    others = [one for one in available() if one != "en"]
+    assert names == plain | {f"{name}-{code}" for name in plain for code in others}

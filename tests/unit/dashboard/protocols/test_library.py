@@ -26,6 +26,11 @@ label = "a"
 picture = "a/b.png"
 seconds = 3
 """
+SHIPPED = [
+    f"{name}{ending}"
+    for name in ("anger-happiness-neutral", "three-conditions")
+    for ending in ("", "-de", "-es")
+]
 
 
 @pytest.fixture
@@ -60,10 +65,9 @@ def test_library_lists_own_configured_and_shipped(library: Library) -> None:
     listed = {one.name: one for one in library.list_all()}
     assert {name: one.origin.value for name, one in listed.items()} == {
         "a": "configured",
-        "anger-happiness-neutral": "shipped",
+        **dict.fromkeys(SHIPPED, "shipped"),
         "b": "configured",
         "c": "own",
-        "three-conditions": "shipped",
     }
     assert "title = 3: input should be a valid string" in str(listed["a"].problem)
     assert listed["c"].title == "Good"
@@ -71,7 +75,7 @@ def test_library_lists_own_configured_and_shipped(library: Library) -> None:
 
 def test_library_without_its_folder_says_so_and_has_the_examples(tmp_path: Path) -> None:
     listed = Library(tmp_path / "own", tmp_path / "no").list_all()
-    assert [one.name for one in listed] == ["anger-happiness-neutral", "three-conditions", ""]
+    assert [one.name for one in listed] == [*SHIPPED, ""]
     assert "cannot be read" in str(listed[-1].problem)
 
 

@@ -97,7 +97,8 @@ def test_the_study_page_offers_protocols_and_says_what_is_wrong_with_one(
     assert '<option value="broken" disabled>' in page
     assert "title = 3: input should be a valid string" in page
     listed = client.get("/api/v1/protocols").json()
-    assert [(one["name"], one["problem"] is None, one["origin"]) for one in listed] == [
+    own = [one for one in listed if not one["name"].endswith(("-de", "-es"))]
+    assert [(one["name"], one["problem"] is None, one["origin"]) for one in own] == [
         ("anger-happiness-neutral", True, "shipped"),
         ("broken", False, "configured"),
         ("three-conditions", True, "shipped"),
