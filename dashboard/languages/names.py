@@ -25,6 +25,7 @@ from edge_agent.core.noted import ACTIONS as NOTED
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import (
     EVERYDAY_SESSION,
+    EXAMPLE_CONSENT,
     EXAMPLE_SESSION,
     NOT_IN_EXAMPLE,
     MarkerKind,
@@ -97,7 +98,7 @@ OF_POOR_PICTURES = (
     *(N_("pixels halved"), N_("pixels doubled"), N_("left half covered")),
     *(N_("right half covered"), N_("upper half covered"), N_("lower half covered")),
 )
-OWN_TEXTS = frozenset({EXAMPLE_SESSION, EVERYDAY_SESSION, NOT_IN_EXAMPLE})
+OWN_TEXTS = frozenset({EXAMPLE_CONSENT, EXAMPLE_SESSION, EVERYDAY_SESSION, NOT_IN_EXAMPLE})
 """Names and reasons in the database that the program wrote."""
 _SHOWN_BY_SCRIPTS = (*VitalFlag, *RejectReason, *MarkerKind, *Attribution)
 IN_SCRIPTS = frozenset(

@@ -41,6 +41,8 @@ MADE_UP = "times made up"
 """
 EXAMPLE_SESSION = N_("Example study (simulated)")
 EVERYDAY_SESSION = N_("Everyday life (simulated)")
+EXAMPLE_CONSENT = "simulated"
+"""Text that made participants agreed to; a flag of readings is called so, too."""
 NOT_IN_EXAMPLE = N_("Everyday life, no part of the example study")
 """Names that the demonstration writes into the database; pages show them translated."""
 DECLARED_FROM = "afterwards: "

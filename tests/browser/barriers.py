@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, Literal
 
 from playwright.sync_api import Page, expect
 
 from tests.browser.page_paths import wait_for_charts
 from tests.support.browser import DESKTOP, PHONE, has_sideways_scroll
+from tools import languages
 
 _RUN = """async (rules) => {
   const { violations } = await axe.run(document, { resultTypes: ["violations"], ...rules });
@@ -112,6 +115,50 @@ _SIZES: dict[str, dict[int, dict[str, list[str]]]] = {
     "dark": dict.fromkeys(SIX_SIZES, _COLOURS),
 }
 """The rules for each width: in light all, in dark those that colours decide."""
+
+
+_TEXTS = r"""() => {
+  const root = document.documentElement;
+  const named = "[translate=no], code, kbd, samp, pre, textarea, script, style, .visually-hidden";
+  const shown = (one) => one.closest("[lang]") === root && !one.closest(named);
+  const found = [];
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const { currentNode: text } = texts;
+    if (text.data.trim() && shown(text.parentElement)) found.push(text.data.trim());
+  }
+  return found;
+}"""
+"""The texts of a page that are in its language: no names, nothing that is typed as it stands."""
+_WORD = re.compile(r"(?<![\w.=/-])[^\W\d_]{3,}(?![\w=/-]|\.\w)")
+"""A word; parts of ``self_report.csv``, ``expression-fast`` and ``format=bundle`` are none."""
+
+
+def _words_in(text: str) -> set[str]:
+    plain = re.sub(r"\{[^}]*\}|<[^>]*>|%\(\w+\)s", " ", text)
+    return set(_WORD.findall(plain.casefold()))
+
+
+@cache
+def _english_alone(language: str) -> frozenset[str]:
+    """Return the words of our English texts that no text of another language has."""
+    of_source: set[str] = set()
+    of_language: set[str] = set()
+    for message in languages.read(language):
+        if message.id:
+            of_source.update(*map(_words_in, languages.originals_of(message)))
+            of_language.update(*map(_words_in, languages.strings_of(message)))
+    return frozenset(of_source - of_language)
+
+
+def english_in(page: Page, language: str) -> Iterator[str]:
+    """Yield each text of a page that has an English word, where it is in another language."""
+    if language == "en" or page.locator(f"html[lang^={language}]").count() == 0:
+        return
+    texts: list[str] = page.evaluate(_TEXTS)
+    for text in dict.fromkeys(texts):
+        if words := _words_in(text) & _english_alone(language):
+            yield f"English ({', '.join(sorted(words))}): {text[:80]}"
 
 
 MISSING = "/nothing"

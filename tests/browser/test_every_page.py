@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, StorageState
 
 from dashboard.web import routes
 from dashboard.web.rendering import find_pages, navigation_of
-from tests.browser.barriers import MISSING, complaints_at_all_sizes, complaints_of
+from tests.browser.barriers import MISSING, complaints_at_all_sizes, complaints_of, english_in
 from tests.browser.page_paths import page_paths
 from tests.browser.served import Served
 from tests.support.browser import DESKTOP, PHONE, watched_page
@@ -86,4 +86,5 @@ def test_no_page_has_a_barrier_at_any_size(
         for path in paths[part::PARTS_AT_ALL_SIZES]:
             found = complaints_at_all_sizes(page, shown.address + path, axe, scheme)
             complaints += [f"{path} {one}" for one in found]
+            complaints += [f"{path} {one}" for one in english_in(page, language)]
     assert not complaints, "\n".join(complaints)

@@ -21,6 +21,7 @@ from edge_agent.core.movements import MOVEMENTS, NAMES, WITHDRAWN, MovementRow
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.study import (
     EVERYDAY_SESSION,
+    EXAMPLE_CONSENT,
     EXAMPLE_SESSION,
     NOT_IN_EXAMPLE,
     MarkerKind,
@@ -127,7 +128,7 @@ def seed_example_study(
             plan = _plan(orders[number % len(orders)])
             code = f"SIM-{number + 1:02d}"
             rows.insert_participant(connection, code, start, simulated=True)
-            rows.insert_consent(connection, code, "simulated", start)
+            rows.insert_consent(connection, code, EXAMPLE_CONSENT, start)
             new = NewSession(code, Purpose.DEMONSTRATION, SESSION_NAME)
             session = rows.insert_session(connection, new, start, simulated=True)
             for second, kind, condition in _markers(plan):
@@ -185,7 +186,7 @@ def seed_example_weeks(
         rows.insert_participant(
             connection, WEEKS_CODE, Instant(boot_ms=0, wall_ms=first_ms), simulated=True
         )
-        insert_past_consent(connection, WEEKS_CODE, "simulated", first_ms)
+        insert_past_consent(connection, WEEKS_CODE, EXAMPLE_CONSENT, first_ms)
         for start_ms in before:
             _write_stretch(
                 connection, earlier, measured_before, start_ms, _ROW_BEFORE_S, is_hard=False
