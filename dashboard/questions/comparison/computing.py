@@ -99,20 +99,30 @@ def face_reading(database: Path, models: tuple[str, ...]) -> FaceReading | None:
     from dashboard.analysis.inference.checks import FaceReading
     from dashboard.statistics.period import Recall
 
-    used = [one for one in models_in_use(database) if one.kind == "expression"]
-    text = known_cards(models).get(used[0].sha256) if used else None
-    if text is None or not is_card_of(text, used[0].version):
+    used = card_in_use(database, models)
+    if used is None:
         return None
-    card = ModelCard.model_validate_json(text)
-    split = "PublicTest"
-    if used[0].prior == "fitted" and card.fitted_prior is not None:
-        split = "PublicTest, fitted prior"
+    card, is_fitted = used
+    split = "PublicTest, fitted prior" if is_fitted else "PublicTest"
     recalls = {}
     for emotion in EMOTIONS:
         figures = card.metrics.get(f"{split}, FER+ majority, {emotion.value}", {})
         if {"recall", "n"} <= figures.keys() and figures["n"] >= 1:
             recalls[emotion] = Recall(float(figures["recall"]), int(figures["n"]))
     return FaceReading(f"{card.name} {card.version}", recalls)
+
+
+def card_in_use(database: Path, models: tuple[str, ...]) -> tuple[ModelCard, bool] | None:
+    """Return the card of the expression model used last, and whether with its fitted prior.
+
+    ``None`` where it has no card that is known.
+    """
+    used = [one for one in models_in_use(database) if one.kind == "expression"]
+    text = known_cards(models).get(used[0].sha256) if used else None
+    if text is None or not is_card_of(text, used[0].version):
+        return None
+    card = ModelCard.model_validate_json(text)
+    return card, used[0].prior == "fitted" and card.fitted_prior is not None
 
 
 def put_into_words(

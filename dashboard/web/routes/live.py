@@ -22,6 +22,7 @@ from starlette.concurrency import run_in_threadpool
 from dashboard.accounts.roles import Permission, Scope
 from dashboard.analysis.query import same_label
 from dashboard.languages.names import MOVEMENT_NAMES
+from dashboard.questions.comparison.computing import card_in_use
 from dashboard.web import schemas
 from dashboard.web.agent_feed import Onlooker
 from dashboard.web.authentication import AccountDep, Pass, login_token, pass_of, still_holds
@@ -86,6 +87,7 @@ def live_page(
         "simulated": recent.simulated,
         "unusable": sorted(UNUSABLE),
         "movements": MOVEMENT_NAMES,
+        "least": _least_of_a_name(services),
         "rest": (rest := get_rest(study, reader)) and rest.model_dump(mode="json"),
     }
     choices = session_choices(services)
@@ -99,6 +101,20 @@ def live_page(
         first_tiles=[kind.spec.tile for kind in FIRST_KINDS],
         first_steps=services.first_steps.is_open(),
     )
+
+
+def _least_of_a_name(services: Services) -> float | None:
+    """Return the probability below which the agent's model gives a face no name; ``None``: not
+    known.
+    """
+    if services.options.vision.uncertain_below is not None:
+        return services.options.vision.uncertain_below
+    used = card_in_use(services.options.database, services.options.models)
+    if used is None:
+        return None
+    card, is_fitted = used
+    prior = card.fitted_prior if is_fitted else None
+    return card.uncertain_below if prior is None else prior.uncertain_below
 
 
 @router.get(

@@ -23,6 +23,7 @@ const COMMIT_MS = 12000; // the recorder writes every ten seconds
 const byId = (id) => document.getElementById(id);
 const percent = (value) => `${Math.round(value * 100)} %`;
 const start = JSON.parse(byId("live-start").textContent);
+if (start.least !== null) document.getElementById("bars").style.setProperty("--least", `${100 * start.least}%`);
 let variability = null;
 
 const bars = new Map([...byId("bars").children].map((line) => [line.dataset.emotion, line]));
@@ -136,13 +137,21 @@ function showNothing(reason) {
   showMovements(null);
 }
 
+/** Which category is nearest, and what a name needs, where that is known and not the same rounded. */
+function whyNoName(probability, emotion) {
+  const share = percent(probability);
+  const least = start.least === null || probability >= start.least ? share : percent(start.least);
+  if (least === share) return _("Nearest: {emotion}, {share}; too little for a name", { emotion, share });
+  return _("Nearest: {emotion} ({share}; a name needs {least})", { emotion, share, least });
+}
+
 function showFace(face) {
   const label = face.emotion ?? "uncertain";
   const category = face.emotion ?? nearest(face.smoothed);
   const share = percent(face.smoothed[category]);
   const detail = face.emotion
     ? _("{share} of the smoothed probability", { share })
-    : _("Nearest: {emotion}, {share}; too little for a name", { emotion: said(category), share });
+    : whyNoName(face.smoothed[category], said(category));
   showLabel(said(label), detail, label);
   showBars(face.smoothed);
   showValence(face.valence ?? null);

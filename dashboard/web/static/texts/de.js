@@ -70,6 +70,7 @@ globalThis.affectEdgeTexts = {plural: (n) => Number((n != 1)), texts: {
 "More than one face is in view: one person alone shows where the seat is.": "Mehr als ein Gesicht ist zu sehen: Eine Person allein zeigt, wo der Sitz ist.",
 "Mouth or eyes are covered: take off mask or dark glasses, and keep hands away": "Mund oder Augen sind verdeckt: Maske oder dunkle Brille abnehmen und Hände fernhalten",
 "Movements: {movements}.": "Bewegungen: {movements}.",
+"Nearest: {emotion} ({share}; a name needs {least})": "Am nächsten: {emotion} ({share}; ein Name braucht {least})",
 "Nearest: {emotion}, {share}; too little for a name": "Am nächsten: {emotion}, {share}; zu wenig für einen Namen",
 "No face in the picture": "Kein Gesicht im Bild",
 "No face in the picture.": "Kein Gesicht im Bild.",

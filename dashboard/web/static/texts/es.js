@@ -70,6 +70,7 @@ globalThis.affectEdgeTexts = {plural: (n) => Number((n != 1)), texts: {
 "More than one face is in view: one person alone shows where the seat is.": "Se ve más de una cara: una sola persona muestra dónde está el asiento.",
 "Mouth or eyes are covered: take off mask or dark glasses, and keep hands away": "La boca o los ojos están cubiertos: quítese la mascarilla o las gafas oscuras y aparte las manos",
 "Movements: {movements}.": "Movimientos: {movements}.",
+"Nearest: {emotion} ({share}; a name needs {least})": "Lo más cercano: {emotion} ({share}; un nombre necesita {least})",
 "Nearest: {emotion}, {share}; too little for a name": "Lo más cercano: {emotion}, {share}; poco para un nombre",
 "No face in the picture": "Ningún rostro en la imagen",
 "No face in the picture.": "Ningún rostro en la imagen.",

@@ -31,8 +31,9 @@ from edge_agent.live.feed import LiveServer
 from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.database.dashboard_file import write_dashboard
 from edge_agent.timeline.write.inserts import write_vitals
+from edge_agent.vision.models.card import known_cards
 from tests.support.dashboard import consenting, fill
-from tests.support.timeline import observation, reading, recognition
+from tests.support.timeline import observation, reading, recognition, timeline
 
 DEADLINE_S = 60.0
 
@@ -180,6 +181,26 @@ def test_a_stream_ends_when_the_database_has_gone(
                 pass
 
     asyncio.run(listen())
+
+
+@pytest.mark.parametrize(("prior", "least"), [("fitted", 0.69), ("data", 0.76)])
+def test_live_page_names_what_a_name_needs_of_the_model_in_use(
+    prior: str, least: float, ada: TestClient, database: Path, tmp_path: Path
+) -> None:
+    def start() -> dict[str, Any]:
+        text = ada.get("/live").text.split('id="live-start">')[1].split("</script>")[0]
+        found: dict[str, Any] = json.loads(text)
+        return found
+
+    assert start()["least"] is None, "no model has read a face"
+    sha256, text = next(
+        (sha256, text)
+        for sha256, text in known_cards(DashboardOptions(data=tmp_path).models).items()
+        if json.loads(text)["name"] == "expression-accurate"
+    )
+    model = {"kind": "expression", "name": "expression-accurate", "sha256": sha256}
+    timeline(tmp_path, model=[model | {"version": json.loads(text)["version"], "prior": prior}])
+    assert start()["least"] == least
 
 
 def test_the_live_page_begins_with_what_the_database_knows(ada: TestClient, database: Path) -> None:
