@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -150,7 +151,7 @@ def export(
                 out=out,
                 form=chosen,
                 choice=Choice(sessions or None, start_ms, end_ms),
-                question=_question(question, preferred),
+                question=partial(_question, _read_question(question), preferred),
                 models=models,
                 passphrase=_passphrase(passphrase_file, ask=passphrase),
             )
@@ -172,7 +173,8 @@ def export(
         from dashboard.computing.answers import computed_files
 
         sites = (("", here.database),)
-        query = _question(question, preferred, sites, choice.sessions).model_dump(mode="json")
+        whole = _question(_read_question(question), preferred, sites, choice.sessions)
+        query = whole.model_dump(mode="json")
         tables = computed_files(chosen.computed, sites, query, choice, models)
         about = replace(about, question=query, tables=tables)
     with _progress_bar() as shown:
@@ -235,34 +237,40 @@ def _passphrase(file: Path | None, *, ask: bool) -> str | None:
     return word
 
 
-def _question(
-    file: Path | None,
-    preferred: Sequence[str],
-    sites: Sites = (),
-    sessions: tuple[int, ...] | None = None,
-) -> AnalysisQuery:
-    """Return the question of the analysis: of a file, or the one that the Export page asks.
-
-    Args:
-        file: the file, if there is one.
-        preferred: the sources of the configuration, which count where the question names none: the
-            scripts of a bundle know no configuration.
-        sites: the study, whose conditions are compared where it has none of the usual ones; empty:
-            the usual ones are compared.
-        sessions: those that are exported; ``None``: all.
+def _read_question(file: Path | None) -> AnalysisQuery | None:
+    """Return the question of a file, if one is given.
 
     Raises:
         DataFileError: the file is missing, or contains no question.
-        StatisticsError: a session does not exist.
     """
-    from dashboard.analysis.query import AnalysisQuery
-    from dashboard.analysis.readings.marked import question_of_export
-    from dashboard.analysis.readings.sites import reader_of
     from dashboard.commands.analyse import read_question
 
-    query = AnalysisQuery() if file is None else read_question(file)
-    if sites:
-        query = question_of_export(reader_of(sites), sessions, query)
+    return None if file is None else read_question(file)
+
+
+def _question(
+    given: AnalysisQuery | None,
+    preferred: Sequence[str],
+    sites: Sites,
+    sessions: tuple[int, ...] | None,
+) -> AnalysisQuery:
+    """Return the question of the analysis: the one that is given, or what the Export page asks.
+
+    Args:
+        given: the question of a file; ``None``: there is none.
+        preferred: the sources of the configuration, which count where the question names none: the
+            scripts of a bundle know no configuration.
+        sites: the study, whose conditions are compared where it has none of the usual ones.
+        sessions: those that are exported; ``None``: all.
+
+    Raises:
+        StatisticsError: a session does not exist.
+        StoreError: a database cannot be read.
+    """
+    from dashboard.analysis.readings.marked import question_of_export
+    from dashboard.analysis.readings.sites import reader_of
+
+    query = question_of_export(reader_of(sites), sessions, given)
     if query.prefer_source:
         return query
     return query.model_copy(update={"prefer_source": tuple(preferred)})

@@ -38,7 +38,8 @@ class Wanted:
         form: format of each site's folder.
         choice: which rows. Session numbers are those of the combined study; times are by each
             device's own clock.
-        question: of the analysis.
+        question: returns the question of the analysis about sites and numbers of sessions, ``None``
+            for all of them.
         models: names or paths of the configured models.
         passphrase: locks the file; ``None``: it is not locked.
     """
@@ -49,7 +50,7 @@ class Wanted:
     out: Path
     form: ExportFormat
     choice: Choice
-    question: AnalysisQuery
+    question: Callable[[Sites, tuple[int, ...] | None], AnalysisQuery]
     models: tuple[str, ...]
     passphrase: str | None = field(repr=False)
 
@@ -88,8 +89,8 @@ def _asked(wanted: Wanted, sites: Sites) -> StudyExport:
     unknown = sorted(set(sessions or ()) - known)
     if unknown:
         raise StoreError(f"There is no session {unknown[0]} in the study of these devices.")
-    choice = replace(wanted.choice, sessions=sessions)
-    return StudyExport(form, choice, wanted.question.model_dump(mode="json"), wanted.models)
+    question = wanted.question(sites, sessions).model_dump(mode="json")
+    return StudyExport(form, replace(wanted.choice, sessions=sessions), question, wanted.models)
 
 
 def _call(function: Callable[..., _Result], *values: Any) -> _Result:

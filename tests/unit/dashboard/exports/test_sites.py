@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import zipfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import pytest
 
+from dashboard.analysis.query import TESTED_STATES
 from dashboard.analysis.readings.sites import pooled_number, sessions_by_site
 from dashboard.export_jobs import StudyExport, export_sites
 from edge_agent.core.errors import StoreError
 from edge_agent.timeline.export.format_register import format_named
 from edge_agent.timeline.export.rows import Choice
+from tests.support.commands import affect_edge
 from tests.support.studies import add_session, heart
 from tests.support.timeline import timeline
 
@@ -76,3 +81,27 @@ def test_export_over_sites_that_is_stopped_leaves_no_files(tmp_path: Path) -> No
     with pytest.raises(StoreError):
         export_sites(sites, wanted(), target / "out.zip", compute, nothing)
     assert list(target.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("labels", "asked"),
+    [
+        (("calm film", "loud film"), ["calm film", "loud film"]),
+        (("anger", "loud film"), [*TESTED_STATES]),
+    ],
+)
+def test_export_over_sites_compares_the_conditions_of_the_study(
+    labels: tuple[str, str], asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sites = tuple((name, timeline(tmp_path / name)) for name in ("hall", "room"))
+    for number, (_, path) in enumerate(sites):
+        add_session(path, "P01", heart(**{labels[number]: 60.0}))
+    source = SimpleNamespace(databases=lambda: nullcontext(sites))
+    monkeypatch.setattr("dashboard.commands.export_sites.study_source", lambda *_, **__: source)
+    out = tmp_path / "out.zip"
+    words = ("--source", "postgresql://db.example/fleet", "--all-devices", "--format", "bundle")
+    done = affect_edge("export", *words, "--out", out, "--data", tmp_path)
+    assert done.code == 0, done.err
+    with zipfile.ZipFile(out) as archive:
+        for name in ("question.json", "sites/hall/question.json", "sites/room/question.json"):
+            assert json.loads(archive.read(name))["states"] == asked
