@@ -192,7 +192,7 @@ def test_the_sheet_says_what_was_asked_and_what_came_out(
             "Systolic pressure differed between the three states overall",
             "12 people consented",
             "Do condition, face and self-report agree?",
-            "All tests are two-sided.",
+            "The t-tests are two-sided.",
             "No medical device.",
         ):
             assert words in paper

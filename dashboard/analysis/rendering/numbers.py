@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -54,14 +54,18 @@ def comparison_text(kind: Measure, first: str, second: str) -> str:
     return f"{vital_label(kind)}: {pair_text(first, second)}"
 
 
-def bounds_text(query: AnalysisQuery, word: str = "and") -> str:
+def bounds_text(
+    query: AnalysisQuery, word: str = "and", kinds: Sequence[Measure] | None = None
+) -> str:
     """Return the bounds of what is tested, such as ``± 5 /min and ± 5 mmHg``.
 
     Args:
         query: what is asked.
         word: ``and`` or ``or``, which stands before the last.
+        kinds: those whose bounds are meant; ``None``: all that are asked for.
     """
-    bounds = [f"± {general(query.bound(kind))} {unit_of(kind)}" for kind in query.vital]
+    own = query.vital if kinds is None else kinds
+    bounds = [f"± {general(query.bound(kind))} {unit_of(kind)}" for kind in own]
     return _join(list(dict.fromkeys(bounds)), word)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dashboard.analysis import notices
 from dashboard.analysis.decision import why_model_differs
-from dashboard.analysis.query import DOUBTS, MEASURE_UNITS, AnalysisQuery
+from dashboard.analysis.query import DEFAULT_BOUND, DOUBTS, MEASURE_UNITS, AnalysisQuery
 from dashboard.analysis.rendering import numbers
 from dashboard.statistics import ALPHA, MINIMUM
 from dashboard.statistics.heart import MINIMUM_S
@@ -15,6 +15,7 @@ from edge_agent.timeline.read.measured import FACE
 TEXTS = Path(__file__).parent / "texts"
 _NAMES: dict[str, object] = {
     "ALPHA": ALPHA,
+    "DEFAULT_BOUND": DEFAULT_BOUND,
     "LARGE_FACTOR": numbers.LARGE_FACTOR,
     "DOUBTS": DOUBTS,
     "FACE": FACE,
