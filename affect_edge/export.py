@@ -170,11 +170,13 @@ def export(
     choice = Choice(sessions or None, start_ms, end_ms, code)
     about = _appliance(here.settings, models)
     if chosen.computed:
+        from dashboard.analysis.unmet import unmet_of_question
         from dashboard.computing.answers import computed_files
 
         sites = (("", here.database),)
         whole = _question(_read_question(question), preferred, sites, choice.sessions)
         query = whole.model_dump(mode="json")
+        warn(unmet_of_question(sites, whole))
         tables = computed_files(chosen.computed, sites, query, choice, models)
         about = replace(about, question=query, tables=tables)
     with _progress_bar() as shown:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import tzinfo
@@ -14,7 +14,10 @@ import click
 
 from affect_edge import options as common
 from affect_edge.options import ACTOR, PATH, Here, answer, cli, json_option, on_appliance
+from edge_agent.core.command_line import warn
 from edge_agent.core.errors import DataFileError, ReadingError, StudyError, shown_value
+from edge_agent.core.texts import N_
+from edge_agent.core.unmet import unmet_choice
 
 if TYPE_CHECKING:
     from edge_agent.core.brought_tables import Row
@@ -37,6 +40,9 @@ _TIMES_ALONE = re.compile(r"\d{10}(\.\d+)?|\d{13}", re.ASCII)
 _PSYCHOPY = re.compile(
     r"(\d{4}-\d\d-\d\d)[_ ](\d\d)h(\d\d)\.(\d\d(?:\.\d+)?)(?: ?([+-]\d\d:?\d\d))?", re.ASCII
 )
+_EACH_HAS_A_KIND = N_("each marker here has a kind of its own")
+_NO_NUMBERS = N_("no time here is a number")
+_NO_SUCH_DATES = N_("no date here has the day or the month first")
 _SECONDS = re.compile(r":\d\d:\d\d|^[^:]*$")
 
 
@@ -52,6 +58,7 @@ class MarkerColumns:
             times of day.
         per_second: how many of its units are a second, for such times.
         dates: order of dates.
+        met: the options that decided something, filled while rows are read.
     """
 
     zone: tzinfo | None = None
@@ -60,6 +67,7 @@ class MarkerColumns:
     start_ms: int | None = None
     per_second: float = 1.0
     dates: DateOrder = "iso"
+    met: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +140,18 @@ def import_markers(here: Here, file: Path, as_json: bool, **given: Any) -> None:
     line = f"{inserted} {'marker' if inserted == 1 else 'markers'} imported{more}"
     told = {"imported": inserted, "duplicates": there}
     answer(as_json, told | ({"notes": read.notes} if read.notes else {}), [line, *read.notes])
+    warn(_unmet(given, columns.met))
+
+
+def _unmet(given: Mapping[str, Any], met: Collection[str]) -> Iterator[str]:
+    """Yield a sentence for each option that decided nothing."""
+    for name, default, why in (
+        ("kind", None, _EACH_HAS_A_KIND),
+        ("unit", None, _NO_NUMBERS),
+        ("dates", "iso", _NO_SUCH_DATES),
+    ):
+        if given[name] != default and f"--{name}" not in met:
+            yield unmet_choice(f"--{name}", given[name], why)
 
 
 def _zone_of(columns: Mapping[str, str], timezone: str | None) -> tzinfo | None:
@@ -330,7 +350,10 @@ def _markers_of(row: dict[str, str], how: MarkerColumns) -> list[PastMarker]:
             PastMarker(end_ms, MarkerKind.STIMULUS_END, label, of, row.get("end", row["at"])),
         ]
     text = row.get("kind", "")
-    kind = "_".join(re.split(r"[ _-]+", text.lower())) or how.kind or ""
+    kind = "_".join(re.split(r"[ _-]+", text.lower()))
+    if not kind and how.kind:
+        how.met.add("--kind")
+        kind = how.kind
     if kind not in list(MarkerKind):
         raise ReadingError("kind", shown_value(text), f"is not one of {', '.join(MarkerKind)}.")
     return [PastMarker(at_ms, MarkerKind(kind), label, of, row["at"])]
@@ -339,6 +362,7 @@ def _markers_of(row: dict[str, str], how: MarkerColumns) -> list[PastMarker]:
 def _end_ms(row: Mapping[str, str], at_ms: int, how: MarkerColumns) -> int:
     """Return when the condition of a row ended."""
     if "duration" in row:
+        how.met.add("--unit")
         end_ms = at_ms + round(1000 * _number(row["duration"], "duration") / how.per_second)
     else:
         end_ms = _time_ms(row["end"], "end", how)
@@ -360,7 +384,7 @@ def _time_ms(text: str, target: str, how: MarkerColumns) -> int:
     """Return a time, which may count from a start."""
     from edge_agent.core.readings import time_ms
     from edge_agent.core.study import since_start_ms
-    from edge_agent.vitals.dates import iso_of
+    from edge_agent.vitals.dates import iso_of, needs_order
 
     if how.start_ms is not None:
         if ":" in text:
@@ -370,7 +394,10 @@ def _time_ms(text: str, target: str, how: MarkerColumns) -> int:
                 raise ReadingError(target, shown_value(text), "is no time such as 4:05.250.") from (
                     error
                 )
+        how.met.add("--unit")
         return how.start_ms + round(1000 * _number(text, target) / how.per_second)
+    if needs_order(text):
+        how.met.add("--dates")
     try:
         return time_ms(iso_of(text, how.dates), how.zone)
     except ReadingError as error:

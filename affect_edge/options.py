@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import tzinfo
 from functools import wraps
 from pathlib import Path
 from pkgutil import resolve_name
@@ -23,14 +22,16 @@ from edge_agent import __version__
 from edge_agent.core.advice import shell_word
 from edge_agent.core.bounds import COMMAND_LINE
 from edge_agent.core.columns import aligned
-from edge_agent.core.command_line import Group
+from edge_agent.core.command_line import Group, warn
 from edge_agent.core.errors import DataFileError, ReadingError, StudyError
 from edge_agent.core.owners import become_owner_of
+from edge_agent.core.unmet import EVERY_TIME_HAS_A_ZONE, unmet_choice
 
 if TYPE_CHECKING:
     from click._termui_impl import ProgressBar
 
     from edge_agent.config.settings import Settings
+    from edge_agent.core.readings import GivenZone
     from edge_agent.timeline.study.sessions import Study
     from edge_agent.vitals.column_map import ColumnMap
     from edge_agent.vitals.csv_files import CsvFile
@@ -48,6 +49,7 @@ ACTOR = COMMAND_LINE
 PATH = click.Path(path_type=Path)
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _WIDEST = 60
+_ZONES = "affect_edge.zones"
 
 
 class LateCommand(click.Command):
@@ -218,11 +220,21 @@ def read_settings(
 
 
 def timezone_option(command: Callable[P, None]) -> Callable[P, None]:
-    """Give a command ``--timezone``."""
-    return click.option(
+    """Give a command ``--timezone``, which says at its end if no time needed the zone."""
+
+    @click.option(
         "--timezone",
         help="Time zone of times without one, such as Europe/Berlin; otherwise they are refused.",
-    )(command)
+    )
+    @wraps(command)
+    def run(*words: P.args, **options: P.kwargs) -> None:
+        command(*words, **options)
+        name = str(options["timezone"] or "")
+        zone = zone_of(name)
+        if zone is not None and not zone.is_used:
+            warn([unmet_choice("--timezone", name, EVERY_TIME_HAS_A_ZONE)])
+
+    return run
 
 
 def instant_ms(
@@ -259,14 +271,22 @@ def instant_ms(
         raise click.BadParameter(f"{option} {error.shown} {error.reason}{more}") from error
 
 
-def zone_of(name: str | None) -> tzinfo | None:
-    """Return the time zone of a name such as ``Europe/Berlin``."""
+def zone_of(name: str | None) -> GivenZone | None:
+    """Return the time zone of a name such as ``Europe/Berlin``, one for each command."""
+    from edge_agent.core.readings import GivenZone
     from edge_agent.vitals.zone_names import zone_named
 
     try:
-        return zone_named(name or "")
+        zone = zone_named(name or "")
     except DataFileError as error:
         raise click.BadParameter(str(error)) from error
+    if zone is None:
+        return None
+    context = click.get_current_context(silent=True)
+    known: dict[str | None, GivenZone] = (
+        {} if context is None else context.meta.setdefault(_ZONES, {})
+    )
+    return known.setdefault(name, GivenZone(zone))
 
 
 def row_bar(rows: Iterable[T], label: str, length: int | None = None) -> ProgressBar[T]:
@@ -325,7 +345,11 @@ def column_map(
     file: CsvFile, columns: tuple[str, ...], units: tuple[str, ...], dates: DateOrder
 ) -> ColumnMap | None:
     """Return the columns of ``--map``, ``--unit`` and ``--dates``; ``None`` without them."""
-    from edge_agent.vitals.guessed_columns import columns_without_guess, guess_map
+    from edge_agent.vitals.guessed_columns import (
+        columns_without_guess,
+        guess_map,
+        with_stated_units,
+    )
 
     given = [word for word in columns if word != "guess"]
     chosen = pairs_of("--map", given)
@@ -335,10 +359,12 @@ def column_map(
             raise click.UsageError("--unit and --dates need --map, which explains the columns.")
         return None
     guessed = guess_map(file) if "guess" in columns else columns_without_guess(file)
+    # What a person says wins over what was guessed.
+    guessed = replace(guessed, columns={**guessed.columns, **chosen})
+    if "guess" not in columns:
+        guessed = with_stated_units(file, guessed)
     return replace(
         guessed,
-        # What a person says wins over what was guessed.
-        columns={**guessed.columns, **chosen},
         units={**guessed.units, **of_units},
         dates=guessed.dates if dates == "iso" else dates,
     )

@@ -38,6 +38,7 @@ from edge_agent.core.unmet import is_unmet, unmet_choices
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import tzinfo
 
     from edge_agent.config.settings import Settings
     from edge_agent.core.study import Marker, Participant, Session, SessionField
@@ -391,7 +392,7 @@ def _written_as(of: Session, typed: str, timezone: str | None) -> Callable[[int]
         with suppress(StudyError):
             since_start_ms(typed, "")
             return exact_since_start(ms - of.start_ms)
-        zone = common.zone_of(timezone)
+        zone: tzinfo | None = common.zone_of(timezone)
         with suppress(ValueError):  # it may be a number, too
             zone = zone or datetime.fromisoformat(typed).tzinfo
         moment = clock.utc_at(ms).astimezone(zone or UTC)
@@ -732,20 +733,23 @@ def import_study(here: Here, source: Path, dry_run: bool, as_json: bool, **decid
     from edge_agent.timeline.intake.study_import import opened_study
     from edge_agent.vitals.health.xdf.recording import is_recording_at
 
-    options = _options(here.settings, decided)
+    choices = _choices(decided)
+    options = _over_settings(choices, here.settings)
     starting = decided["starting"]
     first_ms = (
         None if starting is None else common.instant_ms("--starting", starting, decided["timezone"])
     )
     importable = _ALL_OF_IT
+    is_recording = not decided["wide"] and is_recording_at(source)
+    given = next((name for name in _OF_RECORDINGS if decided[name]), None)
+    if given is not None and not is_recording:
+        raise click.UsageError(f"{_OF_RECORDINGS[given]} is for XDF files. Leave it out.")
     if decided["wide"]:
         study, importable = _wide_study(source, options, first_ms, decided)
     elif decided["columns"]:
         raise click.UsageError("--column explains a wide table. Add --wide.")
-    elif is_recording_at(source):
+    elif is_recording:
         study, importable = _recorded_study(source, first_ms, decided)
-    elif option := next((name for name in _OF_RECORDINGS if decided[name]), None):
-        raise click.UsageError(f"{_OF_RECORDINGS[option]} is for XDF files. Leave it out.")
     else:
         study = opened_study(source, first_ms, common.zone_of(decided["timezone"]))
     with common.row_bar(repeat(None), "Reading") as bar:
@@ -759,6 +763,7 @@ def import_study(here: Here, source: Path, dry_run: bool, as_json: bool, **decid
             on_row=on_row,
             agree=common.agree,
         )
+    report.notes += choices.unmet(None)
     answer(as_json, report.as_json, _lines(report, importable if dry_run else ""))
     warn(() if as_json else filter(is_unmet, report.notes))
     if report.problem_count:
@@ -951,8 +956,19 @@ def _people_of(path: Path, given: Sequence[str], sessions: int) -> Sequence[str]
     )
 
 
-def _options(settings: Settings, decided: dict[str, Any]) -> ImportOptions:
+def _over_settings(choices: StudyChoices, settings: Settings) -> ImportOptions:
     from edge_agent.appliance.gate_commands import import_options
+
+    return choices.over(
+        import_options(
+            purposes=settings.dashboard.purposes,
+            keep_days=settings.record.keep_days,
+            vision=settings.vision,
+        )
+    )
+
+
+def _choices(decided: dict[str, Any]) -> StudyChoices:
     from edge_agent.core.study import Purpose, SessionSetting
     from edge_agent.timeline.intake.sent_files import StudyChoices
 
@@ -964,13 +980,7 @@ def _options(settings: Settings, decided: dict[str, Any]) -> ImportOptions:
         setting=named(SessionSetting, "--setting", decided["setting"]),
         join_recorded=decided["join_recorded"],
     )
-    return _with_consent(choices, decided).over(
-        import_options(
-            purposes=settings.dashboard.purposes,
-            keep_days=settings.record.keep_days,
-            vision=settings.vision,
-        )
-    )
+    return _with_consent(choices, decided)
 
 
 def _with_consent(choices: StudyChoices, decided: dict[str, Any]) -> StudyChoices:
@@ -986,7 +996,7 @@ def _with_consent(choices: StudyChoices, decided: dict[str, Any]) -> StudyChoice
             "--consent and --consent-on go together: give the text and the time."
         )
     if version is None or given is None:
-        return choices
+        return replace(choices, attributes=use)
     if not version.strip():
         raise click.UsageError("--consent: name the version of the text.")
     given_ms = common.instant_ms("--consent-on", given, decided["timezone"])

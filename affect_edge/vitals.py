@@ -23,7 +23,8 @@ from edge_agent.core import clock
 from edge_agent.core.command_line import Command
 from edge_agent.core.errors import StoreError
 from edge_agent.core.logs import log_to_stderr
-from edge_agent.core.unmet import unmet_choices
+from edge_agent.core.texts import N_
+from edge_agent.core.unmet import unmet_choice, unmet_choices
 
 if TYPE_CHECKING:
     from edge_agent.core.readings import LocalTimes, VitalReading
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 FILES_SHOWN = 100
 _OF_ZONE = "names a time zone, which --timezone gives"
 _WHOSE = "is compared with the session in which its readings lie by their time"
+_OF_TABLES = N_("the file is no table whose columns are named")
+_STATES_UNITS = N_("the file states its units")
 _COMPARED = "is another column of times, compared with the one that is read"
 
 
@@ -341,10 +344,22 @@ def read_contents(
             file.name, staged.of_several_streams(contents.names.__getitem__, contents.certain)
         )
     units = common.pairs_of("--unit", options.units)
-    contents.passed_over.remarks += unmet_choices("--unit", units, contents.vitals)
+    if plain or is_xdf:
+        contents.passed_over.remarks += unmet_choices("--unit", units, contents.vitals)
+    if not is_table:
+        contents.passed_over.remarks += _unmet_beside_tables(options, is_xdf=is_xdf)
     if not staged.kinds() and not contents.outside:
         raise contents.passed_over.no_reading_error(file.name)
     return contents
+
+
+def _unmet_beside_tables(options: ImportOptions, *, is_xdf: bool) -> Iterator[str]:
+    """Yield a sentence for each option on the columns of a table, of which there is none."""
+    if options.dates != "iso":
+        yield unmet_choice("--dates", options.dates, _OF_TABLES)
+    if options.begin is None and not is_xdf:
+        for word in options.units:
+            yield unmet_choice("--unit", word, _STATES_UNITS)
 
 
 def _of_whose_name(

@@ -148,6 +148,46 @@ class VitalReading:
         return replace(self, flags=self.flags | flags) if flags else self
 
 
+class GivenZone(tzinfo):
+    """A time zone that a person gave, which knows whether a time without one was read by it.
+
+    Args:
+        zone: the time zone.
+
+    Attributes:
+        is_used: whether there was such a time.
+    """
+
+    def __init__(self, zone: tzinfo) -> None:
+        self._zone = zone
+        self.is_used = False
+
+    def utcoffset(self, at: datetime | None, /) -> timedelta | None:
+        """Return the offset of a local time."""
+        return self._zone.utcoffset(at)
+
+    def dst(self, at: datetime | None, /) -> timedelta | None:
+        """Return how far the clock was put forward."""
+        return self._zone.dst(at)
+
+    def tzname(self, at: datetime | None, /) -> str | None:
+        """Return the name at a time."""
+        return self._zone.tzname(at)
+
+    def fromutc(self, at: datetime, /) -> datetime:
+        """Return the local time of a moment."""
+        return self._zone.fromutc(at.replace(tzinfo=self._zone)).replace(tzinfo=self)
+
+    def __str__(self) -> str:
+        """Return the name of the zone."""
+        return str(self._zone)
+
+
+def _note_use(zone: tzinfo | None) -> None:
+    if isinstance(zone, GivenZone):
+        zone.is_used = True
+
+
 class LocalTimes:
     """Reads the local times of one file, in its order.
 
@@ -191,6 +231,7 @@ class LocalTimes:
         Raises:
             ReadingError: the time was skipped when clocks were put forward.
         """
+        _note_use(self.zone)
         # Both readings of a local time, before and after the clocks are put back.
         early, late = (local.replace(tzinfo=self.zone, fold=fold) for fold in (0, 1))
         # PEP 495: fold 0 and 1 differ in an hour that is repeated or skipped; a skipped one has the
@@ -344,6 +385,7 @@ def _iso_seconds(text: str, zone: tzinfo | LocalTimes | None) -> float:
             if isinstance(zone, LocalTimes):
                 moment = zone.moment(moment)
             else:
+                _note_use(zone)
                 moment = moment.replace(tzinfo=zone)
         return moment.timestamp()
     except (OverflowError, ValueError):  # the years 1 and 9999, shifted by their zone

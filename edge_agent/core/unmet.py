@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from edge_agent.core.texts import N_, Message
+from edge_agent.core.texts import N_, Message, as_message
 
+EVERY_TIME_HAS_A_ZONE = N_("every time here has a zone of its own")
+"""Why a time zone met nothing."""
 _SHOWN = 8
 _UNMET = N_("{value}, given with {option}, met nothing. There is: {there}.")
 _UNMET_AND_NOTHING = N_("{value}, given with {option}, met nothing: there is none here.")
+_UNMET_BECAUSE = N_("{value}, given with {option}, met nothing: {why}.")
+_SWITCH_UNMET = N_("{option} met nothing: {why}.")
 
 
 def unmet_choices(
@@ -41,6 +45,24 @@ def unmet_choices(
     return [Message(_UNMET, value=one, option=option, there=names) for one in left]
 
 
+def unmet_choice(option: str, value: str, why: str) -> Message:
+    """Return the sentence for a value that decided nothing.
+
+    Args:
+        option: how it was given.
+        value: the value; empty: the option has none.
+        why: what there is instead, as the rest of the sentence.
+
+    Example:
+        >>> unmet_choice("--dates", "dmy", "no date here needs it")
+        'dmy, given with --dates, met nothing: no date here needs it.'
+    """
+    if not value:
+        return Message(_SWITCH_UNMET, option=option, why=as_message(why))
+    return Message(_UNMET_BECAUSE, value=value, option=option, why=as_message(why))
+
+
 def is_unmet(text: object) -> bool:
     """Tell whether a text is such a sentence."""
-    return isinstance(text, Message) and text.template in {_UNMET, _UNMET_AND_NOTHING}
+    known = {_UNMET, _UNMET_AND_NOTHING, _UNMET_BECAUSE, _SWITCH_UNMET}
+    return isinstance(text, Message) and text.template in known

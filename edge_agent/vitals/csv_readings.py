@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
 
 from edge_agent.core.brought_tables import Repeated, refusal_of
@@ -20,6 +21,7 @@ from edge_agent.core.interleaving import TextsBeside
 from edge_agent.core.readings import BeatSums, BeatTimes, LocalTimes, VitalFlag, VitalReading
 from edge_agent.core.sample_means import Sample, SampleMeans
 from edge_agent.core.texts import N_, Message
+from edge_agent.core.unmet import unmet_choice
 from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.column_map import DERIVED, OURS, ColumnMap
 from edge_agent.vitals.column_names import (
@@ -29,9 +31,10 @@ from edge_agent.vitals.column_names import (
     doubt_of_things,
     doubt_within_source,
     name_several_kinds,
+    unit_in_name,
 )
 from edge_agent.vitals.csv_files import PROBLEMS_MOST, CsvFile, JudgedRow, own_columns_of, read_file
-from edge_agent.vitals.dates import WholeMinutes, iso_of
+from edge_agent.vitals.dates import WholeMinutes, iso_of, needs_order
 from edge_agent.vitals.guessed_columns import day_above
 from edge_agent.vitals.passed_over import (
     NO_VALUES,
@@ -42,6 +45,7 @@ from edge_agent.vitals.passed_over import (
     Remark,
     Rows,
 )
+from edge_agent.vitals.row_times import TIME_ALONE
 
 _DAY_TAKEN = N_(
     "{day} above the names of the columns is used as the day of the first row; a time of day "
@@ -50,6 +54,13 @@ _DAY_TAKEN = N_(
 _DAY_GIVEN = N_(
     "{day}, as given, is the day of the first row; a time of day that goes back by twelve hours or "
     "more is of the next day."
+)
+_TIMES_HAVE_DAYS = N_("each time here has a day of its own")
+_NO_SUCH_DATES = N_("no date here has the day or the month first")
+_STATED_IN_ROWS = N_("column {column} has the unit of each row")
+_OTHER_UNIT = N_(
+    "column {column} has the unit {stated}, and {unit} was given for {kind}: {unit} is used "
+    "(--unit)."
 )
 _DAY_NOT_TAKEN = N_(
     "{above} stands above the names of the columns, and is not used: {day} was given. If it is the "
@@ -123,6 +134,7 @@ def rows_of(
 def _remarks_on(file: CsvFile, columns: ColumnMap, zone: LocalTimes | None) -> Iterator[Remark]:
     """Yield what was guessed about the times of a file, so that it is never guessed in silence."""
     yield from (Remark(file.name, sentence) for sentence in _remarks_on_day(file, columns))
+    yield from (Remark(file.name, sentence) for sentence in _remarks_on_choices(file, columns))
     if other := file.other_zone(columns, zone):
         yield Remark(file.name, other)
     if columns.elapsed is not None and "at" in columns.columns:
@@ -146,12 +158,56 @@ def _remarks_on_day(file: CsvFile, columns: ColumnMap) -> Iterator[Message]:
     if above == columns.day:
         yield Message(_DAY_TAKEN, day=above)
         return
+    if not any(TIME_ALONE.fullmatch(text) for day, text in _times_in(file, columns) if not day):
+        yield unmet_choice("--day", columns.day, _TIMES_HAVE_DAYS)
+        return
     yield Message(_DAY_GIVEN, day=columns.day)
     with suppress(ReadingError):  # in another order than was chosen
         if above and iso_of(above, columns.dates)[:10] == iso_of(columns.day, columns.dates)[:10]:
             return
     if above:
         yield Message(_DAY_NOT_TAKEN, above=above, day=columns.day)
+
+
+def _times_in(file: CsvFile, columns: ColumnMap) -> Iterator[tuple[str, str]]:
+    """Yield the day above each row, and its time, as they are written."""
+    with suppress(DataFileError):  # a row is no CSV: who reads the file says so
+        if columns.problem(file.header):
+            return
+        for row in file.rows():
+            if not row.fault:
+                yield row.day, columns.time_of(dict(zip(file.header, row.cells, strict=True)))
+
+
+def _remarks_on_choices(file: CsvFile, columns: ColumnMap) -> Iterator[Message]:
+    """Yield which choices decided nothing, and which stand against what the file says."""
+    if columns.dates != "iso" and columns.elapsed is None:
+        days = chain([columns.day], chain.from_iterable(_times_in(file, columns)))
+        if not any(map(needs_order, days)):
+            yield unmet_choice("--dates", columns.dates, _NO_SUCH_DATES)
+    of_rows = columns.columns.get("unit", "")
+    texts = set(islice(file.cells(of_rows), PROBLEMS_MOST)) if of_rows in file.header else set()
+    given = {kind: columns.units[kind] for kind in VitalKind if kind in columns.units}
+    for kind, unit in given.items():
+        if kind in columns.columns:
+            column = columns.columns[kind]
+            stated = [(column, unit_in_name(column)), *((of_rows, text) for text in sorted(texts))]
+            for place, text in stated:
+                scale = kind.spec.scale_of(text) if text else None
+                if scale is not None and scale != kind.spec.scale_of(unit):
+                    yield Message(
+                        _OTHER_UNIT, column=place, stated=text, unit=unit, kind=kind.value
+                    )
+        elif texts and _is_stated_in_each_row(file, columns, kind):
+            why = Message(_STATED_IN_ROWS, column=of_rows)
+            yield unmet_choice("--unit", f"{kind}={unit}", why)
+
+
+def _is_stated_in_each_row(file: CsvFile, columns: ColumnMap, kind: VitalKind) -> bool:
+    """Tell whether each row of a kind states its unit."""
+    places = [file.header.index(columns.columns[target]) for target in ("kind", "unit")]
+    rows = ([row.cells[place] for place in places] for row in file.rows() if not row.fault)
+    return all(unit for name, unit in rows if name.lower() == kind)
 
 
 def _readings_in(

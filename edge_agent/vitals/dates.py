@@ -109,6 +109,12 @@ def half_of(text: str) -> str:
     return _HALVES.get(re.sub(r"[\s.]", "", text[:_LONGEST]).lower(), "")
 
 
+def needs_order(text: str) -> bool:
+    """Tell whether a time has a date of numbers, whose day or month comes first."""
+    short = " ".join(text[:_LONGEST].split())
+    return any(pattern.fullmatch(short) for pattern in _FORMS["numbers"])
+
+
 def hour_of(text: str) -> int | None:
     """Return the hour of a time as people write it; ``None``: it has none, or names its half.
 

@@ -160,7 +160,17 @@ def _with_kind_column(file: CsvFile, columns: ColumnMap, rows: int | None) -> Co
     return replace(columns, columns={**columns.columns, **both})
 
 
-def _with_unit_column(file: CsvFile, columns: ColumnMap, rows: int | None) -> ColumnMap:
+def with_stated_units(file: CsvFile, columns: ColumnMap) -> ColumnMap:
+    """Return columns with the one whose texts are the units of the rows, whatever it is called."""
+    try:
+        return _with_unit_column(file, columns, None, by_name=False)
+    except DataFileError:  # a row is no CSV: who reads the file says so
+        return columns
+
+
+def _with_unit_column(
+    file: CsvFile, columns: ColumnMap, rows: int | None, *, by_name: bool = True
+) -> ColumnMap:
     """Add the column that says the unit of each row: by its texts, or by its name.
 
     With units of conductance, a name that may be a resistance leaves no doubt.
@@ -179,7 +189,7 @@ def _with_unit_column(file: CsvFile, columns: ColumnMap, rows: int | None) -> Co
         # A letter alone may be anything: F, in a column of sex.
         are_units = all(any(kind.spec.scale_of(text) for kind in kinds) for text in texts)
         is_clear = are_units and any(len(text) > 1 for text in texts)
-        if texts and (is_clear or _OF_UNITS.fullmatch(bare_name(name))):
+        if texts and (is_clear or (by_name and _OF_UNITS.fullmatch(bare_name(name)))):
             of_units[name] = texts
     if len(of_units) != 1:
         return columns

@@ -64,6 +64,7 @@ _FIELDS: Mapping[str, str] = {
     "prefix": N_("Beginning of all codes"),
     "leave-out": N_("Leave out"),
     "consent-on": N_("When they agreed"),
+    "consent-attributes": N_("Age band and the like"),
     "consent": N_("Consent text"),
     "purpose": N_("Purpose"),
     "setting": N_("Setting"),

@@ -438,6 +438,7 @@ class Commands(PlainCommands):
                     report = import_study(
                         self.path, source, options, actor=actor, dry_run=dry_run, on_row=watch
                     )
+                report.notes += choices.unmet(zone)
                 return report.answer()
             except DataFileError as error:  # people know their file, and not where it waits
                 if str(file) not in str(error):

@@ -20,9 +20,11 @@ from edge_agent.core.study import (
     STORED,
     AttributeUse,
     SessionField,
+    SessionSetting,
     checked_attribute,
 )
-from edge_agent.core.unmet import unmet_choices
+from edge_agent.core.texts import N_
+from edge_agent.core.unmet import unmet_choice, unmet_choices
 from edge_agent.timeline.database.connection import insert
 from edge_agent.timeline.export.table_schemas import FILES
 from edge_agent.timeline.intake import cells as read
@@ -33,6 +35,12 @@ from edge_agent.timeline.study.rows import check_purpose, check_time
 
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 _MOST_SESSIONS = 10**9
+_EACH_HAS = {
+    "--consent": N_("each participant has a consent in the files"),
+    "--purpose": N_("each session has a purpose in the files"),
+    "--setting": N_("each session has a setting in the files"),
+}
+"""Option that states what the files lack → why it met nothing."""
 _READ = frozenset(column.name for column in FILES["session"])
 
 
@@ -128,6 +136,7 @@ class People:
         self._attributes_left = 0
         self._now_ms = clock.now().wall_ms
         self._left_out = {code.casefold() for code in options.leave_out}
+        self._met: set[str] = set()
 
     def stage(self) -> Sessions:
         """Stage participants, consents and sessions; return the sessions."""
@@ -195,6 +204,7 @@ class People:
         stated = self._options.consent
         if consent.given_ms is None and stated is not None:
             consent = _Consent(stated.text_version, stated.given_ms, None, stated.attributes)
+            self._met.add("--consent")
         cursor = self._staged.execute(
             "INSERT INTO participant (code, created, simulated) VALUES (?, ?, ?)",
             (code, created_ms, int(is_simulated)),
@@ -270,6 +280,7 @@ class People:
         if not read.text_of(row, "purpose", default):
             raise CellError("purpose", "", "is missing. Fill it in, or give --purpose.")
         chosen = {"purpose": default, "setting": self._options.setting.value}
+        self._met |= {f"--{name}" for name in chosen if not read.text_of(row, name)}
         values = {one.name: _cell_of(row, one, chosen) for one in STORED}
         try:
             check_purpose(values["purpose"], values["setting"], self._options.purposes)
@@ -342,10 +353,25 @@ class People:
         )
 
     def _note_unmet(self, sessions: list[StagedSession]) -> None:
-        """Note codes that were to be left out, and that nobody has."""
+        """Note codes to leave out that nobody has, and statements that nobody needed."""
         codes = {one.code.strip() for one in sessions} | self._listed
         given = sorted(self._options.leave_out)
         self._report.notes += unmet_choices("--leave-out", given, codes, str.casefold)
+        consent, purpose, setting = (
+            self._options.consent,
+            self._options.purpose,
+            self._options.setting,
+        )
+        stated = {
+            "--consent": "" if consent is None else consent.text_version,
+            "--purpose": "" if purpose is None else purpose.value,
+            "--setting": "" if setting is SessionSetting.OTHER else setting.value,
+        }
+        self._report.notes += (
+            unmet_choice(option, value, _EACH_HAS[option])
+            for option, value in stated.items()
+            if value and option not in self._met
+        )
 
     def _refuse_others(self, sessions: list[StagedSession]) -> None:
         """Refuse sessions of which another column names another participant."""

@@ -16,7 +16,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -24,8 +23,10 @@ from edge_agent.core import clock
 from edge_agent.core.bounds import is_printable, limited_work
 from edge_agent.core.errors import DataFileError, FileGoneError, StudyError
 from edge_agent.core.files import write_piece
+from edge_agent.core.readings import GivenZone
 from edge_agent.core.study import AttributeUse, Purpose, SessionSetting
-from edge_agent.core.texts import N_
+from edge_agent.core.texts import N_, Message
+from edge_agent.core.unmet import EVERY_TIME_HAS_A_ZONE, unmet_choice
 from edge_agent.timeline.database.dashboard_file import (
     make_prepared_folder,
     prepared_folder,
@@ -54,6 +55,7 @@ _PORTIONS = threading.Lock()
 _PREFIX = "sent-"
 _KEY = re.compile(r"sent-[0-9a-f]{16}-[0-9a-f]{32}", re.ASCII)
 _GIVEN_UP = N_("{name}: its reading was given up. Nothing was imported.")
+_NO_CONSENT = N_("no consent is stated")
 _GONE = N_("The file is no longer here: files wait for an hour. Send it again.")
 
 
@@ -87,7 +89,7 @@ class StudyChoices:
     zone: str = ""
 
     @property
-    def local(self) -> tzinfo | None:
+    def local(self) -> GivenZone | None:
         """The time zone of times without one.
 
         Raises:
@@ -96,7 +98,7 @@ class StudyChoices:
         if not self.zone:
             return None
         try:
-            return ZoneInfo(self.zone)
+            return GivenZone(ZoneInfo(self.zone))
         except (KeyError, OSError, ValueError) as error:  # ZoneInfoNotFoundError is a KeyError
             raise StudyError(
                 N_("{zone} is no known time zone; write UTC or one such as Europe/Berlin."),
@@ -119,6 +121,17 @@ class StudyChoices:
                 field="text_version" if not version else "given_at",
             )
         return StatedConsent(version, self.given_ms, self.attributes)
+
+    def unmet(self, zone: GivenZone | None) -> Iterator[Message]:
+        """Yield a sentence for each choice that decided nothing, whatever the rows say.
+
+        Args:
+            zone: the time zone of times without one, after the files were read.
+        """
+        if self.attributes is not AttributeUse.NONE and not self.text_version.strip():
+            yield unmet_choice("--consent-attributes", self.attributes.value, _NO_CONSENT)
+        if zone is not None and not zone.is_used:
+            yield unmet_choice("--timezone", self.zone, EVERY_TIME_HAS_A_ZONE)
 
     def over(self, options: ImportOptions) -> ImportOptions:
         """Return the options of this machine with these choices."""

@@ -22,6 +22,8 @@ from edge_agent.core.errors import DataFileError, StoreError
 from edge_agent.core.files import room_in
 from edge_agent.core.participant_codes import misread_codes
 from edge_agent.core.study import MADE_UP
+from edge_agent.core.texts import N_
+from edge_agent.core.unmet import unmet_choice
 from edge_agent.timeline.database.connection import connect, transaction
 from edge_agent.timeline.database.dashboard_file import account_names, passing_folder
 from edge_agent.timeline.database.files import translate_errors
@@ -52,6 +54,7 @@ _ROWS_BETWEEN = 20
 """Rows between two looks at the free space; a line has a megabyte at the most."""
 _WRITTEN_TWICE = 2
 """What is merged goes to the log first, and from there to the file."""
+_NOTHING_RECORDED = N_("nothing was recorded here in the time of these sessions")
 _ELSEWHERE = (
     "import into a data folder of its own (--data FOLDER), which affect-edge dashboard --data "
     "FOLDER --login-link shows"
@@ -252,6 +255,7 @@ def _check_recorded(
 
     Not those that meet a session, and are refused for that.
     """
+    is_joined = False
     for table in PRUNED:
         rows = connection.execute(
             "SELECT staged.session.id, count(*) FROM staged.session JOIN "
@@ -264,6 +268,7 @@ def _check_recorded(
             about = (
                 f"{count} rows of {table.name} were recorded here in the time of session {number}"
             )
+            is_joined = True
             if options.join_recorded:
                 report.notes.append(f"{about}, and belong to it now.")
                 continue
@@ -271,6 +276,8 @@ def _check_recorded(
                 "session",
                 f"{about}. Say that they belong to it (--join-recorded), or {_ELSEWHERE}.",
             )
+    if options.join_recorded and not is_joined and not report.problem_count:
+        report.notes.append(unmet_choice("--join-recorded", "", _NOTHING_RECORDED))
 
 
 def _check_readings(connection: sqlite3.Connection, report: StudyImport) -> None:

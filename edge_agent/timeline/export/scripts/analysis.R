@@ -167,6 +167,7 @@ asked_for <- function(words) {
   }
   if (is.null(asked$folder)) asked$folder <- own_folder()
   asked$named <- length(asked$vital) > 0
+  asked$typed <- asked[c("states", "prefer_source")]
   question <- exported(asked$folder)
   if (length(c(asked$session, asked$sample))) question[c("session", "sample")] <- NULL  # each of them replaces both
   asked <- modifyList(modifyList(DEFAULTS, question), asked)
@@ -175,6 +176,14 @@ asked_for <- function(words) {
   }
   if (asked$estimated) asked$count_flagged <- c(asked$count_flagged, "estimated")
   with_states(asked)
+}
+
+# Say which values of an option no data have, beside the answer.
+say_unmet <- function(option, values, there, same = identity) {
+  for (value in unique(values[!same(values) %in% same(there)])) {
+    known <- paste(sort(unique(there), method = "radix"), collapse = ", ")
+    message(value, ", given with ", option, ", met nothing", if (nzchar(known)) ". There is: " else ": there is none here", known, ".")
+  }
 }
 
 # The states that are compared, as they are shown, by their labels in lower case; and each pair of them, later minus
@@ -434,6 +443,7 @@ read_means <- function(folder, asked, ids, stimuli) {
   }
   values <- rbind(values, rated_in(folder, own$self_report, asked, ids, stimuli))
   if (is.null(values) || !nrow(values)) return(NULL)
+  say_unmet("--prefer-source", asked$typed$prefer_source, values$source)
   values <- of_one_source(summed(values), asked$prefer_source)
   values <- values[values$n > 0, ]
   if (!nrow(values)) return(NULL)
@@ -1976,6 +1986,11 @@ asked <- with_kinds(asked_for(commandArgs(trailingOnly = TRUE)))
 asked$factors <- read_factors(asked)
 chosen <- choose(asked)
 asked$timed <- chosen$timed
+if (asked$state == "condition" && length(asked$typed$states)) {
+  marker <- read_table(asked$folder, "marker")
+  labels <- unique(marker$label[marker$kind %in% c("stimulus_start", "baseline")])
+  say_unmet("--states", asked$typed$states, labels, function(texts) tolower(trimws(texts)))
+}
 if (asked$responses || asked$coupling) {
   lines <- if (asked$responses) responses_table(chosen$asked, chosen) else coupling_table(chosen$asked, chosen)
   writeLines(enc2utf8(lines), useBytes = TRUE)

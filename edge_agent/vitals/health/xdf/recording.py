@@ -35,7 +35,14 @@ from edge_agent.vitals.health.files import Member, RowValidator, readable
 from edge_agent.vitals.health.samples import Channel
 from edge_agent.vitals.health.xdf.container import Container, Stream, is_xdf, walk
 from edge_agent.vitals.health.xdf.samples import Samples, SamplesError, read_samples, require_pyxdf
-from edge_agent.vitals.health.xdf.streams import Plan, Reading, Role, part_sources, plan
+from edge_agent.vitals.health.xdf.streams import (
+    Plan,
+    Reading,
+    Role,
+    other_units,
+    part_sources,
+    plan,
+)
 from edge_agent.vitals.health.xdf.times import (
     OtherClocks,
     OwnClock,
@@ -399,6 +406,7 @@ def open_recording(member: Member, validator: RowValidator) -> Iterator[Recordin
             raise DataFileError(_NOTHING, file=member.name)
         plans = plan(member.name, container.streams.values(), validator.channels)
         recording = Recording(member.name, container, plans, pyxdf, file)
+        recording.remarks += other_units(plans, validator.channels)
         recording.find_clock(validator)
         recording.plans = part_sources(recording.plans, recording.span_of)
         yield recording

@@ -319,6 +319,21 @@ def _channels(stream: Stream, chosen: ChannelChoice) -> tuple[list[Reading], dic
     return readings, others
 
 
+def other_units(plans: Iterable[Plan], chosen: ChannelChoice) -> Iterator[str]:
+    """Yield a sentence for each channel whose unit is another one than was given for its kind."""
+    for one in plans:
+        for reading in one.readings if not one.is_ours else ():
+            spec, stated = reading.kind.spec, one.stream.channels[reading.place].unit
+            given = chosen.units.get(reading.kind, "")
+            scale = spec.scale_of_stream(stated) if given and stated else None
+            if scale is not None and scale != spec.scale_of_stream(given):
+                name = one.stream.channel_name(reading.place)
+                yield (
+                    f"channel {name} has the unit {stated}, and {given} was given for "
+                    f"{reading.kind}: {given} is used (--unit)."
+                )
+
+
 def _unknown(chosen: ChannelChoice) -> str:
     return "is not named with --map" if chosen.only else _NO_VITAL
 
