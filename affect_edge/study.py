@@ -844,6 +844,7 @@ def _recorded_study(
     It stays open until the command ends.
     """
     from edge_agent.core.readings import LocalTimes
+    from edge_agent.timeline.intake.named_people import refuse_other_stream
     from edge_agent.timeline.intake.recorded import RecordedRows, RecordedSession, RecordedSource
     from edge_agent.timeline.intake.staged_rows import StagedReadings
     from edge_agent.vitals.health.files import RowValidator, member_at
@@ -866,6 +867,8 @@ def _recorded_study(
     staged.add(passed_over.readings_of(recording.readings(validator)))
     spans = recording.sessions() or [recording.span_ms()]
     people = _people_of(path, decided["participants"], len(spans))
+    for one in recording.plans if len({*people}) == 1 else ():
+        refuse_other_stream(path.name, one.stream.name, people[0])
     faces = [*recording.of(Role.EXPRESSION), *recording.of(Role.MOVEMENTS)]
     is_simulated = any(one.nature == "simulated" for one in faces)
 
@@ -937,8 +940,9 @@ def _people_of(path: Path, given: Sequence[str], sessions: int) -> Sequence[str]
     named = _OF_SUBJECT.match(path.name)
     if not given and named:
         return [named[1]] * sessions
-    other = next((one for one in given if named and are_of_two(named[1], one)), None)
-    if named and other is not None and sessions == 1:
+    others = [one for one in given if named and are_of_two(named[1], one)]
+    other = others[0] if others and len(others) == len(given) else None
+    if named and other is not None:
         raise click.UsageError(
             f"{path.name} says in its name that it is of {named[1]}, and --participant that it is "
             f"of {other}. Leave --participant out, or rename the file if it is of {other}."

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from edge_agent.vitals.passed_over import PassedOver
 
 FILES_SHOWN = 100
+_STREAM = "lsl:"
 _OF_ZONE = "names a time zone, which --timezone gives"
 _WHOSE = "is compared with the session in which its readings lie by their time"
 _OF_TABLES = N_("the file is no table whose columns are named")
@@ -366,15 +367,22 @@ def _of_whose_name(
     readings: Iterable[tuple[int, VitalReading]], file: Path, database: Path
 ) -> Iterator[tuple[int, VitalReading]]:
     """Yield readings; refuse them where the file's name says whose they are, and they are not."""
-    from edge_agent.timeline.intake.named_people import NamedFile, Owners
+    from edge_agent.timeline.intake.named_people import NamedFile, Owners, refuse_other_stream
 
     people = Owners(database)
     named = NamedFile(file.name, people.codes)
+    streams: dict[str, set[str]] = {}
     for part, reading in readings:
+        owners = people.at(reading.at.wall_ms)
         if named.code:
-            named.add(people.at(reading.at.wall_ms))
+            named.add(owners)
+        if reading.source.startswith(_STREAM):
+            streams.setdefault(reading.source.removeprefix(_STREAM), set()).update(owners)
         yield part, reading
     named.finish()
+    for stream, owners_of in streams.items():
+        for code in owners_of if len(owners_of) == 1 else ():
+            refuse_other_stream(file.name, stream, code)
 
 
 def _of_tables(

@@ -60,6 +60,15 @@ _JUDGED_LEAST = 250
 _TEXTS_MOST = 200
 """A column with more texts has no names of devices or people; a place fits into a byte."""
 _TOGETHER_MOST = 6
+_LEVELS_APART = 0.1
+"""Share of the lower level by which blocks of codes, hours apart, are of two bodies."""
+_AT_ONCE = 0.8
+"""So much of it is there with the first readings of a block: a body at work takes minutes."""
+_EDGE = 3
+_OF_DEVICES = re.compile(
+    r"(device|sensor)( ?(id|name|type|model))?|monitor|arm|side|(device )?serial( number)?|"
+    r"ger[äa]t|dispositivo|appareil|apparecchio|aparelho|brazo|bras|braccio|bra[çc]o|设备|設備|機器"
+)
 _DEVICES_MOST = 20
 
 Labelled = tuple[int, float, int]
@@ -140,6 +149,11 @@ class Parted(NamedTuple):
     source: str
 
 
+def names_devices(column: str) -> bool:
+    """Tell whether the name of a column says that it tells devices, or arms, apart."""
+    return _OF_DEVICES.fullmatch(re.sub(r"[\W_]+", " ", column).strip().lower()) is not None
+
+
 class TextsBeside:
     """Finds a column of a table whose texts part the readings of a kind and source into streams.
 
@@ -183,6 +197,14 @@ class TextsBeside:
         for sample, one in kept:
             sample.add(one.at.wall_ms, one.value, places)
 
+    def find_named(self) -> Parted | None:
+        """Return a column that has a name of devices and several of them; ``None``: none has."""
+        for place, name in enumerate(self._columns):
+            texts = [text for text in self._texts[place] if text]
+            if place in self._named and 1 < len(texts) <= _DEVICES_MOST:
+                return Parted(name, texts, next((source for _, source in self._kept), ""))
+        return None
+
     def find_column(self) -> Parted | None:
         """Return the likeliest column that parts the readings of a source; ``None``: none does."""
         return next(self._parting_columns(), None)
@@ -201,7 +223,7 @@ class TextsBeside:
                 readings = sample.with_texts(itemgetter(column))
                 if is_named and first_interleaved(sorted((at, name) for at, _, name in readings)):
                     yield Parted(self._columns[column], texts, source)
-                if parts_streams(readings, texts):
+                if parts_streams(readings, texts) or are_joined(readings, texts):
                     yield Parted(self._columns[column], texts, source)
         # Two people with two arms each: neither column parts them alone.
         samples = {key: one for key, one in self._kept.items() if one.has_several()}
@@ -295,7 +317,34 @@ def parts_streams(readings: Iterable[Labelled], texts: Sequence[str]) -> bool:
         False
     """
     streams = _Streams(readings, texts)
-    return streams.share_times() or streams.lie_between() or streams.leap()
+    return streams.share_times() or streams.lie_between() or streams.leap() or streams.stand_apart()
+
+
+def are_joined(rows: Sequence[Labelled], texts: Sequence[str]) -> bool:
+    """Tell whether rows are blocks of codes that were put together against the order of time.
+
+    One device writes its rows in their order, and what counts them (trials, sessions) goes on with
+    time, also in a file with the newest first. Codes of people do neither.
+
+    Args:
+        rows: of one kind and source, in the order of the file.
+        texts: different ones that stand beside them.
+
+    Example:
+        >>> later, sooner = ([(day * 10**8 + n, 60.0, day) for n in range(9)] for day in (1, 0))
+        >>> are_joined(later + sooner, ["P02", "P01"]), are_joined(later + sooner, ["T01", "T02"])
+        (True, False)
+    """
+    blocks = [(name, [one[0] for one in own]) for name, own in groupby(rows, key=itemgetter(2))]
+    names = [name for name, _ in blocks]
+    is_in_blocks = 1 < len(names) == len({*names}) <= _DEVICES_MOST
+    if not is_in_blocks or not _are_codes(texts[name] for name in names):
+        return False
+    if any(len(times) < _KNOWN or times != sorted(times) for _, times in blocks):
+        return False
+    starts = {texts[name]: times[0] for name, times in blocks}
+    by_code = [starts[text] for text in sorted(starts)]
+    return [*starts.values()] != sorted(starts.values()) and by_code != sorted(starts.values())
 
 
 def share_times(readings: Iterable[Labelled], texts: Sequence[str]) -> bool:
@@ -436,6 +485,17 @@ class _Streams:
         own = median(change for one in self._levels().values() for change in _changes_of(one))
         return leap > max(_USUAL * own, least * abs(median(values)))
 
+    def stand_apart(self) -> bool:
+        """Tell whether codes stand in blocks, hours apart, each at once of a level of its own."""
+        blocks = [[*own] for _, own in groupby(self._placed, key=itemgetter(2))]
+        names = {own[0][2] for own in blocks}
+        is_in_blocks = 1 < len(blocks) == len(names) <= _DEVICES_MOST
+        if not is_in_blocks or not _are_codes(self._texts):
+            return False
+        if any(len(own) < _KNOWN for own in blocks):
+            return False
+        return all(_is_another_level(before, after) for before, after in pairwise(blocks))
+
     def _lies_beside(self, name: int) -> bool:
         """Tell whether the values of a stream lie above, or below, those before and after them.
 
@@ -468,6 +528,20 @@ class _Streams:
         for _, value, name in self._placed:
             levels.setdefault(name, []).append(value)
         return levels
+
+
+def _is_another_level(before: Sequence[Labelled], after: Sequence[Labelled]) -> bool:
+    """Tell whether a block is of another level than the one before it, from its beginning on."""
+    values, later = ([value for _, value, _ in own] for own in (before, after))
+    low, high = sorted((values, later), key=median)
+    apart = median(high) - median(low)
+    leap = abs(median(later[:_EDGE]) - median(values[-_EDGE:]))
+    return (
+        after[0][0] - before[-1][0] > _MOST_MS
+        and max(low) < min(high)
+        and apart > _LEVELS_APART * abs(median(low))
+        and leap >= _AT_ONCE * apart
+    )
 
 
 def _changes_of(values: Sequence[float]) -> list[float]:

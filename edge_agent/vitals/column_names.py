@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from edge_agent.core.interleaving import names_devices
 from edge_agent.core.texts import N_, Message, as_message
 from edge_agent.core.vitals import SPECS, VitalKind
 from edge_agent.vitals.zone_names import says_local, without_zone, zone_in_name
@@ -23,11 +24,6 @@ PAIRS = re.compile(
     r"血圧|血压|血壓"
 )
 """Names of a column with both pressures in one cell, such as 121/79."""
-SOURCES = re.compile(
-    r"(device|sensor)( ?(id|name|type|model))?|monitor|arm|side|ger[äa]t|dispositivo|appareil|"
-    r"apparecchio|aparelho|brazo|bras|braccio|bra[çc]o|设备|設備|機器"
-)
-"""Names of a column that tells devices, or arms, apart."""
 _DAY = (
     r"date|(measurement|reading) date|date of (reading|measurement)|(mess)?datum|fecha|data|dato|"
     r"測定日|日付|日期"
@@ -70,9 +66,9 @@ _SEVERAL_DEVICES = N_(
     "their readings stay apart; on the command line: {option}."
 )
 _SEVERAL_STREAMS = N_(
-    "Column {column} names {n} devices, arms or people ({names}): their readings lie between each "
-    "other in time. Choose it as the source, so that they stay apart; on the command line: "
-    "{option}. Of several people give each a file instead."
+    "Column {column} names {n} devices, arms or people ({names}): by their times and values the "
+    "readings are not of one. Choose it as the source, so that they stay apart; on the command "
+    "line: {option}. Of several people give each a file instead."
 )
 _SEVERAL_THINGS = N_(
     "Column {column} names {n} different things ({names}), and column {values} has the values of "
@@ -369,7 +365,7 @@ def doubt_of_values(kind: VitalKind, column: str, value: str) -> Doubt:
 
 def doubt_of_devices(column: str, names: Sequence[str]) -> Doubt:
     """Return the doubt about readings of several devices, arms or people in one file."""
-    is_named = SOURCES.fullmatch(bare_name(column)) is not None
+    is_named = names_devices(bare_name(column))
     sentence = Message(
         _SEVERAL_DEVICES if is_named else _SEVERAL_STREAMS,
         column=column,

@@ -17,7 +17,7 @@ from edge_agent.core.brought_tables import Repeated, refusal_of
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError, ReadingError
 from edge_agent.core.given_readings import with_near_pressures
-from edge_agent.core.interleaving import TextsBeside
+from edge_agent.core.interleaving import TextsBeside, names_devices
 from edge_agent.core.readings import BeatSums, BeatTimes, LocalTimes, VitalFlag, VitalReading
 from edge_agent.core.sample_means import Sample, SampleMeans
 from edge_agent.core.texts import N_, Message
@@ -25,7 +25,6 @@ from edge_agent.core.unmet import unmet_choice
 from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.column_map import DERIVED, OURS, ColumnMap
 from edge_agent.vitals.column_names import (
-    SOURCES,
     bare_name,
     doubt_of_devices,
     doubt_of_things,
@@ -335,7 +334,7 @@ class _Devices:
         read = columns.read_columns | {*file.flag_columns}
         self._beside = TextsBeside(
             (name for name in file.header if name not in read and name.lower() not in known),
-            lambda name: SOURCES.fullmatch(bare_name(name)) is not None,
+            lambda name: names_devices(bare_name(name)),
         )
 
     def add(self, row: JudgedRow) -> None:

@@ -14,6 +14,7 @@ from edge_agent.core.brought_tables import DAY_ALONE
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError, ImpossibleError, ReadingError
 from edge_agent.core.given_readings import Origin, reading_of
+from edge_agent.core.interleaving import names_devices
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.column_map import (
@@ -26,7 +27,6 @@ from edge_agent.vitals.column_map import (
 )
 from edge_agent.vitals.column_names import (
     PAIRS,
-    SOURCES,
     Doubt,
     bare_name,
     doubt_of_devices,
@@ -336,7 +336,7 @@ def _doubt_of_devices(file: CsvFile, columns: ColumnMap, rows: int | None) -> di
     if "source" in columns.columns or not columns.kinds:
         return {}
     for name in file.header:
-        if SOURCES.fullmatch(bare_name(name)) and name not in columns.columns.values():
+        if names_devices(bare_name(name)) and name not in columns.columns.values():
             devices: dict[str, None] = {}
             for text in file.cells(name, rows):
                 devices[text] = None

@@ -51,6 +51,16 @@ SEVERAL: Mapping[str, Rows] = {
     "between each other": both(
         [(2 * n + 0.7 * (one == "b"), 0.3 + n / 200, one) for n in range(9) for one in "ab"]
     ),
+    "a day each, at levels apart": [
+        (60 * n + 86_400 * (one == "P02"), 0.3 + 0.4 * (one == "P02") + n / 400, one)
+        for one in ("P01", "P02")
+        for n in range(9)
+    ],
+    "put together against time": [
+        (60 * n + 86_400 * (one == "P01"), 0.3 + n / 400, one)
+        for one in ("P01", "P02")
+        for n in range(9)
+    ],
     "in turn": both(
         [(30 * n, 0.3 + n / 400 + n % 2 / 50, ("P01", "P02")[n % 2]) for n in range(16)]
     ),
@@ -61,6 +71,8 @@ REMARKS: Mapping[str, Callable[[int], str]] = {
     "AM/PM": lambda n: "AM" if n < 10 else "PM",
     "quality": lambda n: str(n * n % 3),
     "trial": lambda n: f"T{n // 4:02}",
+    "phase": lambda n: f"B{n // 10:02}",
+    "weekday": lambda n: ("Mon", "Tue")[n // 10],
     "stimulus": lambda n: ("s01", "s02", "s03")[n % 3],
 }
 

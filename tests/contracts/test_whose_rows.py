@@ -13,11 +13,13 @@ from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import DataFileError
 from edge_agent.timeline.database.upgrade import migrate
 from edge_agent.timeline.intake.cells import ImportOptions, StudyImport
+from edge_agent.timeline.intake.named_people import other_person_in
 from edge_agent.timeline.intake.study_import import import_study, opened_study
 from edge_agent.timeline.intake.tidy import TABLES
 from tests.support.commands import affect_edge
 from tests.support.dashboard import client_of, set_up
 from tests.support.exports.full_study import full_study
+from tests.support.laboratory.xdf import Xdf
 from tests.support.timeline import START_MS, query, session_row, timeline
 
 OWN, OTHER = "P01", "P02"
@@ -371,9 +373,15 @@ def test_code_in_another_form_is_that_of_its_person(
         (["P01", "P02", "P03", "P04", "neutral"] * 2, True),
         (["2"] * 9, True),
         (["left", "P02", "right"] * 3, True),
+        (["P77"] * 9, False),
+        (["P77", "P78"] * 4, True),
+        (["P77", "pause"] * 4, True),
+        (["T07"] * 9, True),
+        (["P7"] * 9, True),
     ],
     ids=[
-        "label", "separator", "a stray", "strays", "own", "periods", "stimuli", "numbers", "texts"
+        *("label", "separator", "a stray", "strays", "own", "periods", "stimuli", "numbers"),
+        *("texts", "unknown code", "unknown codes", "unknown beside words", "trial", "electrode"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("column", ["pid", "patient", "who"])
@@ -417,3 +425,69 @@ def test_name_of_a_file_says_whose_it_is(
     faces.write_text("timestamp,confidence,success,AU12_r\n0.0,0.9,1,2.0\n0.1,0.9,1,2.5\n")
     words = ("--start", at(110), "--into-session", "1", "--data", here)
     assert (affect_edge("import-faces", faces, *words).code == 0) == is_taken
+
+
+@pytest.mark.parametrize(
+    ("column", "cells", "is_taken"),
+    [
+        ("subject", ("P07", "P08"), False),
+        ("Participant ID", ("ada", "bo"), False),
+        ("subject", ("P07", "P07"), True),
+        ("topic", ("P07", "P08"), True),
+    ],
+)
+def test_rows_in_no_session_of_several_people_are_refused(
+    here: Path, column: str, cells: Sequence[str], is_taken: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "strap.csv"
+    rows = "".join(f"{at(9000 + 60 * n)},61,{cells[n // 3]}\n" for n in range(6))
+    path.write_text(f"time,hr,{column}\n{rows}")
+    done = affect_edge("import-vitals", path, "--map", "guess", "--data", here)
+    assert (done.code == 0, f"column {column} names 2 people" in done.err) == (
+        is_taken,
+        not is_taken,
+    ), done
+
+
+@pytest.mark.parametrize(
+    ("title", "code", "other"),
+    [
+        ("Strap P02", "P01", "P02"),
+        ("strap_p02", "P01", "p02"),
+        ("Strap P02", "P02", ""),
+        ("P01 beside P02", "P01", ""),
+        ("Polar H10 0371", "P01", ""),
+        ("EEG P3", "P01", ""),
+        ("Film T02", "P01", ""),
+        ("Strap 02", "01", ""),
+    ],
+)
+def test_title_of_a_stream_names_another_person_by_the_form_of_the_code(
+    title: str, code: str, other: str
+) -> None:
+    assert other_person_in(title, code) == other
+
+
+def strap(name: str) -> bytes:
+    xdf = Xdf(at(60).replace(".000Z", "+0000"))
+    xdf.stream(1, name, "HR", [("heart rate", "bpm")], rate=1.0)
+    return xdf.samples(1, [(100.0 + n, [61.0 + n]) for n in range(9)]).footer(1, 9).content
+
+
+@pytest.mark.parametrize(("name", "is_taken"), [("Strap P01", True), ("Strap P02", False)])
+@pytest.mark.parametrize("way", ["import-study", "import-vitals"])
+def test_stream_named_by_another_person_is_refused(
+    tmp_path: Path, way: str, name: str, is_taken: bool
+) -> None:
+    pytest.importorskip("pyxdf", reason="needs pyxdf")
+    data = timeline(tmp_path / "here", session=[session_row(0, 900)]).parent
+    path = tmp_path / "sub-P01_lab.xdf"
+    path.write_bytes(strap(name))
+    consent = ("--consent", "1", "--consent-on", "2026-01-05T08:00:00Z", "--purpose", "research")
+    words = consent if way == "import-study" else ()
+    place = tmp_path / "other" if words else data
+    done = affect_edge(way, path, *words, "--data", place)
+    assert (done.code == 0, "the name of stream Strap P02 says P02" in done.err) == (
+        is_taken,
+        not is_taken,
+    ), done

@@ -51,8 +51,12 @@ _OF_FILE = N_(
     "{file}: its name says {value}, and rows of it lie by their time in a session of {code}. "
     "Correct the times, or rename the file if they are of {code}. Nothing was imported."
 )
+_OF_STREAM = N_(
+    "{file}: the name of stream {stream} says {value}, and its readings would be those of {code}. "
+    "Give the stream another name, or record {value} in a file of their own. Nothing was imported."
+)
 _SEVERAL = N_(
-    "{file}: column participant names {n} people ({names}), whose readings lie in no session: "
+    "{file}: column {column} names {n} people ({names}), whose readings lie in no session: "
     "nothing would keep them apart. Add the sessions first (affect-edge session add), so that the "
     "time says whose they are, or give each person a file. If all are one person's, remove the "
     "column. Nothing was imported."
@@ -91,6 +95,27 @@ def are_of_two(one: str, other: str) -> bool:
         return False
     is_alike = bool(first.letters) or first.digits == second.digits
     return is_alike and first.number != second.number
+
+
+def _is_like(text: str, code: str) -> bool:
+    """Tell whether a text has the form of a code, with as many digits, and another number."""
+    first, second = _form_of(text), _form_of(code)
+    if first is None or second is None or not first.letters:
+        return False
+    return are_of_two(text, code) and first.digits == second.digits > 1
+
+
+def other_person_in(title: str, code: str) -> str:
+    """Return the word of a title, such as that of a stream, that is another person's code.
+
+    Example:
+        >>> other_person_in("Strap P02", "P01"), other_person_in("Polar H10", "P01")
+        ('P02', '')
+    """
+    words = re.split(r"[^\w-]+|_", title)
+    if any(word.casefold() == code.casefold() for word in words):
+        return ""
+    return next((word for word in words if _is_like(word, code)), "")
 
 
 def code_in_name(file: str, codes: Collection[str]) -> str:
@@ -147,9 +172,11 @@ class _Column:
         self.is_closed = False
         self._codes = self._strays = 0
         self._of: dict[str, set[str]] = {}
+        self._has_unknown = False
 
-    def add(self, person: str | None, code: str) -> None:
+    def add(self, person: str | None, code: str, *, is_known: bool = True) -> None:
         """Add a cell: the person whose code it is, and in whose session its row lies."""
+        self._has_unknown |= not is_known
         if person is None:
             self._strays += 1
             self.is_closed = self._strays > self._codes + _STRAYS
@@ -163,6 +190,9 @@ class _Column:
 
         A stimulus or a period can be called as a participant is, and changes within a session.
         """
+        if self._has_unknown:
+            # Nobody here has such a code: it names one person all the same, and no stimulus.
+            return not self._strays and all(len(names) == 1 for names in self._of.values())
         if not self._strays:
             return True
         return self._codes > self._strays and all(len(names) <= 2 for names in self._of.values())
@@ -234,7 +264,9 @@ class NamedPeople:
             if kept.is_closed:
                 continue
             person = self._owner_of(text) if any(map(str.isalpha, text)) else None
-            kept.add(person, code)
+            is_known = person is not None or not _is_like(text, code)
+            person = person if is_known else text.casefold()
+            kept.add(person, code, is_known=is_known)
             if person is not None and person != code.casefold() and len(kept.rows) < _SHOWN:
                 kept.rows.append((row, Contradiction(column, text, code)))
 
@@ -365,6 +397,18 @@ class NamedFile:
             raise DataFileError(_OF_FILE, **about)
 
 
+def refuse_other_stream(file: str, stream: str, code: str) -> None:
+    """Refuse a file with a stream whose name says another person than the one whose it would be.
+
+    Raises:
+        DataFileError: it does.
+    """
+    other = other_person_in(stream, code)
+    if other:
+        about = {"file": file, "stream": stream, "value": other, "code": code}
+        raise DataFileError(_OF_STREAM, **about)
+
+
 def refuse_other_name(file: str, people: Owners, times: Iterable[int]) -> None:
     """Refuse a file whose name says another person than those in whose sessions times of it lie.
 
@@ -416,6 +460,7 @@ class RowsOfPeople:
         self._first: tuple[int, Contradiction] | None = None
         self._count = 0
         self._outside: dict[str, str] = {}
+        self._column = OWN
         self._whose: dict[str, str] = {}
 
     def look(self, row: RowOfReadings) -> None:
@@ -443,8 +488,10 @@ class RowsOfPeople:
 
     def _note_outside(self, cells: Mapping[str, str]) -> None:
         """Keep whom a row names that lies in no session: nothing says that it is theirs."""
-        text = _cell_of(cells, OWN) if self._is_own else ""
+        column = next((name for name in cells if names_people(name) and name not in self._read), "")
+        text = cells[column].strip() if column else ""
         if text:
+            self._column = column
             self._outside.setdefault(text.casefold(), text)
 
     def _other_session(self, cells: Mapping[str, str], code: str) -> Contradiction | None:
@@ -481,7 +528,8 @@ class RowsOfPeople:
         names = list(self._outside.values()) if self._is_of_readings else []
         if len(names) > 1:
             shown = ", ".join(names[:5])
-            raise DataFileError(_SEVERAL, file=self._file, n=len(names), names=shown)
+            about = {"file": self._file, "column": self._column, "names": shown}
+            raise DataFileError(_SEVERAL, n=len(names), **about)
 
 
 def _cell_of(cells: Mapping[str, str], column: str) -> str:

@@ -28,7 +28,7 @@ from edge_agent.core.given_readings import (
     reading_of,
     with_near_pressures,
 )
-from edge_agent.core.interleaving import TextsBeside
+from edge_agent.core.interleaving import TextsBeside, names_devices
 from edge_agent.core.movements import LOOK, POSE, PROGRAMS
 from edge_agent.core.own_neutral import OwnNeutralState, Refusal
 from edge_agent.core.readings import BeatSums, BeatTimes, VitalFlag, VitalReading, place_in_time
@@ -81,10 +81,7 @@ CREATE TABLE vital (
 ) STRICT, WITHOUT ROWID
 """
 _STAGED = "INSERT INTO vital VALUES (?2, ?3, ?1, ?4, ?5, ?6, ?7, ?8)"
-_DEVICES = frozenset(
-    {"device", "device_id", "sensor", "sensor_id", "serial", "serial_number", "side", "arm"}
-    | {"hand", "wrist"}
-)
+_OF_ARMS = {"hand", "wrist"}
 _READ = {
     table: frozenset(column.name for column in columns) - {OWN}
     | {"onset", "duration", "marker", "label", "trial_type"}
@@ -219,7 +216,6 @@ class TimelineRows:
                 self._end(table)
         if "vital" in self._source.tables():
             self._begin("vital")
-            self._refuse_devices()
             self._vitals()
             self._end("vital")
 
@@ -525,17 +521,6 @@ class TimelineRows:
         since_ms = read.moment(row.cells, "since_")
         return *(read.needed(row.cells, name) for name in names), prior, since_ms
 
-    def _refuse_devices(self) -> None:
-        """Refuse readings without a source beside a column that tells devices apart."""
-        columns = self._source.columns("vital")
-        devices = sorted(name for name in columns if name.lower() in _DEVICES)
-        if devices and "source" not in columns:
-            self._report.refuse_file(
-                "vital",
-                f"its column {devices[0]} tells devices apart, and readings of two devices must "
-                "not be one source. Rename it to source, or remove it.",
-            )
-
     def _vitals(self) -> None:
         """Stage the readings; flag implausible ones if the files have no flags."""
         # Beats of one packet share its time: they are spread over the seconds that they lasted.
@@ -564,14 +549,22 @@ class TimelineRows:
                 continue
             cure = f"is there twice for {reading.kind} of {reading.source}. Remove one of them."
             self._report.refuse_cell(row, CellError("at", read.text_of(row.cells, "at"), cure))
+        named = None if "source" in self._source.columns("vital") else self._beside.find_named()
         parting = self._beside.find_column()
+        if parting is None and named is not None:
+            self._report.refuse_file(
+                "vital",
+                f"its column {named.column} tells devices apart "
+                f"({', '.join(named.texts[:5])}), and readings of two devices must not be one "
+                "source. Rename it to source, or remove it.",
+            )
         if parting is not None:
             self._report.refuse_file(
                 "vital",
                 f"its column {parting.column} names {len(parting.texts)} devices, arms or people "
                 f"({', '.join(parting.texts[:5])}): their readings lie between each other in time, "
-                f"and would be one source ({parting.source}). Rename it to source, or give each a "
-                "source of its own.",
+                f"or apart as those of two do, and would be one source ({parting.source}). Rename "
+                "it to source, or give each a source of its own.",
             )
         elif self._beats.problem:
             self._report.refuse_file("vital", self._beats.problem)
@@ -580,7 +573,8 @@ class TimelineRows:
         # A file that has flags was exported: its readings are no new import.
         columns = self._source.columns("vital")
         known = "flags" in columns
-        self._beside = TextsBeside(sorted(columns - {column.name for column in FILES["vital"]}))
+        others = sorted(columns - {column.name for column in FILES["vital"]})
+        self._beside = TextsBeside(others, lambda name: names_devices(name) or name in _OF_ARMS)
         flags = frozenset() if known else frozenset({VitalFlag.IMPORTED})
         for row in self._source.rows("vital"):
             count = self._report.count("vital", row)

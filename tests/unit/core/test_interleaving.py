@@ -9,7 +9,7 @@ import pytest
 
 from edge_agent.core import interleaving
 from edge_agent.core.clock import Instant
-from edge_agent.core.interleaving import Labelled, TextsBeside, parts_streams
+from edge_agent.core.interleaving import Labelled, TextsBeside, are_joined, parts_streams
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.vitals import VitalKind
 from tests.support.timeline import START_MS
@@ -96,6 +96,16 @@ SEVERAL: dict[str, tuple[Streams, Sequence[str]]] = {
             uneven(random, 3 * MIN, 6 * MIN, 70, 0) + uneven(random, 3 * MIN, 6 * MIN, 71, 1)
         ),
         ("watch", "band"),
+    ),
+    "one day each, at levels apart": (
+        lambda _: every(MIN, 20, 62, 0) + every(MIN, 20, 91, 1, 1440 * MIN),
+        ("P01", "P02"),
+    ),
+    "by serial numbers, hours apart": (
+        lambda _: (
+            every(S, 300, 60, 0) + every(S, 300, 75, 1, 90 * MIN) + every(S, 9, 95, 2, 999 * MIN)
+        ),
+        ("A0371X", "A0412X", "B1055X"),
     ),
     "three beside each other": (
         lambda _: [one for n in range(3) for one in every(MIN, 9, 70, n, n * 14 * S)],
@@ -185,6 +195,33 @@ ONE: dict[str, tuple[Streams, Sequence[str]]] = {
         lambda _: [(n * 5 * S, 75 - 10 * (n % 2) + n % 3, n % 2) for n in range(240)],
         ("inhale", "exhale"),
     ),
+    "trials, which follow each other": (
+        lambda _: [one for n in range(5) for one in every(S, 30, 60 + 12 * n, n, n * MIN)],
+        [f"T{n:02}" for n in range(5)],
+    ),
+    "sessions on days apart, at levels of one body": (
+        lambda random: [
+            (day * 1440 * MIN + n * MIN, 66 + 5 * (day % 2) + random.randrange(9), day)
+            for day in range(4)
+            for n in range(20)
+        ],
+        [f"S{day:02}" for day in range(4)],
+    ),
+    "work after rest, hours apart": (
+        lambda _: (
+            every(10 * S, 60, 62, 0)
+            + [(200 * MIN + n * 10 * S, 66 + min(70, 2 * n), 1) for n in range(60)]
+        ),
+        ("E01", "E02"),
+    ),
+    "words, on days apart, at levels apart": (
+        lambda _: every(MIN, 20, 62, 0) + every(MIN, 20, 91, 1, 1440 * MIN),
+        ("rest", "march"),
+    ),
+    "years": (
+        lambda _: every(MIN, 20, 62, 0) + every(MIN, 20, 91, 1, 1440 * MIN),
+        ("2025", "2026"),
+    ),
     "one reading of each text": (
         lambda _: remarked(every(S, 9, 70, 0), lambda n: n),
         [f"row {n}" for n in range(9)],
@@ -202,6 +239,31 @@ def test_texts_beside_readings_of_several_devices_part_them(shape: str) -> None:
 def test_texts_beside_readings_of_one_device_part_nothing(shape: str) -> None:
     readings, texts = ONE[shape]
     assert not parts_streams(readings(Random(7)), texts)
+
+
+DAY = 1440 * MIN
+
+
+@pytest.mark.parametrize(
+    ("blocks", "is_joined"),
+    [
+        ((("P01", DAY), ("P02", 0)), True),
+        ((("P02", 0), ("P01", DAY)), False),
+        ((("AB12", DAY), ("CD07", 2 * DAY), ("EF31", 0)), True),
+        ((("T02", DAY), ("T01", 0)), False),
+        ((("T01", 0), ("T02", DAY)), False),
+        ((("rest", DAY), ("work", 0)), False),
+        ((("P01", 2 * DAY), ("P02", 0), ("P01", DAY)), False),
+        ((("2026", DAY), ("2027", 0)), False),
+    ],
+)
+def test_blocks_of_codes_against_time_were_put_together(
+    blocks: Sequence[tuple[str, int]], is_joined: bool
+) -> None:
+    texts = [*dict.fromkeys(name for name, _ in blocks)]
+    rows = [one for name, at in blocks for one in every(MIN, 9, 70, texts.index(name), at)]
+    assert are_joined(rows, texts) is is_joined
+    assert not parts_streams(rows, texts)
 
 
 @pytest.mark.parametrize("several", [False, True])
