@@ -59,10 +59,10 @@ from scipy.stats import norm
 from benchmarks._command import benchmark
 from benchmarks.simulated.responses import WINDOWS, blocks, study
 from dashboard.analysis.conclusions import Caution, shows
-from dashboard.analysis.decision import decide_measures
+from dashboard.analysis.decision import decide_measures, with_cautions
 from dashboard.analysis.inference.family import compare_visits
 from dashboard.analysis.inference.heart import recordings_of
-from dashboard.analysis.inference.loss import compare_losses, losses_in_states, with_errors
+from dashboard.analysis.inference.loss import compare_losses, errors_beside, losses_in_states
 from dashboard.analysis.inference.measures import compare_measures, measured_values
 from dashboard.analysis.query import TESTED_STATES, AnalysisQuery, HeartMeasure, Sample
 from dashboard.analysis.readings.means import session_means, visits_of
@@ -375,7 +375,8 @@ def told_of_beats(parts: list[Beats]) -> list[tuple[set[str], bool, bool]]:
     beats = recordings_of(parts)
     values = measured_values(beats, query.heart_measure, dict.fromkeys(range(12), 0))
     compared = compare_measures(values, query, {}, is_timed=False)
-    tests = with_errors(decide_measures(HeartTestModel, compared, query, None), beats)
+    decided = decide_measures(HeartTestModel, compared, query, None)
+    tests = with_cautions(decided, {"errors": errors_beside(beats)})
     return [
         (
             {one.first, one.second},

@@ -37,7 +37,8 @@ from scipy import signal
 
 from benchmarks._command import benchmark
 from dashboard.analysis.conclusions import Caution
-from dashboard.analysis.inference.motion import compare_motion, with_motion
+from dashboard.analysis.decision import with_cautions
+from dashboard.analysis.inference.motion import compare_motion, motion_beside
 from dashboard.analysis.query import TESTED_STATES, AnalysisQuery
 from dashboard.analysis.readings.means import session_means, sides_of
 from dashboard.analysis.readings.states import ReadingGroup
@@ -145,10 +146,14 @@ def results_of(rng: Rng, design: Design) -> list[tuple[set[str], bool, bool]]:
     """Return for each pair of states: which, whether a difference is reported, and the caution."""
     heart, motion = study(rng, design)
     tests = compare_means(QUERY, session_means(heart, QUERY.states), {}, is_timed=False)
-    decided = with_motion(
+    decided = with_cautions(
         decide_family(QUERY, tests),
-        compare_motion(motion, QUERY),
-        lambda one: sides_of(tests.visits, one.vital, one.first, one.second),
+        {
+            "motion": motion_beside(
+                compare_motion(motion, QUERY),
+                lambda one: sides_of(tests.visits, one.vital, one.first, one.second),
+            )
+        },
     )
     return [
         (

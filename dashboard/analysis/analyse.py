@@ -14,6 +14,7 @@ from dashboard.analysis.inference.spread import Spread, spread_of
 from dashboard.analysis.query import AnalysisQuery, Sample, StateBy, answer_of_sample
 from dashboard.analysis.readings.marked import about_sessions
 from dashboard.analysis.readings.means import Place, SessionMean, StateMean
+from dashboard.analysis.readings.series import faces_changed
 from dashboard.analysis.readings.states import ReadingGroup
 from dashboard.analysis.results import (
     ComparisonModel,
@@ -33,10 +34,9 @@ from dashboard.analysis.steps.question import question_of
 from dashboard.analysis.steps.skins import SkinValues, skins_of
 from dashboard.analysis.steps.stimuli import StimuliCheck, check_stimuli
 from dashboard.analysis.steps.tested import Tested, run_tests
-from edge_agent.core.measures import ExpressionKind, Measure, MovementKind
+from edge_agent.core.measures import Measure, MovementKind
 from edge_agent.core.study import Session
 from edge_agent.timeline.read.matching import Mixture
-from edge_agent.timeline.read.measured import FOREVER_MS
 from edge_agent.timeline.read.reader import Reader
 
 AnyTest = ComparisonModel | HeartTestModel | SkinTestModel
@@ -238,7 +238,12 @@ def _answer_of(
         baselines=choices.baselines,
         sites=material.sites,
         programs=_programs(material.used),
-        reading_changed_ms=_reading_changed(reader, material.query, material.sessions),
+        reading_changed_ms=faces_changed(
+            reader,
+            material.query.vital,
+            material.sessions,
+            by_face=material.query.state is StateBy.OBSERVED,
+        ),
         stimuli_check=check_stimuli(material),
     )
 
@@ -266,18 +271,3 @@ def _programs(used: Iterable[ReadingGroup]) -> dict[str, int]:
     """Count the people whose movements of the face each program read."""
     moved = {(one.source, one.participant) for one in used if isinstance(one.kind, MovementKind)}
     return dict(sorted(Counter(source for source, _ in moved).items()))
-
-
-def _reading_changed(
-    reader: Reader, query: AnalysisQuery, sessions: Sequence[Session]
-) -> int | None:
-    """Return when another model or prior began to read faces between sessions that need them."""
-    is_shown = any(isinstance(kind, ExpressionKind) for kind in query.vital)
-    kinds = ["expression"] if is_shown or query.state is StateBy.OBSERVED else []
-    if any(isinstance(kind, MovementKind) for kind in query.vital):
-        kinds.append("face-movements")
-    if not kinds or not sessions:
-        return None
-    start = min(one.start_ms for one in sessions)
-    ends = [FOREVER_MS if one.end_ms is None else one.end_ms for one in sessions]
-    return reader.reading_changed(start, max(ends), kinds)

@@ -5,14 +5,24 @@ results. Loads without SciPy.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import ClassVar, TypeVar
 
 from pydantic import Field, computed_field, model_validator
 
 from dashboard.analysis.query import Model
 from dashboard.statistics import ALPHA
+
+MUCH_MG = 27.0
+"""Difference of motion from which a result has the caution whatever p is: what lies between rest
+and light activity, of so few people that none is sure.
+"""
+R = TypeVar("R")
+U = TypeVar("U", bound="UnlikeModel")
+Beside = Callable[[Sequence[R]], Sequence[U | None]]
+"""Returns of each test of a family what is remarked on its readings."""
 
 
 class Conclusion(StrEnum):
@@ -35,6 +45,7 @@ class Caution(StrEnum):
     MISREAD = "misread"
     CARRY_OVER = "carry_over"
     UNEQUAL_LOSS = "unequal_loss"
+    DOUBTED = "doubted"
     UNEQUAL_ERRORS = "unequal_errors"
     MOTION = "motion"
 
@@ -76,9 +87,47 @@ def conclude_without_direction(p: float | None) -> Conclusion:
     return Conclusion.SHOWN if shows(p) else Conclusion.NOT_SHOWN
 
 
-class LostModel(Model):
+class UnlikeModel(Model):
+    """A remark on the readings of two sides, which is a caution where it is not alike on both."""
+
+    caution: ClassVar[Caution]
+    first: float = Field(description="On the first side")
+    second: float = Field(description="On the second side")
+    people: int = Field(description="People that these are of")
+    p: float = Field(description="Of their difference, adjusted")
+    is_unequal: bool = Field(description="Whether it is a caution of the result")
+    state: str = Field(
+        "", description="Between groups: the state that it is of, the least alike; else empty"
+    )
+
+    @property
+    def may_make_it(self) -> bool:
+        """True where it is a caution of a result that tells a difference, alike or not."""
+        return False
+
+    def applies(self, *, tells: bool) -> bool:
+        """Tell whether it is a caution of a result, which may tell a difference or none."""
+        return self.is_unequal or (tells and self.may_make_it)
+
+
+def cautions_of(
+    remarks: Iterable[UnlikeModel | None], *, tells: bool, codes: Iterable[Caution] = ()
+) -> tuple[Caution, ...]:
+    """Return the cautions of a result with those of some remarks.
+
+    Args:
+        remarks: on its readings; ``None`` where one is not known.
+        tells: whether the result tells a difference.
+        codes: cautions that it has already.
+    """
+    more = (one.caution for one in remarks if one is not None and one.applies(tells=tells))
+    return (*codes, *more)
+
+
+class LostModel(UnlikeModel):
     """Which share of the readings of two sides is in no mean: in doubt, or never there."""
 
+    caution = Caution.UNEQUAL_LOSS
     first: float = Field(description="Mean of the people's shares on the first side, 0…1")
     second: float = Field(description="On the second side")
     people: int = Field(description="People that these are of")
@@ -93,9 +142,27 @@ class LostModel(Model):
     )
 
 
-class StatedErrorsModel(Model):
+class DoubtedModel(UnlikeModel):
+    """Which share of the readings that count their device itself doubts, on two sides: it was
+    measured while the body moved, say, or the pulse was irregular.
+    """
+
+    caution = Caution.DOUBTED
+    first: float = Field(description="Mean of the people's shares on the first side, 0…1")
+    p: float = Field(
+        description="Of their difference, within people where three have both sides; adjusted by "
+        "Holm’s method for the pairs of states of the measure"
+    )
+    is_unequal: bool = Field(
+        description="Whether it is a caution of the result: a fifth or more is doubted on a side, "
+        "or they differ by 0.01 or more and p is below 0.05"
+    )
+
+
+class StatedErrorsModel(UnlikeModel):
     """The errors that the intervals between beats of two states state."""
 
+    caution = Caution.UNEQUAL_ERRORS
     first: float = Field(
         description="Mean of the people’s in the first state, ms: standard deviation of normal "
         "errors with the stated mean without sign"
@@ -115,9 +182,10 @@ class StatedErrorsModel(Model):
     )
 
 
-class MotionModel(Model):
+class MotionModel(UnlikeModel):
     """The motion of the wearers of a sensor on two sides, where that was recorded."""
 
+    caution = Caution.MOTION
     first: float = Field(description="Mean of the people’s means on the first side, mg")
     second: float = Field(description="On the second side")
     people: int = Field(description="People that these are of")
@@ -134,6 +202,11 @@ class MotionModel(Model):
         description="Whether it is one of a difference that is reported: who moved more in a state "
         "differs more (p below 0.05), and at equal motion no difference is shown",
     )
+
+    @property
+    def may_make_it(self) -> bool:
+        """True where motion explains a difference, or differs very much."""
+        return self.explains or abs(self.first - self.second) >= MUCH_MG
 
 
 class Derived(Model):

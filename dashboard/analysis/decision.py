@@ -11,18 +11,25 @@ and state hang together, else the t-test.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any, NamedTuple, TypeVar
 
-from dashboard.analysis.conclusions import Caution, Conclusion
+from dashboard.analysis.conclusions import (
+    Beside,
+    Caution,
+    Concluded,
+    Conclusion,
+    UnlikeModel,
+    cautions_of,
+)
 from dashboard.analysis.inference.checks import FaceReading, Misreading, misreading_of, with_all_of
 from dashboard.analysis.inference.comparison import Comparison, Tests, adjusted_p, evidence_of
 from dashboard.analysis.inference.family import InFamily, required_sample
 from dashboard.analysis.inference.measures import ComparedMeasure
 from dashboard.analysis.inference.mixed import Main, VitalPair
-from dashboard.analysis.query import AnalysisQuery, Correction, HeartMeasure, SkinMeasure
+from dashboard.analysis.query import AnalysisQuery, Correction, HeartMeasure, Model, SkinMeasure
 from dashboard.analysis.results import (
     BayesFactorModel,
     By,
@@ -40,6 +47,7 @@ from dashboard.statistics.samples import Interval
 from dashboard.statistics.t_tests import EffectSize, Equivalence, Method, TTest
 
 T = TypeVar("T", bound=MeasureTestModel)
+R = TypeVar("R", bound=Model)
 _MUCH = 0.25  # of a difference: what time makes of it is reported from here on
 _OTHER_SPREAD = 0.1  # of a standard error: from here on it is another one
 _LEFT = 0.5  # of a true difference; where less may be left, misread faces may have hidden it
@@ -222,6 +230,48 @@ def _measure_test(
         attenuation_interval=lost and lost.interval,
         sentence="",
     )
+
+
+def with_cautions(tests: Iterable[R], remarks: Mapping[str, Beside[R, Any]]) -> tuple[R, ...]:
+    """Return tests with what is remarked on their readings, and with the cautions of that.
+
+    Args:
+        tests: decided, of one family.
+        remarks: what compares each, by the field that it stands in.
+    """
+    every = list(tests)
+    columns = [look(every) for look in remarks.values()]
+    return tuple(
+        _add_cautions(one, dict(zip(remarks, models, strict=True)))
+        for one, *models in zip(every, *columns, strict=True)
+    )
+
+
+def _add_cautions(one: R, own: Mapping[str, UnlikeModel | None]) -> R:
+    if isinstance(one, Concluded):
+        is_tested = one.conclusion is not Conclusion.NO_TEST
+        codes = cautions_of(own.values(), tells=one.shows_difference) if is_tested else ()
+        return one.model_copy(update={**own, "caution_codes": codes})
+    if not isinstance(one, ComparisonModel | MeasureTestModel):
+        raise TypeError(type(one))
+    update: dict[str, object] = {
+        **own,
+        "result": _with_codes(one.result, own),
+        "others": tuple(_with_codes(result, own) for result in one.others),
+    }
+    if isinstance(one, ComparisonModel) and one.bayes_factor is not None:
+        factor = one.bayes_factor
+        tells = any(result.shows_difference for result in (one.result, *one.others))
+        codes = cautions_of(own.values(), tells=tells, codes=factor.caution_codes)
+        update["bayes_factor"] = factor.model_copy(update={"caution_codes": codes})
+    return one.model_copy(update=update)
+
+
+def _with_codes(result: ResultModel, own: Mapping[str, UnlikeModel | None]) -> ResultModel:
+    if result.by is None:
+        return result
+    codes = cautions_of(own.values(), tells=result.shows_difference, codes=result.caution_codes)
+    return result.model_copy(update={"caution_codes": codes})
 
 
 def comparison_model(

@@ -9,13 +9,14 @@ should be.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from dashboard.analysis.conclusions import Concluding, Open, Recorded, Used
-from edge_agent.core.readings import UNUSABLE, VitalFlag
+from edge_agent.core.readings import DOUBTED, UNUSABLE, Bearing, VitalFlag
 
 _PLANNING = "Plan reads no readings: difference and spread are typed in"
 _TESTS = "tests/unit/dashboard/analysis/"
-_UNEQUAL = "readings that one state lost are no caution here"
-_MOVED = "who moves more has another heart rate, and nothing says so here"
+_CHOICES = "the rows are not tested, and the comparison above them has the caution"
 _LOST = _TESTS + "test_loss.py::test_"
 USED = Used()
 Cell = Used | Open | str
@@ -27,11 +28,15 @@ _OF_PEOPLE = (*_ON_PAGE, _C.CHOICES, _C.SENSORS)
 _OF_FACES = (_C.COMPARISON, _C.GROUPS, _C.CURVES, _C.WINDOWS, _C.COUPLING, _C.CHOICES)
 
 
-_OF_CUFF = {
+_WEEK = "tests/unit/dashboard/questions/test_week.py::test_"
+_WITH_DOUBT = (_C.COMPARISON, _C.GROUPS, _C.CURVES, _C.WINDOWS, _C.SENSORS)
+_OF_CUFF: Mapping[Concluding, Cell] = {
     **dict.fromkeys(
         (_C.HEART, _C.SKIN, _C.COUPLING),
         "a cuff gives it, which has neither beats nor a course; a strap adds poor_signal",
     ),
+    _C.WEEK: Used(_WEEK + "week_is_judged_without_readings_unreliable_by_their_flags"),
+    _C.CHOICES: _CHOICES,
     _C.PLANNING: _PLANNING,
 }
 
@@ -39,11 +44,8 @@ _FLAGS = (
     *(Recorded(flag, _OF_VALUES, otherwise=_PLANNING) for flag in VitalFlag if flag in UNUSABLE),
     Recorded(
         VitalFlag.SIMULATED,
-        (*_ON_PAGE, _C.WEEK),
-        {
-            _C.CHOICES: "the table stands on the page of the comparison, under its warning",
-            _C.SENSORS: Open("two sources agree whether or not one is made up: no word says so"),
-        },
+        (*_ON_PAGE, _C.WEEK, _C.SENSORS),
+        {_C.CHOICES: "the table stands on the page of the comparison, under its warning"},
         _PLANNING,
     ),
     Recorded(VitalFlag.MANUAL, otherwise="who types a reading off a device changes nothing of it"),
@@ -52,30 +54,25 @@ _FLAGS = (
         VitalFlag.REPLAYED,
         otherwise="a recording that is played again has the flag simulated beside it, which counts",
     ),
-    *(
-        Recorded(
-            flag,
-            cells=_OF_CUFF,
-            otherwise=Open("a cuff doubts its own pressure, and the mean takes it as any other"),
-        )
-        for flag in (
-            VitalFlag.BODY_MOVEMENT,
-            VitalFlag.CUFF_LOOSE,
-            VitalFlag.IRREGULAR_PULSE,
-            VitalFlag.IMPROPER_POSITION,
-        )
-    ),
+    *(Recorded(flag, _WITH_DOUBT, _OF_CUFF) for flag in VitalFlag if flag in DOUBTED),
     *(
         Recorded(flag, otherwise="the pulse beside a pressure was out of the cuff’s range, not it")
-        for flag in (VitalFlag.PULSE_HIGH, VitalFlag.PULSE_LOW)
+        for flag in VitalFlag
+        if flag.bearing is Bearing.BESIDE
     ),
 )
 _COLUMNS = (
     Recorded(
         "vital.error",
         cells={
-            _C.HEART: Open("errors that differ between states make a difference of RMSSD"),
-            _C.WEEK: Open("errors of a week that are larger than usual raise its RMSSD"),
+            _C.HEART: Used(
+                _TESTS + "test_heart.py::"
+                "test_larger_stated_errors_in_a_state_are_a_caution_with_their_size"
+            ),
+            _C.WEEK: Used(
+                "tests/unit/dashboard/questions/test_week_variability.py::"
+                "test_errors_that_beats_state_are_no_variability_of_a_week"
+            ),
         },
         otherwise="sensors state errors of intervals between beats alone, which this does not read",
     ),
@@ -173,8 +170,14 @@ _TABLES = (
                 "test_expressions_read_in_another_way_are_not_compared_and_readings_are"
             ),
             **dict.fromkeys(
-                (_C.CURVES, _C.WINDOWS, _C.COUPLING),
-                Open("faces that were read in another way in some sessions are no caution here"),
+                (_C.CURVES, _C.WINDOWS),
+                Used(
+                    _TESTS + "test_responses.py::"
+                    "test_curves_and_windows_across_a_change_of_model_say_so"
+                ),
+            ),
+            _C.COUPLING: Used(
+                _TESTS + "test_coupling.py::test_coupling_across_a_change_of_model_says_so"
             ),
             _C.PLANNING: _PLANNING,
             _C.SENSORS: "sources of vitals are compared, not faces",
@@ -193,30 +196,36 @@ _COURSES = (
             _C.WINDOWS: Used(_LOST + "windows_with_bins_lost_after_one_event_say_so"),
             _C.COUPLING: "a bin without a value makes no pair, in one’s own vital and in others’",
             _C.SENSORS: "only minutes in which both sources have readings are compared",
+            _C.GROUPS: Used(_LOST + "groups_that_lose_readings_in_a_state_say_so"),
+            _C.CHOICES: _CHOICES,
+            # What was lost in a part of the day alone makes that uncompared.
+            _C.WEEK: Used(_WEEK + "vitals_are_compared_at_like_times_of_day"),
             _C.PLANNING: _PLANNING,
         },
-        otherwise=Open(_UNEQUAL),
     ),
     Recorded(
         "motion",
-        (_C.COMPARISON, _C.HEART, _C.SKIN),
+        (_C.COMPARISON, _C.HEART, _C.SKIN, _C.CURVES, _C.WINDOWS),
         {
+            _C.GROUPS: Used(
+                _TESTS + "test_motion.py::test_groups_of_which_one_moves_in_a_state_say_so"
+            ),
             _C.COUPLING: Used(
                 _TESTS + "test_coupling.py::"
                 "test_coupling_beside_motion_that_goes_with_both_is_not_tested"
             ),
-            _C.CHOICES: "the rows are not tested, and the comparison above them has the caution",
+            _C.CHOICES: _CHOICES,
             _C.SENSORS: "both sources are worn in the same minutes, and what a movement does to "
             "one of them is what is compared",
+            _C.WEEK: Used(_WEEK + "week_in_which_the_wearer_moved_more_says_so_beside_the_heart"),
             _C.PLANNING: _PLANNING,
         },
-        Open(_MOVED),
     ),
     Recorded(
         "source changed",
         _OF_PEOPLE,
         {
-            _C.WEEK: Open("the mean of a week takes the readings of all sources together"),
+            _C.WEEK: Used(_WEEK + "week_by_another_sensor_than_usual_says_so"),
             _C.PLANNING: _PLANNING,
         },
     ),
@@ -234,13 +243,7 @@ _COURSES = (
         },
     ),
     Recorded(
-        "session.origin",
-        (*_ON_PAGE, _C.CHOICES),
-        {
-            _C.WEEK: Open("readings whose times are made up count on the day that was made up"),
-            _C.SENSORS: Open("minutes that were made up are compared as if they were the same"),
-            _C.PLANNING: _PLANNING,
-        },
+        "session.origin", (*_ON_PAGE, _C.CHOICES, _C.SENSORS, _C.WEEK), {_C.PLANNING: _PLANNING}
     ),
 )
 

@@ -17,6 +17,7 @@ from dashboard.analysis.conclusions import (
     Concluded,
     Conclusion,
     Derived,
+    DoubtedModel,
     LostModel,
     MotionModel,
     StatedErrorsModel,
@@ -188,8 +189,9 @@ class ResultModel(Concluded):
         "unequal_loss: readings of the states are in no mean, more in one than in the other, or "
         "many (loss). carry_over: what another state leaves behind may explain it "
         "(carry_over of the period). unequal_errors: the sensor states larger errors of beats in "
-        "one state (errors). motion: that of the wearers differs between the states, or explains "
-        "the difference (motion)"
+        "one state (errors). doubted: their device itself doubts readings, more in one state than "
+        "in the other, or many (doubted). motion: that of the wearers differs between the states, "
+        "or explains the difference (motion)"
     )
 
     @property
@@ -353,6 +355,15 @@ class GroupContrastModel(Concluded):
     p: float = Field(description="Unadjusted")
     adjusted_p: float = Field(
         description="Adjusted over the contrasts of all vitals: below 0.05 the groups differ"
+    )
+    loss: LostModel | None = Field(
+        None, description="Share of the readings that are in no mean; null: not known"
+    )
+    doubted: DoubtedModel | None = Field(
+        None, description="Share of the readings that their device itself doubts; null: none"
+    )
+    motion: MotionModel | None = Field(
+        None, description="How much the wearers moved, of what that can change; null: not known"
     )
     sentence: str = Field(description="The result in words")
     apa: str = Field("", description="A sentence for a report, in the style of the APA")
@@ -1019,6 +1030,11 @@ class ComparisonModel(Model):
     loss: LostModel | None = Field(
         None, description="Share of the readings that are in no mean; null: too few people"
     )
+    doubted: DoubtedModel | None = Field(
+        None,
+        description="Share of the readings in the means that their device itself doubts; null: "
+        "none, or too few people",
+    )
     motion: MotionModel | None = Field(
         None,
         description="How much the wearers moved in the states, of what a movement can change; "
@@ -1137,6 +1153,11 @@ class SensorComparison(Model):
     second: str = Field(description="Another")
     people: int = Field(description="Participants whom both measured")
     minutes: int = Field(description="Minutes of sessions in which both have a usable reading")
+    doubted: int = Field(
+        0, description="Minutes of these with a reading that its device itself doubts"
+    )
+    simulated: int = Field(0, description="Minutes of these with a simulated reading")
+    made_up: int = Field(0, description="Minutes of these whose time was made up")
     bias: float | None = Field(description="Mean difference of a minute’s means")
     sd: float | None = Field(description="Of a single difference, within and between people")
     low: float | None = Field(description="Lower limit of agreement, bias − 1.96 sd")

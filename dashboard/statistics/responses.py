@@ -201,13 +201,19 @@ def lost_around(
         event_ms: when it happened.
         window: the bins.
     """
-    bins = window.bins_before + window.bins_after
-    edges = event_ms + 1000 * window.step_s * (np.arange(bins + 1) - window.bins_before)
     sound, doubtful = (
-        np.diff(np.searchsorted(one, edges)) for one in (at_ms, np.asarray(doubtful_ms, np.int64))
+        counts_around(one, event_ms, window) for one in (at_ms, np.asarray(doubtful_ms, np.int64))
     )
     every = sound + doubtful
     return np.where(every > 0, doubtful / np.maximum(every, 1), 1.0)
+
+
+def counts_around(at_ms: Integers, event_ms: int, window: Window) -> Reals:
+    """Return how many of some times, which rise, lie in each bin around an event."""
+    bins = window.bins_before + window.bins_after
+    edges = event_ms + 1000 * window.step_s * (np.arange(bins + 1) - window.bins_before)
+    counts: Reals = np.diff(np.searchsorted(at_ms, edges)).astype(np.float64)
+    return counts
 
 
 def less_baseline(curve: Reals, window: Window) -> tuple[Reals, float] | None:

@@ -18,10 +18,11 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
+from enum import StrEnum
 from itertools import groupby
 
 from edge_agent.core import bounds
@@ -73,6 +74,23 @@ FAILED = "failed"
 """Reason of a gap in which a source had died, and waited to begin again."""
 
 
+class Bearing(StrEnum):
+    """Kinds of flags, by what they say of their reading: all that is concluded follows from it.
+
+    ``DOUBT`` and ``ESTIMATE`` readings are in no mean. Others are. Of ``UNRELIABLE`` ones (measured
+    while the body moved, with a loose cuff) and ``IRREGULAR`` ones (the heart’s rhythm, so that one
+    reading differs from the next) each conclusion says how many they are; a week is judged without
+    the unreliable ones. ``ORIGIN`` is where a reading came from, ``BESIDE`` is of another reading.
+    """
+
+    DOUBT = "doubt"
+    ESTIMATE = "estimate"
+    UNRELIABLE = "unreliable"
+    IRREGULAR = "irregular"
+    ORIGIN = "origin"
+    BESIDE = "beside"
+
+
 class VitalFlag(Worded):
     """Remarks on a reading."""
 
@@ -93,19 +111,44 @@ class VitalFlag(Worded):
     POOR_SIGNAL = "poor_signal", N_("poor signal")
     ARTEFACT = "artefact", N_("far from its neighbours")
 
+    @property
+    def bearing(self) -> Bearing:
+        """What it says of its reading."""
+        return _BEARINGS[self]
 
-# The value or the time of such a reading is in doubt.
-DOUBTFUL = frozenset(
-    {
-        VitalFlag.OUT_OF_RANGE,
-        VitalFlag.CONTACT_LOST,
-        VitalFlag.CLOCK_DIFFERS,
-        VitalFlag.POOR_SIGNAL,
-        VitalFlag.ARTEFACT,
-    }
+
+_BEARINGS: Mapping[VitalFlag, Bearing] = {
+    VitalFlag.OUT_OF_RANGE: Bearing.DOUBT,
+    VitalFlag.CONTACT_LOST: Bearing.DOUBT,
+    VitalFlag.MANUAL: Bearing.ORIGIN,
+    VitalFlag.ESTIMATED: Bearing.ESTIMATE,
+    VitalFlag.SIMULATED: Bearing.ORIGIN,
+    VitalFlag.IMPORTED: Bearing.ORIGIN,
+    VitalFlag.BODY_MOVEMENT: Bearing.UNRELIABLE,
+    VitalFlag.CUFF_LOOSE: Bearing.UNRELIABLE,
+    VitalFlag.IRREGULAR_PULSE: Bearing.IRREGULAR,
+    VitalFlag.PULSE_HIGH: Bearing.BESIDE,
+    VitalFlag.PULSE_LOW: Bearing.BESIDE,
+    VitalFlag.IMPROPER_POSITION: Bearing.UNRELIABLE,
+    VitalFlag.CLOCK_DIFFERS: Bearing.DOUBT,
+    VitalFlag.REPLAYED: Bearing.ORIGIN,
+    VitalFlag.POOR_SIGNAL: Bearing.DOUBT,
+    VitalFlag.ARTEFACT: Bearing.DOUBT,
+}
+
+
+DOUBTFUL = frozenset(flag for flag, one in _BEARINGS.items() if one is Bearing.DOUBT)
+"""The value or the time of such a reading is in doubt."""
+UNUSABLE = frozenset(
+    flag for flag, one in _BEARINGS.items() if one in (Bearing.DOUBT, Bearing.ESTIMATE)
 )
-# A reading with such a flag is kept, but enters no mean: it is in doubt, or no measurement.
-UNUSABLE = DOUBTFUL | {VitalFlag.ESTIMATED}
+"""A reading with such a flag is kept, but enters no mean: it is in doubt, or no measurement."""
+UNRELIABLE = frozenset(flag for flag, one in _BEARINGS.items() if one is Bearing.UNRELIABLE)
+"""How it was measured makes such a reading unreliable, its device says; means have it."""
+DOUBTED = frozenset(
+    flag for flag, one in _BEARINGS.items() if one in (Bearing.UNRELIABLE, Bearing.IRREGULAR)
+)
+"""Its device itself doubts such a reading; means have it."""
 
 
 @dataclass(frozen=True, slots=True)

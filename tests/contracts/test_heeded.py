@@ -72,7 +72,7 @@ READERS_OF = {
     "week": (Concluding.WEEK,),
     "sensors": (Concluding.SENSORS,),
 }
-OPEN_CELLS = 44
+OPEN_CELLS = 0
 """How many cells should be used and are not: a number that only becomes less."""
 
 

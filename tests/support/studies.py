@@ -7,7 +7,8 @@ from pathlib import Path
 
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
-from tests.support.timeline import query, reading, session_row, timeline
+from edge_agent.timeline.database.connection import insert, write_transaction
+from tests.support.timeline import instant, query, reading, session_row, timeline
 
 HEART = VitalKind.HEART_RATE
 SYSTOLIC = VitalKind.SYSTOLIC
@@ -93,3 +94,11 @@ def _next_start(path: Path) -> float:
 
 def _sessions(path: Path) -> int:
     return int(query(path, "SELECT count(*) FROM session")[0][0])
+
+
+def read_otherwise(path: Path, at: float, kind: str = "expression") -> None:
+    """Let another model read faces from a time on, in seconds of the made timeline."""
+    with write_transaction(path) as connection:
+        for since, sha256 in ((instant(-1).wall_ms, "aa"), (instant(at).wall_ms, "bb")):
+            names = {"name": "m", "version": "1", "prior": "fitted"}
+            insert(connection, "model", kind=kind, sha256=sha256, since=since, **names)

@@ -129,6 +129,11 @@ def _compared_sensors(measured: SourceMinutes, pair: tuple[str, str]) -> SensorC
     except StatisticsError as error:
         reasons.append(text_of(error))
     both = sorted(of_session)
+    shared = [place for place, own in means.by_minute.items() if {first, second} <= own.keys()]
+    doubted, simulated = (
+        sum(any((*place, source) in marked for source in pair) for place in shared)
+        for marked in (means.doubted, means.simulated)
+    )
     return SensorComparison(
         vital=measured.kind,
         unit=measured.kind.unit,
@@ -136,6 +141,9 @@ def _compared_sensors(measured: SourceMinutes, pair: tuple[str, str]) -> SensorC
         second=second,
         people=len(of_person),
         minutes=len(differences),
+        doubted=doubted,
+        simulated=simulated,
+        made_up=sum(session in means.made_up for session, _ in shared),
         bias=limits and limits.bias,
         sd=limits and limits.sd,
         low=limits and limits.limits.low,

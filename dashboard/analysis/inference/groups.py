@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TypeVar
 
+from dashboard.analysis.conclusions import Beside, U
 from dashboard.analysis.inference.family import adjusted_by
 from dashboard.analysis.query import AnalysisQuery, Correction, same_label
 from dashboard.analysis.readings.means import StateMean, Visits, states_together
@@ -41,6 +42,7 @@ Person = tuple[float, ...]
 """The values of one person, one for each state."""
 
 T = TypeVar("T", GroupTestModel, GroupContrastModel)
+V = TypeVar("V")
 REST = "baseline"
 """Name of the time at rest, among the states that are compared."""
 
@@ -140,6 +142,54 @@ def _with_tests(
             "uneven": _is_uneven(tables),
         }
     )
+
+
+def beside_groups(
+    by_state: Mapping[str, Mapping[str, V]],
+    group_of: Mapping[str, str],
+    states: Sequence[str],
+    compare: Callable[[Sequence[tuple[Mapping[str, V], Mapping[str, V]]]], Sequence[U | None]],
+) -> Beside[GroupContrastModel, U]:
+    """Return what compares readings of two groups in each state of a contrast, of which the least
+    alike counts; all groups and states are one family.
+
+    Args:
+        by_state: of each state what is remarked on the readings of each person.
+        group_of: the group of each person in the tests.
+        states: those that are compared.
+        compare: compares two sides of each pair.
+    """
+
+    def states_of(one: GroupContrastModel) -> Sequence[str]:
+        pair = (one.first_state, one.second_state)
+        return [state for state in states if one.first_state is None or state in pair]
+
+    def side(group: str, state: str) -> dict[str, V]:
+        own = by_state.get(state, {})
+        return {code: value for code, value in own.items() if group_of.get(code) == group}
+
+    def look(contrasts: Sequence[GroupContrastModel]) -> list[U | None]:
+        every = [[(one.first, one.second, state) for state in states_of(one)] for one in contrasts]
+        places = list(dict.fromkeys(place for own in every for place in own))
+        sides = [(side(first, state), side(second, state)) for first, second, state in places]
+        remarks = dict(zip(places, compare(sides), strict=True))
+        return [
+            _least_alike({state: remarks[first, second, state] for first, second, state in own})
+            for own in every
+        ]
+
+    return look
+
+
+def _least_alike(by_state: Mapping[str, U | None]) -> U | None:
+    """Return the remark that is a caution, or differs most, with its state."""
+    known = [(state, one) for state, one in by_state.items() if one is not None]
+    if not known:
+        return None
+    state, least = max(
+        known, key=lambda one: (one[1].is_unequal, abs(one[1].first - one[1].second))
+    )
+    return least.model_copy(update={"state": state})
 
 
 def _f_test(test: FTest) -> GroupTestModel:

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import groupby
 from statistics import fmean, median_high
 from typing import NamedTuple, TypeVar
 
-from dashboard.analysis.conclusions import Caution, LostModel, StatedErrorsModel, shows
+from dashboard.analysis.conclusions import Beside, DoubtedModel, LostModel, StatedErrorsModel, shows
 from dashboard.analysis.inference.heart import Recording
 from dashboard.analysis.inference.measures import Visit
 from dashboard.analysis.inference.skin import SkinTime
@@ -31,7 +31,7 @@ from dashboard.statistics.heart import ArtefactError
 from dashboard.statistics.samples import NoVariationError, TooShortError
 from dashboard.statistics.t_tests import paired_t, welch_t
 from edge_agent.core.measures import Measure
-from edge_agent.core.readings import UNUSABLE
+from edge_agent.core.readings import DOUBTED, UNUSABLE
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.read.stimuli import Stimulus
 from edge_agent.timeline.study.exclusions import outside_stretches
@@ -78,7 +78,10 @@ Counts = defaultdict[tuple[str, int], dict[str, tuple[float, float]]]
 """By participant and session of each state how many readings are usable, and how many there are;
 of intervals between beats their seconds.
 """
+Pair = tuple[Losses, Losses]
 T = TypeVar("T", ComparisonModel, HeartTestModel, SkinTestModel)
+S = TypeVar("S", LostModel, DoubtedModel)
+Comparing = Callable[[Sequence[Pair]], list[S | None]]
 
 
 class Lost(NamedTuple):
@@ -93,15 +96,27 @@ class Lost(NamedTuple):
     sure: float
 
 
-def compare_losses(pairs: Sequence[tuple[Losses, Losses]]) -> list[LostModel | None]:
+def compare_losses(pairs: Sequence[Pair]) -> list[LostModel | None]:
     """Compare what is lost on both sides of each pair, all pairs as one family.
 
     Within people where three have both sides, else between them; ``None`` where too few people have
     anything.
     """
-    compared = [_comparison_of(*one) for one in pairs]
+    return _compare_shares(pairs, LostModel, MANY)
+
+
+def compare_doubts(pairs: Sequence[Pair]) -> list[DoubtedModel | None]:
+    """Compare which share of the readings that count their device doubts, as ``compare_losses``;
+    ``None`` where it doubts none. It is in the means: only a fifth or a difference is a caution.
+    """
+    every = _compare_shares(pairs, DoubtedModel, MOST)
+    return [one if one is not None and one.first + one.second > 0 else None for one in every]
+
+
+def _compare_shares(pairs: Sequence[Pair], table: type[S], many: float) -> list[S | None]:
+    compared = [_comparison_of(*one, many) for one in pairs]
     adjusted = iter(holm([one.p for one in compared if one is not None]))
-    return [None if one is None else _with_verdict(one, next(adjusted)) for one in compared]
+    return [None if one is None else _with_verdict(one, next(adjusted), table) for one in compared]
 
 
 class _Compared(NamedTuple):
@@ -114,7 +129,7 @@ class _Compared(NamedTuple):
     is_much: bool
 
 
-def _comparison_of(first: Losses, second: Losses) -> _Compared | None:
+def _comparison_of(first: Losses, second: Losses, many: float) -> _Compared | None:
     both = sorted(first.keys() & second.keys())
     is_paired = len(both) >= MINIMUM
     sides = [
@@ -134,13 +149,13 @@ def _comparison_of(first: Losses, second: Losses) -> _Compared | None:
         second=fmean(other),
         people=len(both) if is_paired else len(one) + len(other),
         p=p,
-        is_much=lost >= MOST or (lost >= MANY and apart >= APART),
+        is_much=lost >= MOST or (lost >= many and apart >= APART),
     )
 
 
-def _with_verdict(one: _Compared, p: float) -> LostModel:
+def _with_verdict(one: _Compared, p: float, table: type[S]) -> S:
     is_apart = abs(one.first - one.second) >= SMALL and shows(p)
-    return LostModel(
+    return table(
         # Means over people of what chance adds and takes away may be below 0.
         first=max(0.0, one.first),
         second=max(0.0, one.second),
@@ -203,6 +218,32 @@ def losses_in_states(
             sound = 0 if group.doubts(query.counted) else group.n
             own[state] = (usable + sound, n + group.n)
     return {kind: _by_state(counts, query, seconds, kind) for kind, counts in every.items()}
+
+
+def doubts_in_states(
+    groups: Iterable[ReadingGroup], query: AnalysisQuery
+) -> dict[Measure, dict[str, dict[str, Lost]]]:
+    """Return of each measure and state which share of each person's readings their device doubts, a
+    mean over their sessions.
+
+    Args:
+        groups: readings that count.
+        query: states.
+    """
+    every: defaultdict[Measure, Counts] = defaultdict(lambda: defaultdict(dict))
+    for group in groups:
+        state = query.state_of(group.state)
+        if state is not None:
+            own = every[group.kind][group.participant, group.session]
+            sure, n = own.get(state, (0.0, 0.0))
+            own[state] = (sure + (0 if group.flags & DOUBTED else group.n), n + group.n)
+    return {kind: _means_by_state(_doubted_of(counts)) for kind, counts in every.items()}
+
+
+def _doubted_of(counts: Counts) -> Iterator[tuple[str, dict[str, Lost]]]:
+    for (code, _), of_states in counts.items():
+        shares = {state: 1 - sure / n for state, (sure, n) in of_states.items()}
+        yield code, {state: Lost(share, share) for state, share in shares.items()}
 
 
 def _shares(
@@ -322,47 +363,53 @@ def _by_state(
         for code, session in used
     }
     planned = _plan_of(used.values(), lasted.values())
+    return _means_by_state(
+        (visit[0], _shares(of_states, lasted[visit], planned, is_stream=kind.spec.stream))
+        for visit, of_states in used.items()
+    )
+
+
+def _means_by_state(visits: Iterable[tuple[str, Mapping[str, Lost]]]) -> dict[str, dict[str, Lost]]:
+    """Return of each state the mean of each person over sessions."""
     shares: defaultdict[str, defaultdict[str, list[Lost]]] = defaultdict(lambda: defaultdict(list))
-    for visit, of_states in used.items():
-        own = _shares(of_states, lasted[visit], planned, is_stream=kind.spec.stream)
+    for code, own in visits:
         for state, lost in own.items():
-            shares[state][visit[0]].append(lost)
+            shares[state][code].append(lost)
     return {
         state: {code: Lost(*map(fmean, zip(*own, strict=True))) for code, own in people.items()}
         for state, people in shares.items()
     }
 
 
-def with_losses(tests: Iterable[T], losses: Callable[[T], Mapping[str, Losses]]) -> tuple[T, ...]:
-    """Return tests with what was lost, and with the caution where that is unequal.
-
-    The pairs of states of one measure are one family.
+def beside_by_measure(
+    shares: Callable[[T], Mapping[str, Losses]], compare: Comparing[S]
+) -> Beside[T, S]:
+    """Return what compares shares on both sides of each test; the pairs of states of one measure
+    are one family.
 
     Args:
-        tests: decided; those of one measure stand together.
-        losses: returns by state those of the measure of a test.
+        shares: returns by state those of the measure of a test.
+        compare: ``compare_losses`` or ``compare_doubts``.
     """
-    every = list(tests)
-    compared_losses: list[LostModel | None] = []
-    for _, own in groupby(every, key=_measure_of):
-        pairs = [(one, losses(one)) for one in own]
-        compared_losses += compare_losses(
-            [(of.get(one.first, {}), of.get(one.second, {})) for one, of in pairs]
-        )
-    return tuple(map(_with_loss, every, compared_losses))
+
+    def look(tests: Sequence[T]) -> list[S | None]:
+        compared: list[S | None] = []
+        for _, own in groupby(tests, key=_measure_of):
+            sides = [(shares(one), one) for one in own]
+            compared += compare(
+                [(of.get(one.first, {}), of.get(one.second, {})) for of, one in sides]
+            )
+        return compared
+
+    return look
 
 
-def with_errors(
-    tests: Iterable[HeartTestModel], recordings: Mapping[Visit, Recording]
-) -> tuple[HeartTestModel, ...]:
-    """Return tests of beats with the errors that these state, and with the caution where they are
-    larger in one state: errors make beats vary.
+def errors_beside(
+    recordings: Mapping[Visit, Recording],
+) -> Beside[HeartTestModel, StatedErrorsModel]:
+    """Return what compares the errors that beats state: these make beats vary.
 
     A breathing rate has none, since errors add to all frequencies alike.
-
-    Args:
-        tests: decided.
-        recordings: of each session and state.
     """
     stated: defaultdict[str, defaultdict[str, list[tuple[float, float]]]]
     stated = defaultdict(lambda: defaultdict(list))
@@ -371,15 +418,21 @@ def with_errors(
         with suppress(TooShortError, ArtefactError):
             if error is not None:
                 stated[state][code].append((error, recording.variability.rmssd_ms**2))
-    every = list(tests)
-    pairs = dict.fromkeys((one.first, one.second) for one in every)
-    compared = [_errors_in(stated[first], stated[second]) for first, second in pairs]
-    adjusted = iter(holm([one.p for one in compared if one is not None]))
-    of_pair = {
-        pair: one and _with_errors_judged(one, next(adjusted))
-        for pair, one in zip(pairs, compared, strict=True)
-    }
-    return tuple(_with_errors(one, of_pair[one.first, one.second]) for one in every)
+
+    def look(tests: Sequence[HeartTestModel]) -> list[StatedErrorsModel | None]:
+        pairs = dict.fromkeys((one.first, one.second) for one in tests)
+        compared = [_errors_in(stated[first], stated[second]) for first, second in pairs]
+        adjusted = iter(holm([one.p for one in compared if one is not None]))
+        of_pair = {
+            pair: one and _with_errors_judged(one, next(adjusted))
+            for pair, one in zip(pairs, compared, strict=True)
+        }
+        return [
+            None if one.measure is HeartMeasure.RESPIRATION else of_pair[one.first, one.second]
+            for one in tests
+        ]
+
+    return look
 
 
 def _errors_in(
@@ -411,40 +464,5 @@ def _with_errors_judged(one: StatedErrorsModel, p: float) -> StatedErrorsModel:
     return one.model_copy(update={"p": p, "is_unequal": one.adds >= ADDED and shows(p)})
 
 
-def _with_errors(one: HeartTestModel, errors: StatedErrorsModel | None) -> HeartTestModel:
-    if one.measure is HeartMeasure.RESPIRATION:
-        return one
-    results = [
-        result.model_copy(update={"caution_codes": (*result.caution_codes, Caution.UNEQUAL_ERRORS)})
-        if errors is not None and errors.is_unequal and result.by is not None
-        else result
-        for result in (one.result, *one.others)
-    ]
-    update = {"errors": errors, "result": results[0], "others": tuple(results[1:])}
-    return one.model_copy(update=update)
-
-
 def _measure_of(one: ComparisonModel | HeartTestModel | SkinTestModel) -> str:
     return one.vital if isinstance(one, ComparisonModel) else one.measure
-
-
-def _with_loss(one: T, loss: LostModel | None) -> T:
-    results = [
-        result
-        if result.by is None
-        else result.model_copy(update={"caution_codes": with_caution(result.caution_codes, loss)})
-        for result in (one.result, *one.others)
-    ]
-    update: dict[str, object] = {"loss": loss, "result": results[0], "others": tuple(results[1:])}
-    if isinstance(one, ComparisonModel) and one.bayes_factor is not None:
-        factor = one.bayes_factor
-        codes = with_caution(factor.caution_codes, loss)
-        update["bayes_factor"] = factor.model_copy(update={"caution_codes": codes})
-    return one.model_copy(update=update)
-
-
-def with_caution(codes: Collection[Caution], loss: LostModel | None) -> tuple[Caution, ...]:
-    """Return the cautions of a result with that of an unequal loss, where there is one."""
-    if loss is None or not loss.is_unequal:
-        return tuple(codes)
-    return (*codes, Caution.UNEQUAL_LOSS)

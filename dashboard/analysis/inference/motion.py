@@ -7,18 +7,19 @@ recorded only where a worn sensor measures it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import log1p
 from statistics import fmean
 from typing import TypeVar
 
-from dashboard.analysis.conclusions import Caution, MotionModel, shows
+from dashboard.analysis.conclusions import Beside, MotionModel, shows
 from dashboard.analysis.inference.comparison import Comparison, compare_family
-from dashboard.analysis.query import AnalysisQuery
+from dashboard.analysis.query import AnalysisQuery, Design
 from dashboard.analysis.readings.means import Sides, Visits, session_means, sides_of, visits_of
 from dashboard.analysis.readings.states import ReadingGroup
-from dashboard.analysis.results import ComparisonModel, HeartTestModel, ResultModel, SkinTestModel
+from dashboard.analysis.results import ComparisonModel, HeartTestModel, SkinTestModel
 from dashboard.statistics.period import OneWayError, adjusted_for_time
 from dashboard.statistics.samples import NoVariationError, TooFewError
 from dashboard.statistics.t_tests import Method
@@ -27,10 +28,6 @@ from edge_agent.core.vitals import VitalKind
 
 SMALL_MG = 2.0
 """A smaller difference is never reported: one who lies still has 3 mg."""
-MUCH_MG = 27.0
-"""From here on a difference that is reported has the caution whatever p is: what lies between rest
-and light activity, of so few people that none is sure.
-"""
 _KIND = VitalKind.BODY_MOTION
 T = TypeVar("T", ComparisonModel, HeartTestModel, SkinTestModel)
 
@@ -101,59 +98,56 @@ def _motion_of(sides: Sides, comparison: Comparison) -> Motion | None:
     return Motion(model, {code: one[code] - other[code] for code in both})
 
 
-def with_motion(tests: Iterable[T], motions: Motions, sides: Callable[[T], Sides]) -> tuple[T, ...]:
-    """Return tests of what a movement can change with the motion in their states, and with the
-    caution where that may make the difference.
+def motion_in_states(
+    groups: Iterable[ReadingGroup], query: AnalysisQuery
+) -> dict[str, dict[str, float]]:
+    """Return of each state how much each person moved, mg, a mean over their sessions."""
+    of_person: defaultdict[str, defaultdict[str, list[float]]]
+    of_person = defaultdict(lambda: defaultdict(list))
+    for one in session_means(groups, query.states):
+        of_person[one.state][one.participant].append(one.mean)
+    return {
+        state: {code: fmean(means) for code, means in people.items()}
+        for state, people in of_person.items()
+    }
+
+
+def compare_movers(
+    pairs: Sequence[tuple[Mapping[str, float], Mapping[str, float]]],
+) -> list[MotionModel | None]:
+    """Compare how much the people on two sides moved, mg, as ``compare_motion`` does states."""
+    logs = [tuple({c: log1p(mg) for c, mg in side.items()} for side in pair) for pair in pairs]
+    compared = compare_family([(one, other) for one, other in logs], Design.AUTO)
+    motions = (
+        _motion_of(Sides(*pair, frozenset()), comparison)
+        for pair, comparison in zip(pairs, compared, strict=True)
+    )
+    return [None if one is None else one.model for one in motions]
+
+
+def motion_beside(motions: Motions, sides: Callable[[T], Sides]) -> Beside[T, MotionModel]:
+    """Return what compares the motion of the wearers, of tests of what a movement can change.
 
     Args:
-        tests: decided.
         motions: of ``compare_motion``.
         sides: returns the values that are compared.
     """
-    made = []
-    for one in tests:
+
+    def motion_of(one: T) -> MotionModel | None:
         motion = motions.get((one.first, one.second))
-        can_change = not isinstance(one, ComparisonModel) or _can_change(one.vital)
-        made.append(_with_motion(one, motion, sides) if motion and can_change else one)
-    return tuple(made)
+        is_moved = not isinstance(one, ComparisonModel) or can_change(one.vital)
+        if motion is None or not is_moved:
+            return None
+        is_told = any(result.shows_difference for result in (one.result, *one.others))
+        explains = is_told and _explains(motion.more, sides(one))
+        return motion.model.model_copy(update={"explains": explains})
+
+    return lambda tests: [motion_of(one) for one in tests]
 
 
-def _can_change(kind: Measure) -> bool:
+def can_change(kind: Measure) -> bool:
+    """Tell whether a movement can change what is measured."""
     return isinstance(kind, VitalKind) and kind.spec.moved
-
-
-def _with_motion(one: T, motion: Motion, sides: Callable[[T], Sides]) -> T:
-    is_told = any(result.shows_difference for result in (one.result, *one.others))
-    explains = is_told and _explains(motion.more, sides(one))
-    model = motion.model.model_copy(update={"explains": explains})
-    update: dict[str, object] = {
-        "motion": model,
-        "result": _add_caution(one.result, model),
-        "others": tuple(_add_caution(result, model) for result in one.others),
-    }
-    if isinstance(one, ComparisonModel) and one.bayes_factor is not None:
-        factor = one.bayes_factor
-        codes = _codes_with_caution(factor.caution_codes, _applies(model, is_told))
-        update["bayes_factor"] = factor.model_copy(update={"caution_codes": codes})
-    return one.model_copy(update=update)
-
-
-def _add_caution(result: ResultModel, motion: MotionModel) -> ResultModel:
-    if result.by is None:
-        return result
-    applies = _applies(motion, result.shows_difference)
-    codes = _codes_with_caution(result.caution_codes, applies)
-    return result.model_copy(update={"caution_codes": codes})
-
-
-def _applies(motion: MotionModel, is_told: bool) -> bool:
-    """Tell whether motion is a caution of a result, by whether that tells a difference."""
-    is_much = abs(motion.first - motion.second) >= MUCH_MG
-    return motion.is_unequal or (is_told and (motion.explains or is_much))
-
-
-def _codes_with_caution(codes: tuple[Caution, ...], applies: bool) -> tuple[Caution, ...]:
-    return (*codes, Caution.MOTION) if applies else codes
 
 
 def _explains(more: Mapping[str, float], sides: Sides) -> bool:

@@ -10,7 +10,7 @@ from itertools import combinations
 
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.measures import Measure
-from edge_agent.core.readings import DOUBTFUL, VitalFlag
+from edge_agent.core.readings import DOUBTED, DOUBTFUL, VitalFlag
 from edge_agent.core.study import Session
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
@@ -35,11 +35,17 @@ class Minutes:
         participants: whose each session is.
         estimated: sources without a measured reading, of which the means are those of their
             estimates; of a source that has both its estimates do not count.
+        doubted: session, start of the minute and source where the source doubts a reading itself.
+        simulated: the same where one is simulated.
+        made_up: sessions whose times nobody measured.
     """
 
     by_minute: Mapping[tuple[int, int], Mapping[str, float]]
     participants: Mapping[int, str]
     estimated: frozenset[str]
+    doubted: Collection[tuple[int, int, str]] = frozenset()
+    simulated: Collection[tuple[int, int, str]] = frozenset()
+    made_up: frozenset[int] = frozenset()
 
     def pairs(self) -> Iterator[tuple[str, str]]:
         """Yield each two sources that share a minute, in the order of their names, but what is
@@ -149,12 +155,18 @@ def means_of(reader: Reader, sessions: Sequence[Session], kind: Measure) -> Minu
     """Return the mean of each source in each minute; readings in doubt do not count."""
     measured: _Sums = defaultdict(list)
     estimated: _Sums = defaultdict(list)
+    doubted, simulated = set[tuple[int, int, str]](), set[tuple[int, int, str]]()
     minutes = [minute for one in sessions for minute in _pieces(one, MINUTE_MS)]
     for minute, own in reader.vital_sums(minutes, [kind]):
         flags = flags_of(own.flags)
         if not flags & DOUBTFUL:
             sums = estimated if VitalFlag.ESTIMATED in flags else measured
-            sums[minute.session, minute.start_ms, own.source].append(own)
+            place = minute.session, minute.start_ms, own.source
+            sums[place].append(own)
+            if flags & DOUBTED:
+                doubted.add(place)
+            if VitalFlag.SIMULATED in flags or minute.simulated:
+                simulated.add(place)
     only_estimated = {source for *_, source in estimated} - {source for *_, source in measured}
     by_minute: defaultdict[tuple[int, int], dict[str, float]] = defaultdict(dict)
     counted = {place: own for place, own in estimated.items() if place[2] in only_estimated}
@@ -162,7 +174,12 @@ def means_of(reader: Reader, sessions: Sequence[Session], kind: Measure) -> Minu
         total = math.fsum(part.total for part in parts)
         by_minute[session, start_ms][source] = total / sum(part.n for part in parts)
     return Minutes(
-        by_minute, {one.id: one.participant for one in sessions}, frozenset(only_estimated)
+        by_minute,
+        {one.id: one.participant for one in sessions},
+        frozenset(only_estimated),
+        doubted,
+        simulated,
+        frozenset(one.id for one in sessions if one.has_made_up_times),
     )
 
 

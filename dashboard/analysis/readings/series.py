@@ -8,11 +8,11 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from dashboard.analysis.readings.states import best_source
-from edge_agent.core.measures import Measure, is_of_face
+from edge_agent.core.measures import ExpressionKind, Measure, MovementKind, is_of_face
 from edge_agent.core.process import Later
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Session
-from edge_agent.timeline.read.measured import MeasureSeries
+from edge_agent.timeline.read.measured import FOREVER_MS, MeasureSeries
 from edge_agent.timeline.read.reader import Reader
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Series:
         values: in the unit of the kind.
         simulated: whether any of it, or the session, is simulated.
         doubtful_ms: when readings of the source were made that are left out by their flags, rising.
+        doubted_ms: when those values were measured that their device itself doubts, rising.
     """
 
     session: Session
@@ -46,6 +47,7 @@ class Series:
     values: Reals
     simulated: bool
     doubtful_ms: Sequence[int] = ()
+    doubted_ms: Sequence[int] = ()
 
     @property
     def doubtful(self) -> int:
@@ -60,6 +62,33 @@ def with_own_times(sessions: Sequence[Session]) -> tuple[list[Session], int]:
     kept = [one for one in sessions if one.left_out != "whole"]
     timed = [one for one in kept if not one.has_made_up_times]
     return timed, len(kept) - len(timed)
+
+
+def faces_changed(
+    reader: Reader,
+    kinds: Collection[Measure],
+    sessions: Sequence[Session],
+    *,
+    by_face: bool = False,
+) -> int | None:
+    """Return when another model or prior began to read faces between sessions that need them, UTC
+    milliseconds; ``None`` where it did not, or nothing is read from faces.
+
+    Args:
+        reader: the timeline of a site, or of several.
+        kinds: what is asked for.
+        sessions: where.
+        by_face: whether the states are those that faces show.
+    """
+    is_shown = any(isinstance(kind, ExpressionKind) for kind in kinds)
+    models = ["expression"] if is_shown or by_face else []
+    if any(isinstance(kind, MovementKind) for kind in kinds):
+        models.append("face-movements")
+    if not models or not sessions:
+        return None
+    start = min(one.start_ms for one in sessions)
+    ends = [FOREVER_MS if one.end_ms is None else one.end_ms for one in sessions]
+    return reader.reading_changed(start, max(ends), models)
 
 
 def read_series(
@@ -105,6 +134,7 @@ def read_series(
                     values=chosen.values,
                     simulated=session.simulated or chosen.simulated,
                     doubtful_ms=chosen.left_out_ms.tolist(),
+                    doubted_ms=chosen.doubted_ms,
                 )
             )
     return made

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from statistics import median
 
-from dashboard.analysis.decision import TwoStates, comparison_model, decide
+from dashboard.analysis.decision import TwoStates, comparison_model, decide, with_cautions
 from dashboard.analysis.inference.checks import (
     FaceReading,
     bounds_of,
@@ -16,8 +16,8 @@ from dashboard.analysis.inference.checks import (
 )
 from dashboard.analysis.inference.comparison import equivalence_of
 from dashboard.analysis.inference.family import adjusted_by, compare_all_states, in_family
-from dashboard.analysis.inference.loss import losses_in_states, with_losses
-from dashboard.analysis.inference.motion import with_motion
+from dashboard.analysis.inference.loss import beside_by_measure, compare_doubts, compare_losses
+from dashboard.analysis.inference.motion import motion_beside
 from dashboard.analysis.inference.sensitivity import Chosen
 from dashboard.analysis.query import AnalysisQuery, Correction
 from dashboard.analysis.readings.means import StateMean, Visits, sides_of
@@ -48,15 +48,17 @@ def decided_of(material: Material, tested: Tested, face: FaceReading | None) -> 
         face: how often the classifier reads each state rightly; ``None`` where that is not known.
     """
     query, means = material.query, tested.means
-    lost = losses_in_states(material.readings.groups, query, material.lasted)
-    decided = with_losses(
+    lost, doubted = material.lost, material.doubted
+    family = with_cautions(
         decide_family(query, tested, face, material.choices.mixture, _if_all_counted(material)),
-        lambda one: lost.get(one.vital, {}),
-    )
-    family = with_motion(
-        decided,
-        material.moved,
-        lambda one: sides_of(tested.visits, one.vital, one.first, one.second),
+        {
+            "loss": beside_by_measure(lambda one: lost.get(one.vital, {}), compare_losses),
+            "doubted": beside_by_measure(lambda one: doubted.get(one.vital, {}), compare_doubts),
+            "motion": motion_beside(
+                material.moved,
+                lambda one: sides_of(tested.visits, one.vital, one.first, one.second),
+            ),
+        },
     )
     return DecidedModel(
         tests_computed=sum(test.adjusted_p is not None for test in family),

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
+from dashboard.analysis.decision import with_cautions
 from dashboard.analysis.inference.flow import flow_of
 from dashboard.analysis.inference.groups import (
     MissingState,
     attribute_of,
+    beside_groups,
     compare_groups,
     compare_missing,
     in_group_tests,
 )
+from dashboard.analysis.inference.loss import compare_doubts, compare_losses
+from dashboard.analysis.inference.motion import can_change, compare_movers, motion_in_states
 from dashboard.analysis.query import AnalysisQuery, Outcome
-from dashboard.analysis.readings.means import StateMean, Visits, find_baselines
+from dashboard.analysis.readings.means import StateMean, Visits, find_baselines, states_together
 from dashboard.analysis.readings.recorded import read_recorded
-from dashboard.analysis.results import FlowModel, FollowedModel, LeftOutModel, VitalGroupsModel
+from dashboard.analysis.results import (
+    FlowModel,
+    FollowedModel,
+    GroupContrastModel,
+    LeftOutModel,
+    VitalGroupsModel,
+)
 from dashboard.analysis.steps.material import Material
 from dashboard.analysis.steps.tested import Tested
 from edge_agent.core.measures import Measure
@@ -45,7 +55,7 @@ def followed_of(
     recorded = read_recorded(
         reader, query, material.sessions, material.stimuli, readings, material.excluded
     )
-    groups = _groups(reader, tested.visits, query)
+    groups = _groups(reader, material, tested.visits)
     flow = flow_of(recorded, query, readings, tested.of_sessions, left_out, tested.compared)
     followed = FollowedModel(
         flow=flow.model_copy(update={"groups": tuple(map(in_group_tests, groups))}),
@@ -55,11 +65,35 @@ def followed_of(
     return followed, _missing(reader, material, tested.means, flow)
 
 
-def _groups(reader: Reader, visits: Visits, query: AnalysisQuery) -> tuple[VitalGroupsModel, ...]:
+def _groups(reader: Reader, material: Material, visits: Visits) -> tuple[VitalGroupsModel, ...]:
     """Compare groups of people, where an attribute is asked for."""
+    query = material.query
     if query.group is None:
         return ()
-    return compare_groups(visits, attribute_of(reader.attributes(), query.group), query)
+    values = attribute_of(reader.attributes(), query.group)
+    return tuple(
+        one.model_copy(update={"contrasts": _with_cautions(one, material, visits, values)})
+        for one in compare_groups(visits, values, query)
+    )
+
+
+def _with_cautions(
+    one: VitalGroupsModel, material: Material, visits: Visits, values: Mapping[str, str]
+) -> tuple[GroupContrastModel, ...]:
+    """Return the contrasts of a vital with what is remarked on the readings of the groups."""
+    states, kind = material.query.states, one.vital
+    whole = states_together(visits, kind, states).columns[0]
+    group_of = {code: values[code] for code in whole if code in values}
+    moved = motion_in_states(material.motion, material.query) if can_change(kind) else {}
+    lost, doubted = material.lost.get(kind, {}), material.doubted.get(kind, {})
+    return with_cautions(
+        one.contrasts,
+        {
+            "loss": beside_groups(lost, group_of, states, compare_losses),
+            "doubted": beside_groups(doubted, group_of, states, compare_doubts),
+            "motion": beside_groups(moved, group_of, states, compare_movers),
+        },
+    )
 
 
 def _vitals_without_readings(

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from dashboard.analysis.decision import decide_measures
+from dashboard.analysis.decision import decide_measures, with_cautions
 from dashboard.analysis.inference.checks import FaceReading
 from dashboard.analysis.inference.heart import recordings_of, variability_by_state
-from dashboard.analysis.inference.loss import losses_of_beats, with_errors, with_losses
+from dashboard.analysis.inference.loss import (
+    beside_by_measure,
+    compare_losses,
+    errors_beside,
+    losses_of_beats,
+)
 from dashboard.analysis.inference.measures import (
     MeasuredValue,
     compare_measures,
     measured_values,
     sides_of_measure,
 )
-from dashboard.analysis.inference.motion import with_motion
+from dashboard.analysis.inference.motion import motion_beside
 from dashboard.analysis.query import HeartMeasure
 from dashboard.analysis.readings.states import find_beats
 from dashboard.analysis.results import HeartsModel, HeartTestModel
@@ -42,9 +47,17 @@ def hearts_of(
     lost = losses_of_beats(beats, query, material.lasted)
     return HeartsModel(
         variability=variability_by_state(beats, query.states),
-        heart_tests=with_motion(
-            with_errors(with_losses(tests, lambda _: lost), beats),
-            material.moved,
-            lambda one: sides_of_measure(values.values, one.measure, (one.first, one.second)),
+        heart_tests=with_cautions(
+            tests,
+            {
+                "loss": beside_by_measure(lambda _: lost, compare_losses),
+                "errors": errors_beside(beats),
+                "motion": motion_beside(
+                    material.moved,
+                    lambda one: sides_of_measure(
+                        values.values, one.measure, (one.first, one.second)
+                    ),
+                ),
+            },
         ),
     ), values.values

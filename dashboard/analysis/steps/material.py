@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 
 from dashboard.analysis.choices import MatchingChoice, SettlingChoice, matchings_of, settlings_of
 from dashboard.analysis.inference.checks import orders_of
-from dashboard.analysis.inference.loss import Seconds, seconds_of
+from dashboard.analysis.inference.loss import (
+    Losses,
+    Seconds,
+    doubts_in_states,
+    losses_in_states,
+    seconds_of,
+)
 from dashboard.analysis.inference.motion import Motions, compare_motion
 from dashboard.analysis.query import AnalysisQuery, Outcome, Sample, StateBy
 from dashboard.analysis.readings.means import Place, find_baselines, less_baseline, without_baseline
@@ -24,6 +30,7 @@ from dashboard.analysis.readings.states import (
     find_readings,
 )
 from dashboard.analysis.steps.shown import question_of_check, read_shown
+from edge_agent.core.measures import Measure
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.read.matching import FaceLabels, Mixture, mixture
@@ -115,7 +122,7 @@ class Material:
         choices: the readings under each choice.
         own: by session the participant's own neutral.
         sites: where each participant was measured; empty where that is one site.
-        moved: how much the wearers of sensors moved in each pair of states.
+        motion: how much the wearers of sensors moved.
     """
 
     query: AnalysisQuery
@@ -130,7 +137,7 @@ class Material:
     choices: Choices
     own: Mapping[int, OwnNeutral]
     sites: Mapping[str, str]
-    moved: Motions = field(default_factory=dict)
+    motion: Sequence[ReadingGroup] = ()
 
     @property
     def readings(self) -> StateReadings:
@@ -197,6 +204,21 @@ class Material:
         timed = (*self.query.vital, VitalKind.RR_INTERVAL)
         return seconds_of(self.timed_stimuli, self.query, timed, self.untested, FOREVER_MS)
 
+    @cached_property
+    def lost(self) -> Mapping[Measure, Mapping[str, Losses]]:
+        """Which share of each measure each person lost in each state."""
+        return losses_in_states(self.readings.groups, self.query, self.lasted)
+
+    @cached_property
+    def doubted(self) -> Mapping[Measure, Mapping[str, Losses]]:
+        """Which share of the readings that count their device doubts."""
+        return doubts_in_states(self.counted, self.query)
+
+    @cached_property
+    def moved(self) -> Motions:
+        """How much the wearers of sensors moved in each pair of states."""
+        return compare_motion(self.motion, self.query)
+
     @property
     def calibrated(self) -> tuple[int, ...]:
         """Sessions whose baseline calibrated the participant's own neutral."""
@@ -233,7 +255,7 @@ def read_material(
         choices=read_choices(reader, query, looked_at, stimuli, shown),
         own=reader.own_neutrals(),
         sites=sites_of(reader),
-        moved=compare_motion(find_motion(reader, query, looked_at, stimuli, shown), query),
+        motion=find_motion(reader, query, looked_at, stimuli, shown),
     )
 
 

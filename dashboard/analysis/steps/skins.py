@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dashboard.analysis.decision import decide_measures
+from dashboard.analysis.decision import decide_measures, with_cautions
 from dashboard.analysis.inference.checks import FaceReading
-from dashboard.analysis.inference.loss import losses_of_skin, with_losses
+from dashboard.analysis.inference.loss import beside_by_measure, compare_losses, losses_of_skin
 from dashboard.analysis.inference.measures import (
     MeasuredValue,
     compare_measures,
     measured_values,
     sides_of_measure,
 )
-from dashboard.analysis.inference.motion import with_motion
+from dashboard.analysis.inference.motion import motion_beside
 from dashboard.analysis.inference.skin import skin_by_state, skin_times
 from dashboard.analysis.query import SkinMeasure
 from dashboard.analysis.readings.states import find_skin_conductance
@@ -41,12 +41,18 @@ def skins_of(
         values, query, material.places, material.after, is_timed=material.is_timed
     )
     lost = losses_of_skin(skin, query)
-    tests = with_losses(decide_measures(SkinTestModel, compared, query, face), lambda _: lost)
     return SkinsModel(
         skin=skin_by_state(skin, query.states),
-        skin_tests=with_motion(
-            tests,
-            material.moved,
-            lambda one: sides_of_measure(values.values, one.measure, (one.first, one.second)),
+        skin_tests=with_cautions(
+            decide_measures(SkinTestModel, compared, query, face),
+            {
+                "loss": beside_by_measure(lambda _: lost, compare_losses),
+                "motion": motion_beside(
+                    material.moved,
+                    lambda one: sides_of_measure(
+                        values.values, one.measure, (one.first, one.second)
+                    ),
+                ),
+            },
         ),
     ), values.values

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from dashboard.analysis.choices import settlings_of
-from dashboard.analysis.inference.loss import Seconds, losses_in_states, seconds_of, with_losses
+from dashboard.analysis.decision import with_cautions
+from dashboard.analysis.inference.loss import (
+    Losses,
+    Seconds,
+    beside_by_measure,
+    compare_losses,
+    losses_in_states,
+    seconds_of,
+)
 from dashboard.analysis.inference.mixed import Main
 from dashboard.analysis.query import AnalysisQuery, same_label
 from dashboard.analysis.readings.means import session_means
@@ -68,7 +77,12 @@ def check_stimuli(material: Material) -> StimuliCheck | None:
     if all(comparison.tests is None for comparison in tested.compared):
         return None
     lost = losses_in_states(groups, question, _lasting(question, material))
-    family = with_losses(decide_family(question, tested), lambda one: lost.get(one.vital, {}))
+
+    def losses_of(one: ComparisonModel) -> Mapping[str, Losses]:
+        return lost.get(one.vital, {})
+
+    beside = beside_by_measure(losses_of, compare_losses)
+    family = with_cautions(decide_family(question, tested), {"loss": beside})
     named = [{"first": str(kind), "second": str(Emotion.NEUTRAL)} for kind in question.vital]
     return StimuliCheck(
         query=question,

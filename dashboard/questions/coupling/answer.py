@@ -211,6 +211,11 @@ class CouplingModel(Told):
     flips: int | None = Field(description="Sign flips computed; null: the lags are not tested")
     is_exact: bool = Field(description="Whether these are all there are")
     simulated: bool = Field(description="Whether any value is simulated")
+    reading_changed_ms: int | None = Field(
+        None,
+        description="When another model or prior began to read these faces, UTC in milliseconds; "
+        "null: none did",
+    )
     sentences: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 

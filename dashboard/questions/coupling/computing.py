@@ -28,7 +28,7 @@ from dashboard.analysis.readings.presentations import (
     held_of,
     movement_of,
 )
-from dashboard.analysis.readings.series import Series, read_series, with_own_times
+from dashboard.analysis.readings.series import Series, faces_changed, read_series, with_own_times
 from dashboard.questions.coupling.answer import (
     POSE,
     CouplingModel,
@@ -75,6 +75,7 @@ class Pairs:
         stimuli: of the sessions.
         pose: by number of the session the angles of the head, as far as they were recorded.
         motion: the same of the wearer's motion.
+        reading_changed_ms: when another model or prior began to read the faces of the sessions.
     """
 
     sessions: Sequence[Session]
@@ -83,6 +84,7 @@ class Pairs:
     stimuli: Sequence[Stimulus] = ()
     pose: Mapping[int, Sequence[Series]] = field(default_factory=dict)
     motion: Mapping[int, Series] = field(default_factory=dict)
+    reading_changed_ms: int | None = None
 
 
 # --- Reading --------------------------------------------------------------------------------------
@@ -136,6 +138,7 @@ def _read(reader: Reader, sessions: Sequence[Session], query: CouplingQuery) -> 
         motion={
             number: own[kind] for number, own in by_session.items() for kind in moved if kind in own
         },
+        reading_changed_ms=faces_changed(reader, [query.measure], timed),
     )
 
 
@@ -169,6 +172,7 @@ def couple(pairs: Pairs, query: CouplingQuery, sample: Sample) -> CouplingModel:
         flips=None,
         is_exact=False,
         simulated=any(one.simulated for both in pairs.both for one in both),
+        reading_changed_ms=pairs.reading_changed_ms,
     )
     grid = _grid(pairs, step)
     beside = grid.beside_others(_FACE, _VITAL, lag) if pairs.both else None

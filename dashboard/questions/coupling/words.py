@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dashboard.analysis.rendering.numbers import macros_of
+from dashboard.analysis.rendering.words import say
 from dashboard.charts.chart import Chart
 from dashboard.languages.figures import number, p_equals
 from dashboard.questions.coupling.answer import LEAST_PAIRS, POSE, CouplingModel, LagModel
@@ -15,7 +16,7 @@ UNWATCHED = (22, 51, 77)
 """Percent of simulated studies (``python -m benchmarks coupling``) of 6, 12 and 20 people in which
 an association that does not exist is reported where three in ten did not follow the stimuli.
 """
-_MACROS = macros_of(Path(__file__).parent, MINIMUM=MINIMUM)
+_MACROS = macros_of(Path(__file__).parent, MINIMUM=MINIMUM, say=say)
 _OF_PERSON = ("sessions", "pairs", "r", "others", "r_others", "difference")
 _OF_STUDY = (
     *("sessions", "without_times", "step_s", "stimuli", "pairs", "repeated_r"),

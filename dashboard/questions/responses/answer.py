@@ -8,7 +8,9 @@ from pydantic import Field, field_validator
 
 from dashboard.analysis.conclusions import (
     Conclusion,
+    DoubtedModel,
     LostModel,
+    MotionModel,
     Told,
     conclude,
     conclude_without_direction,
@@ -210,6 +212,16 @@ class ResponseTestModel(Told):
         description="Share of the bins after the events that are empty or in doubt, by person; "
         "null: too few people",
     )
+    doubted: DoubtedModel | None = Field(
+        None,
+        description="Share of the readings there that their device itself doubts, by person; "
+        "null: none, or too few people",
+    )
+    motion: MotionModel | None = Field(
+        None,
+        description="How much the wearers moved there, of what that can change; null: too few "
+        "have it recorded",
+    )
     sentence: str = ""
 
     def _conclude(self) -> Conclusion:
@@ -268,6 +280,16 @@ class WindowTestModel(Told):
         None,
         description="Share of the bins of the window that are empty or in doubt, by person; "
         "without another event, second is that of the baseline; null: too few people",
+    )
+    doubted: DoubtedModel | None = Field(
+        None,
+        description="Share of the readings there that their device itself doubts, by person; "
+        "null: none, or too few people",
+    )
+    motion: MotionModel | None = Field(
+        None,
+        description="How much the wearers moved there, of what that can change; null: too few "
+        "have it recorded",
     )
     sentence: str = ""
 
@@ -380,6 +402,11 @@ class ResponsesModel(Model):
     without_times: int = Field(description="Sessions left out because their times are made up")
     participants: tuple[str, ...] = Field(description="Who has a curve")
     simulated: bool = Field(description="Whether any value is simulated")
+    reading_changed_ms: int | None = Field(
+        None,
+        description="When another model or prior began to read the faces that curves or windows "
+        "are of, UTC in milliseconds; null: none did",
+    )
     labels: dict[str, int] = Field(description="Labels of events of this kind, with their number")
     curves: tuple[ResponseModel, ...]
     tests: tuple[ResponseTestModel, ...]

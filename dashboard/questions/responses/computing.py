@@ -9,14 +9,19 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from dashboard.analysis.conclusions import Beside, UnlikeModel
+from dashboard.analysis.decision import with_cautions
 from dashboard.analysis.inference.comparison import Comparison, compare_family
-from dashboard.analysis.inference.loss import Losses, Lost, compare_losses, with_caution
+from dashboard.analysis.inference.loss import Losses, Lost, compare_doubts, compare_losses
+from dashboard.analysis.inference.motion import can_change, compare_movers
 from dashboard.analysis.preregistration import PreregistrationModel
 from dashboard.analysis.query import (
     MOST_STATES,
@@ -26,7 +31,7 @@ from dashboard.analysis.query import (
     same_label,
     usual_states,
 )
-from dashboard.analysis.readings.series import Series, read_series, with_own_times
+from dashboard.analysis.readings.series import Series, faces_changed, read_series, with_own_times
 from dashboard.analysis.readings.states import find_skin_courses
 from dashboard.analysis.windows import ResponseWindow
 from dashboard.questions.responses.answer import (
@@ -53,6 +58,7 @@ from dashboard.statistics.responses import (
     are_apart,
     band_of,
     cluster_test,
+    counts_around,
     curve_around,
     figures_of,
     less_baseline,
@@ -80,6 +86,7 @@ _LEAST_AFTER_S = 2.0
 _MINUTE_MS = 60_000
 
 Reals = npt.NDArray[np.float64]
+Marks = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +100,8 @@ class Material:
         without_times: sessions whose times are made up, which are not among these.
         skin: skin conductance of each whole session that has an event; empty if the question does
             not ask for it.
+        motion: by number of the session how much the wearer of a sensor moved.
+        reading_changed_ms: when another model or prior began to read the faces that are asked for.
     """
 
     sessions: Mapping[int, Session]
@@ -100,6 +109,25 @@ class Material:
     events: Sequence[Event]
     without_times: int = 0
     skin: Sequence[SkinConductance] = ()
+    motion: Mapping[int, Series] = field(default_factory=dict)
+    reading_changed_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """Remarks on the readings around one event, bin by bin.
+
+    Attributes:
+        lost: share that was lost.
+        doubted: number of the readings that count which their device itself doubts.
+        n: number of those that count.
+        moved: how much the wearer moved, mg; NaN without a reading, ``None`` where none was asked.
+    """
+
+    lost: Reals
+    doubted: Reals
+    n: Reals
+    moved: Reals | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +160,15 @@ class _Person:
 
 
 @dataclass(frozen=True, slots=True)
+class _Sided:
+    """Remarks on the readings of two sides, by person."""
+
+    lost: tuple[Losses, Losses] = ({}, {})
+    doubted: tuple[Losses, Losses] = ({}, {})
+    moved: tuple[Mapping[str, float], Mapping[str, float]] = ({}, {})
+
+
+@dataclass(frozen=True, slots=True)
 class _Sides:
     """Values that a declared window compares: of each person the mean change, on both sides.
 
@@ -139,22 +176,22 @@ class _Sides:
         draft: all but the numbers of the test.
         first: by code, after the event.
         second: after the other one, or 0; empty where it is refused.
-        lost: which share each person lost of the window, after the event and after the other one,
-            or of the baseline.
+        beside: what is remarked on the readings of each person, in the window after the event and
+            after the other one, or before the event.
     """
 
     draft: WindowTestModel
     first: Mapping[str, float]
     second: Mapping[str, float]
-    lost: tuple[Losses, Losses]
+    beside: _Sided
 
 
 @dataclass(frozen=True, slots=True)
 class _Curves:
     """The curves of one vital around the events of one label.
 
-    ``lost`` is by participant which share of each bin was lost, a mean over all their events where
-    the vital was measured, with a curve or without one.
+    ``beside`` is by participant what is remarked on all their events where the vital was measured,
+    with a curve or without one.
     """
 
     vital: Measure
@@ -163,12 +200,39 @@ class _Curves:
     people: Mapping[str, _Person]
     overlapping: int
     unmeasured: int
-    lost: Mapping[str, Reals]
+    beside: Mapping[str, Sequence[_Beside]]
 
-    def losses(self, inside: npt.NDArray[np.bool_]) -> dict[str, Lost]:
+    def losses(self, inside: Marks) -> dict[str, Lost]:
         """Return which share each person lost of some bins."""
-        shares = {code: float(own[inside].mean()) for code, own in self.lost.items()}
+        shares = {
+            code: float(np.mean([one.lost for one in own], axis=0)[inside].mean())
+            for code, own in self.beside.items()
+        }
         return {code: Lost(share, share) for code, share in shares.items()}
+
+    def doubts(self, inside: Marks) -> dict[str, Lost]:
+        """Return which share of each person's readings in some bins their device doubts."""
+        counts = {
+            code: [sum(of[inside].sum() for of in ofs) for ofs in zip(*own, strict=True)]
+            for code, own in (
+                (code, [(one.doubted, one.n) for one in every])
+                for code, every in self.beside.items()
+            )
+        }
+        shares = {code: doubted / n for code, (doubted, n) in counts.items() if n}
+        return {code: Lost(share, share) for code, share in shares.items()}
+
+    def moves(self, inside: Marks) -> dict[str, float]:
+        """Return how much each person moved in some bins, mg, a mean over their events."""
+        every = {
+            code: [
+                float(np.nanmean(one.moved[inside]))
+                for one in own
+                if one.moved is not None and not np.isnan(one.moved[inside]).all()
+            ]
+            for code, own in self.beside.items()
+        }
+        return {code: fmean(own) for code, own in every.items() if own}
 
     @property
     def events(self) -> int:
@@ -272,7 +336,12 @@ def _read(
     # Sessions without an event have no curve, and are not read.
     holding = {kind: {one.session for one in events[kind]} for kind in kinds}
     looked = [one for one in timed if any(one.id in held for held in holding.values())]
-    series = read_series(reader, looked, vitals, query.counted, query.prefer_source)
+    is_moved = any(map(can_change, vitals))
+    measures = dict.fromkeys([*vitals, *([VitalKind.BODY_MOTION] if is_moved else [])])
+    every = read_series(reader, looked, measures, query.counted, query.prefer_source)
+    series = [one for one in every if one.kind in vitals]
+    motion = {one.session.id: one for one in every if one.kind is VitalKind.BODY_MOTION}
+    changed_ms = faces_changed(reader, vitals, looked)
     skin: Sequence[SkinConductance] = ()
     if VitalKind.SKIN_CONDUCTANCE in query.vital:
         own = [one for one in timed if one.id in holding[query.kind]]
@@ -284,6 +353,8 @@ def _read(
             events[kind],
             without_times,
             skin if kind is query.kind else (),
+            motion,
+            changed_ms,
         )
         for kind in kinds
     }
@@ -325,6 +396,7 @@ def respond(material: Material, query: ResponsesQuery, sample: Sample) -> Respon
         without_times=material.without_times,
         participants=tuple(sorted(used)),
         simulated=any(one.simulated for one in material.series),
+        reading_changed_ms=material.reading_changed_ms,
         labels=dict(counts.most_common()),
         curves=tuple(map(_response, drawn)),
         tests=tests,
@@ -411,7 +483,8 @@ def _curves_of(
     measured = {one.session.id: one for one in series}
     curves: defaultdict[str, defaultdict[str, list[_Around]]]
     curves = defaultdict(lambda: defaultdict(list))
-    lost: defaultdict[str, defaultdict[str, list[Reals]]] = defaultdict(lambda: defaultdict(list))
+    beside: defaultdict[str, defaultdict[str, list[_Beside]]]
+    beside = defaultdict(lambda: defaultdict(list))
     overlapping, unmeasured = Counter[str](), Counter[str]()
     names = {same_label(one): one for one in labels}
     for number, events in by_session.items():
@@ -427,8 +500,9 @@ def _curves_of(
                 continue
             own = measured.get(number)
             if own is not None:
-                gone = lost_around(own.at_ms, own.doubtful_ms, event.at_ms, window)
-                lost[label][session.participant].append(gone)
+                motion = material.motion.get(number) if can_change(vital) else None
+                remarked = _beside(own, motion, event.at_ms, window)
+                beside[label][session.participant].append(remarked)
             made = _around(own, event, window)
             if made is None:
                 unmeasured[label] += 1
@@ -445,10 +519,24 @@ def _curves_of(
             },
             overlapping=overlapping[label],
             unmeasured=unmeasured[label],
-            lost={code: np.mean(own, axis=0) for code, own in sorted(lost[label].items())},
+            beside=dict(sorted(beside[label].items())),
         )
         for label in labels
     ]
+
+
+def _beside(series: Series, motion: Series | None, event_ms: int, window: Window) -> _Beside:
+    """Return what is remarked on the readings around one event."""
+    doubted, n = (
+        counts_around(np.asarray(at_ms, np.int64), event_ms, window)
+        for at_ms in (series.doubted_ms, series.at_ms)
+    )
+    return _Beside(
+        lost_around(series.at_ms, series.doubtful_ms, event_ms, window),
+        doubted,
+        n,
+        None if motion is None else curve_around(motion.at_ms, motion.values, event_ms, window),
+    )
 
 
 def _around(series: Series | None, event: Event, window: Window) -> tuple[Reals, float] | None:
@@ -533,11 +621,6 @@ def _tests(
         return (), None, False
     codes = sorted({code for one in made for code in one.people})
     drafts = [_draft(first, against, query.against) for first, against in pairs]
-    for vital in query.vital:
-        own = [place for place, (first, _) in enumerate(pairs) if first.vital is vital]
-        losses = compare_losses([_lost_after(*pairs[place]) for place in own])
-        for place, loss in zip(own, losses, strict=True):
-            drafts[place] = drafts[place].model_copy(update={"loss": loss})
     tested = [
         (place, _differences(first, against, codes))
         for place, (first, against) in enumerate(pairs)
@@ -547,11 +630,12 @@ def _tests(
     results = cluster_test([table for _, table in tested], steps, query.seed) if tested else ()
     for (place, _), test in zip(tested, results, strict=True):
         if test is not None:
-            codes_of = with_caution((), drafts[place].loss)
             effect = _effect(*pairs[place])
-            drafts[place] = drafts[place].model_copy(
-                update={"p": test.p, "caution_codes": codes_of, "effect": effect}
-            )
+            drafts[place] = drafts[place].model_copy(update={"p": test.p, "effect": effect})
+    # The curves of each vital are one family.
+    families = [first.vital for first, _ in pairs]
+    remarks = _remarks([_after_both(*pair) for pair in pairs], families)
+    drafts = list(with_cautions(drafts, remarks))
     done: CurveTest | None = next((one for one in results if one is not None), None)
     if done is None:
         return tuple(drafts), None, False
@@ -583,10 +667,52 @@ def _effect(first: _Curves, second: _Curves | None) -> EffectModel | None:
     )
 
 
-def _lost_after(first: _Curves, second: _Curves | None) -> tuple[Losses, Losses]:
-    """Return what each person lost of both curves after their events."""
+def _after_both(first: _Curves, second: _Curves | None) -> _Sided:
+    """Return what is remarked on the readings of each person after the events of both curves."""
     after = first.window.times_s > 0
-    return first.losses(after), second.losses(after) if second else {}
+    return _on_sides(first, after, second, after)
+
+
+def _on_sides(first: _Curves, inside: Marks, second: _Curves | None, other: Marks) -> _Sided:
+    if second is None:
+        return _Sided((first.losses(inside), {}), (first.doubts(inside), {}))
+    return _Sided(
+        (first.losses(inside), second.losses(other)),
+        (first.doubts(inside), second.doubts(other)),
+        (first.moves(inside), second.moves(other)),
+    )
+
+
+def _remarks(
+    sides: Sequence[_Sided], families: Sequence[object]
+) -> dict[str, Beside[Any, UnlikeModel]]:
+    """Return what is remarked on the readings of tests: those of one family are adjusted together.
+
+    Args:
+        sides: of each test.
+        families: of each test the name of its family.
+    """
+    remarks: dict[str, list[UnlikeModel | None]] = {
+        name: [None] * len(sides) for name in ("loss", "doubted", "motion")
+    }
+    for name in dict.fromkeys(families):
+        own = [place for place, family in enumerate(families) if family == name]
+        of_family = [sides[place] for place in own]
+        compared: dict[str, Sequence[UnlikeModel | None]] = {
+            "loss": compare_losses([one.lost for one in of_family]),
+            "doubted": compare_doubts([one.doubted for one in of_family]),
+            "motion": compare_movers([one.moved for one in of_family]),
+        }
+        for field_name, models in compared.items():
+            for place, model in zip(own, models, strict=True):
+                remarks[field_name][place] = model
+    return {name: partial(_as_given, models) for name, models in remarks.items()}
+
+
+def _as_given(
+    models: Sequence[UnlikeModel | None], _tests: Sequence[object]
+) -> Sequence[UnlikeModel | None]:
+    return models
 
 
 def _draft(first: _Curves, second: _Curves | None, against: str) -> ResponseTestModel:
@@ -672,19 +798,11 @@ def compare_windows(
     """Compare the mean change within each declared window, all windows as one family."""
     sides = [_sides(materials[one.kind], one) for one in windows]
     compared = compare_family([(one.first, one.second) for one in sides], Design.PAIRED)
-    losses = compare_losses([one.lost for one in sides])
-    return tuple(
-        one.draft.model_copy(
-            update={"loss": loss}
-            if one.draft.refused
-            else {
-                "loss": loss,
-                "caution_codes": with_caution((), loss),
-                **_numbers(one, comparison),
-            }
-        )
-        for one, comparison, loss in zip(sides, compared, losses, strict=True)
-    )
+    tests = [
+        one.draft if one.draft.refused else one.draft.model_copy(update=_numbers(one, comparison))
+        for one, comparison in zip(sides, compared, strict=True)
+    ]
+    return with_cautions(tests, _remarks([one.beside for one in sides], [""] * len(sides)))
 
 
 def _sides(material: Material, window: ResponseWindow) -> _Sides:
@@ -714,10 +832,10 @@ def _sides(material: Material, window: ResponseWindow) -> _Sides:
         refused = Refusal.TOO_FEW
     elif refused is None and is_uneven:
         refused = Refusal.UNEQUAL_TIMES
-    lost: tuple[Losses, Losses] = ({}, {})
+    beside = _Sided()
     if made:
-        # Beside the baseline alone, what was lost of that is what it is compared with.
-        lost = (made[0].losses(inside), made[-1].losses(inside if window.against else ~after))
+        # Beside the baseline alone, its own readings are what it is compared with.
+        beside = _on_sides(made[0], inside, made[-1], inside if window.against else ~after)
     draft = _blank(window, made).model_copy(
         update={
             "step_s": grid.step_s if series else None,
@@ -729,10 +847,10 @@ def _sides(material: Material, window: ResponseWindow) -> _Sides:
         }
     )
     if refused:
-        return _Sides(draft, {}, {}, lost)
+        return _Sides(draft, {}, {}, beside)
     second = means[1] if window.against else dict.fromkeys(used, 0.0)
     sides = ({code: means[0][code] for code in used}, {code: second[code] for code in used})
-    return _Sides(draft, *sides, lost)
+    return _Sides(draft, *sides, beside)
 
 
 def _blank(window: ResponseWindow, made: Sequence[_Curves]) -> WindowTestModel:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from dashboard.analysis.query import Model, same_label
 from dashboard.analysis.rendering.numbers import decimals_of, macros_of, value_of
+from dashboard.analysis.rendering.words import say
 from dashboard.charts.chart import Chart
 from dashboard.charts.multiples import Curve, Multiples, small_multiples
 from dashboard.languages.figures import interval_text, number, thousands
@@ -51,7 +52,7 @@ _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid"
 _WIDTH, _HEIGHT = 160, 80
 _OF_SESSION = {"wide": 590.0, "narrow": 330.0}
 """Widths of the pictures of a session, for a screen or a sheet, and for a phone."""
-_MACROS = macros_of(Path(__file__).parent)
+_MACROS = macros_of(Path(__file__).parent, say=say)
 _Told = TypeVar("_Told", bound=Model)
 
 

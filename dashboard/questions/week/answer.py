@@ -48,8 +48,15 @@ class PartOfDay(PlainMeanModel):
     """The readings of a kind in one part of the day, of all days of a week."""
 
     open_ms: int = Field(description="How long sessions were open in it, on days with readings")
+    doubted: int = Field(0, description="Readings of these that their device itself doubts")
+    unreliable: PlainMeanModel = Field(
+        PlainMeanModel(mean=0.0, n=0),
+        description="Those of them whose flag makes the value unreliable",
+    )
 
 
+Sources = Mapping[VitalKind, Mapping[str, int]]
+"""Of each kind how many readings of some minutes of a week each source gave."""
 Parts = Mapping[VitalKind, Sequence[PartOfDay]]
 """The readings of a week in each part of the day, in the order of ``PARTS``."""
 
@@ -202,6 +209,23 @@ class WeekFigureModel(Model):
     unit: str = Field(description="Its unit as it is written; empty for a time")
     note: str = Field(description="The comparison in a few words, or why there is none")
 
+    readings: int = Field(0, description="Readings of a vital in the week; 0: not known")
+    doubted: int = Field(0, description="Those of them that their device itself doubts")
+    left_out: int = Field(
+        0,
+        description="Those of the doubted ones that compared is without: unreliable by their flags",
+    )
+    motion: Change | None = Field(
+        None,
+        description="Of a vital that is higher or lower: how the wearer’s motion compares with the "
+        "usual one, at like times; null: alike, or not recorded",
+    )
+    other_sources: tuple[str, ...] = Field(
+        (),
+        description="Sources that gave more of the week than usual, most first, where half of it "
+        "or more is by other sources than usual; empty: not so, or not known",
+    )
+
     @property
     def difference(self) -> float:
         """Distance from the usual value; 0 where it is not compared."""
@@ -223,6 +247,10 @@ class WeekVariabilityModel(Model):
     high_ms: float = Field(description="Their upper quartile")
     stretches: int = Field(
         description="Stretches of five minutes of which good beats fill 80 % or more"
+    )
+    without_errors_ms: float | None = Field(
+        None,
+        description="Median less what the errors add that the sensor states; null: it states none",
     )
 
 
@@ -247,6 +275,9 @@ class WeekSummaryModel(Model):
     recorded_days: int = Field(description="Days on which a session was open")
     faceless_days: int = Field(description="Of these, days on which no face was read")
     is_over: bool = Field(description="Whether the last day is over")
+    without_times: int = Field(
+        0, description="Sessions of these weeks left out because their times are made up"
+    )
     face_ms: int = Field(description="How long a face was read, milliseconds")
     figures: list[WeekFigureModel] = Field(
         description="Distress, heart rate and pressure, in this order"

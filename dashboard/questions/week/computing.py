@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, tzinfo
 from pathlib import Path
+from typing import NamedTuple
 
 from dashboard.charts.trends import TREND_VITALS
 from dashboard.charts.week import STEP_MS
@@ -20,6 +21,7 @@ from dashboard.questions.week.answer import (
     MostDistressModel,
     Parts,
     PlainMeanModel,
+    Sources,
     Uncompared,
     WeekModel,
     WeekSummaryModel,
@@ -45,12 +47,22 @@ from edge_agent.timeline.read.base import MatchCounts, Trend, VitalTrend, flags_
 from edge_agent.timeline.read.faces_in_view import FacesInView
 from edge_agent.timeline.read.matching import Matching
 from edge_agent.timeline.read.observed import Beats, StateSpan
-from edge_agent.timeline.read.reader import RangeReader, Reader, SessionsReader
+from edge_agent.timeline.read.reader import RangeReader, Reader, SessionsReader, count_sources
 
 _MINUTE_MS = 60_000
 _UNLIKE = (Uncompared.READING_CHANGED, Uncompared.OWN_NEUTRAL, Uncompared.ROWS_DELETED)
 """Reasons for which expressions of two days may not be alike."""
 _KINDS = (VitalKind.HEART_RATE, VitalKind.SYSTOLIC, VitalKind.DIASTOLIC)
+_BY_SOURCE = (VitalKind.HEART_RATE, VitalKind.SYSTOLIC)
+_DAY_MS = 86_400_000
+
+
+class _Counted(NamedTuple):
+    """Counts of a week."""
+
+    days: Sequence[DayModel]
+    parts: Parts
+    sources: Sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,32 +101,44 @@ def read_weeks(
     Raises:
         StoreError: the database cannot be read.
     """
-    reader, sessions = _reader_of(path, code)
+    every = [one for one in Reader(path).session_list() if one.participant == code]
+    # Readings at times that were made up are of no day.
+    sessions = [one for one in every if not one.has_made_up_times]
+    made_up = [one for one in every if one.has_made_up_times]
+    reader = SessionsReader(path, sessions)
     calendar = weeks_until(last, LOOK_BACK + weeks, zone)
+    edges = calendar.edges_ms[::DAYS]
     with reader.at_one_moment():
         counted = count_days(reader, sessions, calendar, _KINDS).get(code) or nothing_on(calendar)
-        own = by_week(counted)
-        parts = count_parts(reader, sessions, calendar, _KINDS, zone)
+        parts = count_parts(reader, sessions, calendar, (*_KINDS, VitalKind.BODY_MOTION), zone)
+        sources = zip(
+            *(count_sources(reader, sessions, edges, kind) for kind in _BY_SOURCE), strict=True
+        )
+        of_weeks = [dict(zip(_BY_SOURCE, own, strict=True)) for own in sources]
+        own = list(map(_Counted, by_week(counted), parts, of_weeks))
         shifted = _times_shifted(reader, sessions)
         lasts = (slice(at, at + LOOK_BACK + 1) for at in range(weeks))
-        return [
-            _read_week(
-                reader, code, sessions, [*zip(own[one], parts[one], strict=True)], shifted, zone
-            )
-            for one in lasts
-        ]
+        read = [_read_week(reader, code, sessions, own[one], shifted, zone) for one in lasts]
+    return [_with_made_up(one, made_up) for one in read]
+
+
+def _with_made_up(week: ReadWeek, made_up: Iterable[Session]) -> ReadWeek:
+    """Return a week with how many sessions of it and of the weeks before are left out."""
+    first, last = week.model.start - LOOK_BACK * DAYS * _DAY_MS, week.model.end
+    n = sum(one.start_ms < last and (one.end_ms or last) > first for one in made_up)
+    return replace(week, model=week.model.model_copy(update={"without_times": n}))
 
 
 def _read_week(
     reader: SessionsReader,
     code: str,
     sessions: Sequence[Session],
-    weeks: Sequence[tuple[Sequence[DayModel], Parts]],
+    weeks: Sequence[_Counted],
     shifted: Sequence[tuple[int, int]],
     zone: tzinfo | None,
 ) -> ReadWeek:
-    """Read the last of some weeks, each with its parts of the day; the others are those before."""
-    *before, days = [week for week, _ in weeks]
+    """Read the last of some weeks; the others are those before."""
+    *before, days = [one.days for one in weeks]
     start, end = days[0].start, days[-1].end
     steps = (end - start) // STEP_MS
     first = before[0][0].start
@@ -127,7 +151,8 @@ def _read_week(
         days,
         [together(one) for one in reversed(before)],
         reading,
-        [parts for _, parts in reversed(weeks)],
+        [one.parts for one in reversed(weeks)],
+        [one.sources for one in reversed(weeks)],
     )
     faces = faces_of(reader, sessions, days)
     inside = (StateSpan(one, "", *span) for one, span in _within(sessions, start, end))
@@ -150,6 +175,7 @@ def summarise(
     before: Sequence[DayModel],
     reading: Reading,
     parts: Sequence[Parts] | None = None,
+    sources: Sequence[Sources] = (),
 ) -> WeekSummaryModel:
     """Return a week beside the weeks before it, without words and who was in view.
 
@@ -160,9 +186,10 @@ def summarise(
         before: the weeks before, the latest first.
         reading: how faces were read over all of them.
         parts: vitals by part of the day, as ``figures_of`` wants them.
+        sources: which gave them, likewise.
     """
     week = together(days)
-    figures = figures_of(week, before, reading, parts)
+    figures = figures_of(week, before, reading, parts, sources)
     return WeekSummaryModel(
         participant=participant,
         zone=zone,

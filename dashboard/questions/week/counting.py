@@ -7,6 +7,8 @@ every page, letter, answer and command has its numbers from here.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
@@ -23,10 +25,19 @@ from dashboard.questions.week.answer import (
 from edge_agent.core import clock
 from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.readings import UNRELIABLE
 from edge_agent.core.study import Session
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
-from edge_agent.timeline.read.reader import Reader, SpanSums, means_between, sums_by_person
+from edge_agent.timeline.read.reader import (
+    MeasureReading,
+    Reader,
+    SpanSums,
+    means_between,
+    read_doubted,
+    sums_by_person,
+)
+from edge_agent.timeline.read.sessions import MeanReading
 
 _EASTERNMOST = timezone(timedelta(hours=14))
 _SHOWN = (*(emotion.value for emotion in EMOTIONS), UNCERTAIN)
@@ -123,31 +134,64 @@ def count_parts(
         for hour in hours
     ]
     inside = [one for one in sessions if calendar.touches(one)]
-    spans = means_between(reader, inside, [*edges, calendar.edges_ms[-1]], kinds)
+    edges.append(calendar.edges_ms[-1])
+    doubted: defaultdict[tuple[int, VitalKind], list[MeasureReading]] = defaultdict(list)
+    for one in read_doubted(reader, inside, kinds):
+        doubted[bisect_right(edges, one.at_ms) - 1, one.kind].append(one)
+    spans = [
+        {kind: _part(open_ms, mean, doubted[number, kind]) for kind, mean in means.items()}
+        for number, (open_ms, means) in enumerate(means_between(reader, inside, edges, kinds))
+    ]
     numbers = [(number % len(hours) or len(hours) - 1) - 1 for number in range(len(spans))]
     in_week = DAYS * len(hours)
+    weeks = [
+        list(zip(numbers, spans, strict=True))[first : first + in_week]
+        for first in range(0, len(spans), in_week)
+    ]
     return [
         {
             kind: [
-                part_of_day(
-                    [
-                        PartOfDay(mean=means[kind].mean, n=means[kind].n, open_ms=open_ms)
-                        for number, (open_ms, means) in chosen
-                        if number == part and kind in means
-                    ]
-                )
+                part_of_day([one[kind] for number, one in week if number == part and kind in one])
                 for part in range(len(PARTS))
             ]
             for kind in kinds
         }
-        for first in range(0, len(spans), in_week)
-        for chosen in [list(zip(numbers, spans, strict=True))[first : first + in_week]]
+        for week in weeks
     ]
+
+
+def _part(open_ms: int, mean: MeanReading, doubted: Sequence[MeasureReading]) -> PartOfDay:
+    values = [one.value for one in doubted if one.flags & UNRELIABLE]
+    unreliable = PlainMeanModel(mean=sum(values) / max(1, len(values)), n=len(values))
+    return PartOfDay(
+        mean=mean.mean, n=mean.n, open_ms=open_ms, doubted=len(doubted), unreliable=unreliable
+    )
 
 
 def part_of_day(parts: Sequence[PartOfDay]) -> PartOfDay:
     """Return several times of day as one."""
-    return PartOfDay(**dict(mean_of(parts)), open_ms=sum(one.open_ms for one in parts))
+    return PartOfDay(
+        **dict(mean_of(parts)),
+        open_ms=sum(one.open_ms for one in parts),
+        doubted=sum(one.doubted for one in parts),
+        unreliable=mean_of([one.unreliable for one in parts]),
+    )
+
+
+def without_unreliable(week: Sequence[PartOfDay]) -> tuple[Sequence[PartOfDay], int]:
+    """Return the parts of a week without readings that are unreliable by their flags, and how many
+    these are; as they are where fewer than half of the readings would be left.
+    """
+    n, gone = sum(one.n for one in week), sum(one.unreliable.n for one in week)
+    if not gone or 2 * (n - gone) < n:
+        return week, 0
+    return [_without(one) if one.unreliable.n else one for one in week], gone
+
+
+def _without(part: PartOfDay) -> PartOfDay:
+    n = max(0, part.n - part.unreliable.n)
+    total = part.mean * part.n - part.unreliable.mean * part.unreliable.n
+    return part.model_copy(update={"n": n, "mean": total / n if n else 0.0})
 
 
 def nothing_on(calendar: Calendar) -> list[DayModel]:

@@ -27,10 +27,11 @@ from dashboard.questions.week.answer import (
     Figure,
     PartOfDay,
     Parts,
+    Sources,
     Uncompared,
     WeekFigureModel,
 )
-from dashboard.questions.week.counting import part_of_day
+from dashboard.questions.week.counting import part_of_day, without_unreliable
 from edge_agent.core.vitals import VitalKind
 
 LEAST: Mapping[Figure, float] = {
@@ -39,6 +40,10 @@ LEAST: Mapping[Figure, float] = {
     Figure.PRESSURE: 5.0,
 }
 """Smaller differences are none: half an hour of distress, 3/min, 5 mmHg."""
+LEAST_MG = 2.0
+"""A smaller difference of the wearer’s motion is none: one who lies still has 3 mg."""
+_OTHER = 0.5
+"""Share of a week by other sources than usual from which that is reported."""
 SPREADS = 2.5
 """Standard deviations of the weeks before, which a difference has to exceed, too."""
 _NO_WORDS = {"title": "", "shown": "", "unit": "", "note": ""}
@@ -191,6 +196,7 @@ def figures_of(
     before: Sequence[DayModel],
     reading: Reading,
     parts: Sequence[Parts] | None = None,
+    sources: Sequence[Sources] = (),
 ) -> list[WeekFigureModel]:
     """Return the three numbers of a week, without words.
 
@@ -200,6 +206,7 @@ def figures_of(
         reading: how faces were read over all of them.
         parts: vitals by part of the day, of the week and of each before; ``None``: the time of day
             of readings is not known.
+        sources: which gave the vitals, of the week and of each before; empty: not known.
     """
     if parts is None:
         parts = [
@@ -207,7 +214,48 @@ def figures_of(
             for each in (week, *before)
         ]
     rate = _vital(Figure.HEART_RATE, VitalKind.HEART_RATE, week, parts)
-    return [_distress(week, before, reading), rate, _pressure(week, before, parts)]
+    vitals = [
+        (_with_motion(rate, parts), VitalKind.HEART_RATE),
+        (_pressure(week, before, parts), VitalKind.SYSTOLIC),
+    ]
+    return [
+        _distress(week, before, reading),
+        *(_with_sources(figure, [one.get(kind, {}) for one in sources]) for figure, kind in vitals),
+    ]
+
+
+def _with_motion(figure: WeekFigureModel, parts: Sequence[Parts]) -> WeekFigureModel:
+    """Return a heart rate that differs with the motion of the wearer, where that differs, too."""
+    own, *before = (one.get(VitalKind.BODY_MOTION, ()) for one in parts)
+    weeks = [one for one in before if any(mean.n for mean in one)]
+    differs = figure.change in (Change.HIGHER, Change.LOWER)
+    if not differs or len(weeks) < USUAL_WEEKS or not any(one.n for one in own):
+        return figure
+    like = at_like_times(own, weeks)
+    if like.value is None or len(like.before) < USUAL_WEEKS:
+        return figure
+    change = Usual(like.before, LEAST_MG).change(like.value)
+    return figure.model_copy(update={"motion": None if change is Change.USUAL else change})
+
+
+def _with_sources(figure: WeekFigureModel, counts: Sequence[Mapping[str, int]]) -> WeekFigureModel:
+    """Return a number that is compared with the sources that gave more of it than usual, where half
+    of the week is by others than usual.
+    """
+    if figure.change is None or not counts:
+        return figure
+    own, *before = ({name: n / sum(one.values()) for name, n in one.items()} for one in counts)
+    weeks = [one for one in before if one][:USUAL_WEEKS]
+    if not own or not weeks:
+        return figure
+    more = {
+        name: share - statistics.fmean(one.get(name, 0.0) for one in weeks)
+        for name, share in own.items()
+    }
+    named = sorted((name for name in more if more[name] > 0), key=lambda name: -more[name])
+    if sum(more[name] for name in named) < _OTHER:
+        return figure
+    return figure.model_copy(update={"other_sources": tuple(named)})
 
 
 def _distress(week: DayModel, before: Sequence[DayModel], reading: Reading) -> WeekFigureModel:
@@ -248,14 +296,22 @@ def _vital(
     if kind not in week.vitals:
         return _figure(name, None, None, n, None, Uncompared.NOT_MEASURED)
     value = week.vitals[kind].mean
+    counts: dict[str, object] = {
+        "readings": sum(one.n for one in own),
+        "doubted": sum(one.doubted for one in own),
+    }
     if n < USUAL_WEEKS:
-        return _figure(name, value, None, n, None, Uncompared.FEW_WEEKS)
-    like = at_like_times(own, weeks)
+        figure = _figure(name, value, None, n, None, Uncompared.FEW_WEEKS)
+        return figure.model_copy(update=counts)
+    sure, gone = without_unreliable(own)
+    like = at_like_times(sure, [without_unreliable(one)[0] for one in weeks])
     usual = _usual(name, like.before)
     if like.value is None or usual is None:
-        return _figure(name, value, None, n, None, Uncompared.TIMES_OF_DAY)
+        figure = _figure(name, value, None, n, None, Uncompared.TIMES_OF_DAY)
+        return figure.model_copy(update=counts)
     figure = _figure(name, value, usual, n, usual.change(like.value), None)
-    return figure.model_copy(update={"compared": like.value, "hours_left_out": like.left_out})
+    compared = {"compared": like.value, "hours_left_out": like.left_out, "left_out": gone}
+    return figure.model_copy(update=counts | compared)
 
 
 def _pressure(

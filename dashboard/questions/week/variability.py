@@ -36,11 +36,17 @@ def variability_of(beats: Iterable[Beats]) -> WeekVariabilityModel | None:
     for one in beats:
         of_session[one.session].append(one)
     every = [five_minutes(part) for own in of_session.values() for part in _of_best_source(own)]
-    values = np.concatenate([np.empty(0), *every])
+    values, less = np.concatenate([np.empty((0, 2)), *every]).T
     if not len(values):
         return None
     low, median, high = np.quantile(values, (0.25, 0.5, 0.75)).tolist()
-    return WeekVariabilityModel(median_ms=median, low_ms=low, high_ms=high, stretches=len(values))
+    return WeekVariabilityModel(
+        median_ms=median,
+        low_ms=low,
+        high_ms=high,
+        stretches=len(values),
+        without_errors_ms=None if np.isnan(less).any() else float(np.median(less)),
+    )
 
 
 def _of_best_source(parts: Sequence[Beats]) -> list[Beats]:
@@ -53,7 +59,8 @@ def _of_best_source(parts: Sequence[Beats]) -> list[Beats]:
 
 def five_minutes(beats: Beats) -> Reals:
     """Return RMSSD of each five minutes from the first beat on, ms, without those of which good
-    beats fill less than 80 %.
+    beats fill less than 80 %; beside it the same less what the errors add that the sensor states
+    (``rms_without_errors``; 0 where they exceed what was measured), NaN where it states none.
     """
     at, x = beats.at_ms, beats.values
     low, high = VitalKind.RR_INTERVAL.plausible
@@ -70,8 +77,11 @@ def five_minutes(beats: Beats) -> Reals:
     squares = np.bincount(of_pairs, weights=np.diff(x)[pairs] ** 2, minlength=n)
     counts = np.bincount(of_pairs, minlength=n)
     enough = (seconds >= LEAST_SHARE * WINDOW_S) & (counts > 0)
-    rmssd: Reals = 1000 * np.sqrt(squares[enough] / counts[enough])
-    return rmssd
+    errors = np.full(len(x), np.nan) if beats.errors is None else beats.errors
+    of_two = (np.pi / 2 * (errors[1:] ** 2 + errors[:-1] ** 2))[pairs]
+    added = np.bincount(of_pairs, weights=of_two, minlength=n)
+    both: Reals = np.stack([squares, np.maximum(squares - added, 0)], axis=1)[enough]
+    return 1000 * np.sqrt(both / counts[enough, np.newaxis])
 
 
 def _medians(values: Reals) -> Reals:

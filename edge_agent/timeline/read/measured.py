@@ -28,7 +28,7 @@ from edge_agent.core.measures import (
     table_of,
 )
 from edge_agent.core.process import Later
-from edge_agent.core.readings import UNUSABLE, VitalFlag
+from edge_agent.core.readings import DOUBTED, UNUSABLE, VitalFlag
 from edge_agent.core.study import MarkerKind, Session
 from edge_agent.timeline.database.schema import NAMES, SPANS
 from edge_agent.timeline.read.base import flags_of
@@ -136,6 +136,7 @@ class MeasureSeries:
             points (0 … 100), angles in degrees, ratings 1 … 9.
         left_out_ms: when readings in doubt were made, which are not among them, rising.
         simulated: whether any of them is flagged as simulated.
+        doubted_ms: when those of them were made that their device itself doubts, rising.
     """
 
     session: int
@@ -145,6 +146,7 @@ class MeasureSeries:
     values: Reals
     left_out_ms: Integers
     simulated: bool = False
+    doubted_ms: Sequence[int] = ()
 
     @property
     def left_out(self) -> int:
@@ -340,6 +342,7 @@ def _series(
     session: int, kind: Measure, source: str, rows: Sequence[_Value], doubts: frozenset[VitalFlag]
 ) -> MeasureSeries:
     sound = {flags: not flags_of(flags) & doubts for flags in {row[2] for row in rows}}
+    doubted = {flags for flags in sound if flags_of(flags) & DOUBTED}
     used = [row for row in rows if sound[row[2]]]
     doubtful = [row[4] for row in rows if not sound[row[2]]]
     return MeasureSeries(
@@ -350,6 +353,7 @@ def _series(
         values=np.array([row[5] for row in used], dtype=np.float64),
         left_out_ms=np.array(doubtful, dtype=np.int64),
         simulated=any(VitalFlag.SIMULATED in flags_of(row[2]) for row in used),
+        doubted_ms=[row[4] for row in used if row[2] in doubted],
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -17,7 +18,7 @@ from pathlib import Path
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import EMOTIONS
-from edge_agent.core.readings import VitalReading
+from edge_agent.core.readings import DOUBTED, UNUSABLE, VitalFlag, VitalReading
 from edge_agent.core.study import Marker, Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.connection import read_transaction
@@ -39,6 +40,7 @@ from edge_agent.timeline.read.trends import (
 )
 from edge_agent.timeline.study.exclusions import Exclusion
 from edge_agent.timeline.write.inserts import ModelUse
+from edge_agent.timeline.write.redating import IS_UNUSABLE, is_flagged
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
@@ -82,6 +84,16 @@ class SpanSums:
     shown_ms: dict[str, int]
     vitals: dict[VitalKind, MeanReading]
     simulated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureReading:
+    """One stored reading."""
+
+    at_ms: int
+    kind: VitalKind
+    value: float
+    flags: frozenset[VitalFlag]
 
 
 class SessionsReader(Reader):
@@ -328,6 +340,75 @@ def means_between(
     with reader.connect() as connection:
         means, _ = _means_in(connection, pieces, kinds)
     return [(ms, means.get(number, {})) for number, ms in enumerate(open_ms)]
+
+
+def read_doubted(
+    reader: TimelineReader, sessions: Collection[Session], kinds: Collection[VitalKind]
+) -> list[MeasureReading]:
+    """Return the usable readings of a cuff that it doubts itself, in order of time: those of kinds
+    in whose minute a pressure was measured, for no other device does so.
+
+    Args:
+        reader: of the database.
+        sessions: those that count.
+        kinds: which kinds of reading.
+    """
+    spans = [(one.start_ms, FOREVER_MS if one.end_ms is None else one.end_ms) for one in sessions]
+    doubted = " OR ".join(map(is_flagged, sorted(DOUBTED)))
+    # Minutes first: rows cannot be found by their kind.
+    query = (
+        f"{SPANS} SELECT DISTINCT v.at, v.kind, v.value, v.flags FROM span CROSS JOIN vital_minute "
+        f"AS m ON m.kind = ? AND m.at > first - {MINUTE_MS} AND m.at < last CROSS JOIN vital AS v "
+        f"ON v.at BETWEEN m.at AND m.at + {MINUTE_MS - 1} AND v.at >= first AND v.at < last AND "
+        f"v.kind IN (SELECT value FROM json_each(?)) AND ({doubted}) ORDER BY v.at, v.kind"
+    )
+    values = (json.dumps(spans), VitalKind.SYSTOLIC, json.dumps([*kinds]))
+    with reader.connect() as connection:
+        rows = connection.execute(query, values).fetchall()
+    every = [(at, VitalKind(kind), value, flags_of(flags)) for at, kind, value, flags in rows]
+    return [MeasureReading(*one) for one in every if not one[3] & UNUSABLE]
+
+
+def count_sources(
+    reader: TimelineReader,
+    sessions: Collection[Session],
+    edges_ms: Sequence[int],
+    kind: VitalKind,
+    most: int = 48,
+) -> list[Counter[str]]:
+    """Return from each edge to the next how many usable readings of a kind each source gave, in at
+    most about so many minutes: all that are not needed to tell which gave most.
+
+    Files are one source for each program that wrote them: their names say nothing of a device.
+
+    Args:
+        reader: of the database.
+        sessions: those that count.
+        edges_ms: at least two, rising, UTC milliseconds.
+        kind: which kind of reading.
+        most: minutes with readings that are looked at.
+    """
+    spans = [
+        (max(one.start_ms, start), min(FOREVER_MS if one.end_ms is None else one.end_ms, end), at)
+        for at, (start, end) in enumerate(pairwise(edges_ms))
+        for one in sessions
+        if one.start_ms < end and (one.end_ms is None or one.end_ms > start)
+    ]
+    query = (
+        f"{SPANS}, minute AS (SELECT number, m.at AS start, row_number() OVER (PARTITION BY number "
+        "ORDER BY m.at) AS place, count(*) OVER (PARTITION BY number) AS minutes FROM span CROSS "
+        "JOIN vital_minute AS m ON m.kind = ? AND m.at >= first AND m.at < last AND m.n > 0) "
+        f"SELECT number, source, {is_flagged(VitalFlag.IMPORTED)} AS imported, count(*) FROM "
+        f"minute CROSS JOIN vital ON at BETWEEN start AND start + {MINUTE_MS - 1} AND kind = ? AND "
+        f"NOT ({IS_UNUSABLE}) WHERE place % max(1, minutes / ?) = 0 GROUP BY 1, 2, 3"
+    )
+    counts: list[Counter[str]] = [Counter() for _ in pairwise(edges_ms)]
+    with reader.connect() as connection:
+        for number, source, imported, n in connection.execute(
+            query, (json.dumps(spans), kind, kind, most)
+        ):
+            counts[number][source.partition(":")[0] if imported else source] += n
+    return counts
 
 
 def _means_in(

@@ -21,12 +21,17 @@ from edge_agent.core.expression import (
     RejectReason,
     face_state,
 )
-from edge_agent.core.readings import UNUSABLE, VitalFlag, VitalReading
+from edge_agent.core.readings import DOUBTED, UNRELIABLE, UNUSABLE, VitalFlag, VitalReading
 from edge_agent.core.study import MarkerKind, Purpose, SessionSetting, forbidden_because
 from edge_agent.core.vitals import AnalysisOption, SensorKind, SensorState, VitalKind
 
 AT = Instant(1000, 1_790_000_000_000)
 NEUTRAL = Expression((1.0, 0, 0, 0, 0, 0, 0, 0))
+
+
+def test_every_flag_says_how_it_bears_on_its_reading() -> None:
+    assert all(flag.bearing for flag in VitalFlag)
+    assert UNUSABLE.isdisjoint(DOUBTED) and UNRELIABLE < DOUBTED
 
 
 def test_the_words_that_databases_and_messages_hold_stay() -> None:

@@ -20,6 +20,7 @@ from dashboard.questions.sensors.computing import compare
 from dashboard.statistics.agreement import limits_of_agreement
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.readings import VitalFlag
+from edge_agent.core.study import MADE_UP
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.read.reader import Reader
@@ -162,6 +163,39 @@ def test_sensors_of_demonstrations_are_apart_from_those_of_people(tmp_path: Path
         connection.execute("UPDATE session SET simulated = 1")
     (both,) = compare(path, SensorsQuery())
     assert both.people == people.people + 1, "where there is nothing else, they count"
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "said"),
+    [
+        (
+            "UPDATE vital SET flags = 'cuff_loose' WHERE source = 'watch'",
+            "doubted",
+            "In 6 of these minutes a device doubted a reading itself",
+        ),
+        (
+            "UPDATE vital SET flags = 'simulated' WHERE source = 'watch'",
+            "simulated",
+            "In 6 of these minutes readings are simulated",
+        ),
+        (
+            f"UPDATE session SET origin = 'import: x.csv ({MADE_UP})'",
+            "made_up",
+            "The times of 6 of these minutes are made up",
+        ),
+    ],
+)
+def test_sensors_say_what_is_remarked_on_their_minutes(
+    change: str, field: str, said: str, tmp_path: Path
+) -> None:
+    path = two_watches(tmp_path)
+    (plain,) = compared(Reader(path), [HEART])
+    assert (plain.doubted, plain.simulated, plain.made_up) == (0, 0, 0)
+    with write_transaction(path) as connection:
+        connection.execute(change)
+    (found,) = compared(Reader(path), [HEART])
+    assert getattr(found, field) == found.minutes == 6 and said in found.sentence
+    assert found.bias == plain.bias
 
 
 ERRORS = {"a": [(1.0, -3.0, 2.0), (2.0, 0.0, 4.0)], "b": [(-1.0, 3.0, 0.5)]}

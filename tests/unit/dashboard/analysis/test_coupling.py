@@ -25,6 +25,7 @@ from edge_agent.core.study import Purpose, Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.read.reader import Reader
 from edge_agent.timeline.study.exclusions import leave_out
+from tests.support.studies import read_otherwise
 from tests.support.timeline import Row, expression, instant, reading, row, session_row, timeline
 
 APART_S = 1000
@@ -334,3 +335,13 @@ def test_coupling_page_shows_answer_lags_and_people(ada: TestClient, tmp_path: P
     assert 'id="coupling-lags"' in page.text and ">P05</th>" in page.text
     wrong = ada.get("/coupling?lag=90")
     assert wrong.status_code == 422 and "lag = " in wrong.text
+
+
+def test_coupling_across_a_change_of_model_says_so(tmp_path: Path) -> None:
+    path = study(tmp_path, 6)
+    asked = CouplingQuery(lag=FOLLOWS_S)
+    assert answer_to(Inquiry((("", path),), asked)).reading_changed_ms is None
+    read_otherwise(path, 2.5 * APART_S)
+    found = answer_to(Inquiry((("", path),), asked))
+    assert found.reading_changed_ms == instant(2.5 * APART_S).wall_ms
+    assert any(one.startswith("Faces are read in another way since") for one in found.notes)

@@ -11,7 +11,13 @@ import pytest
 from scipy import stats
 
 from dashboard.analysis.conclusions import Caution
-from dashboard.analysis.inference.loss import Losses, Lost, compare_losses, losses_in_states
+from dashboard.analysis.inference.loss import (
+    Losses,
+    Lost,
+    compare_doubts,
+    compare_losses,
+    losses_in_states,
+)
 from dashboard.analysis.query import AnalysisQuery, HeartMeasure, SkinMeasure
 from dashboard.analysis.readings.series import Series
 from dashboard.analysis.readings.states import ReadingGroup
@@ -22,11 +28,12 @@ from dashboard.questions.responses.answer import ResponsesQuery
 from dashboard.questions.responses.computing import Material, compare_windows
 from dashboard.questions.responses.question import answer as answer_to
 from edge_agent.core.measures import Measure
-from edge_agent.core.readings import VitalFlag, VitalReading
-from edge_agent.core.study import Purpose, Session
+from edge_agent.core.readings import DOUBTED, VitalFlag, VitalReading
+from edge_agent.core.study import AttributeUse, Purpose, Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.read.events import Event, EventKind
 from edge_agent.timeline.study.exclusions import leave_out
+from edge_agent.timeline.study.people import agree_to_attributes
 from tests.support.analyses import analysed
 from tests.support.timeline import Row, instant, reading, session_row, timeline
 
@@ -43,8 +50,11 @@ def study(
     sensor: Sensor,
     people: int = 6,
     kinds: Sequence[VitalKind] = (VitalKind.HEART_RATE,),
+    apart: float = 0.0,
 ) -> Path:
-    """Write a session for each person, of three states one after the other."""
+    """Write a session for each person, of three states one after the other, in which the people
+    differ by so much.
+    """
     sessions: list[Row] = []
     readings: list[VitalReading] = []
     for person in range(people):
@@ -62,6 +72,7 @@ def study(
                 for kind in kinds:
                     value = {VitalKind.RR_INTERVAL: 0.9}.get(kind, 70.0)
                     value += (second * 7919 * (person + 2)) % 17 / (1000 if value < 1 else 10)
+                    value += apart * (len(label) * (person + 1) % 11)
                     readings.append(reading(at + second + 0.5, value, kind, flags=flags))
     return timeline(folder, session=sessions, vital=readings)
 
@@ -285,3 +296,87 @@ def test_doubt_in_few_readings_is_a_caution_whatever_its_p(tmp_path: Path) -> No
     found, *_ = analysed(path, vital=["systolic"]).answer.comparisons
     assert found.loss is not None and found.loss.p > 0.05
     assert found.loss.first == pytest.approx(0.25) and found.loss.is_unequal
+
+
+@pytest.mark.parametrize("flag", sorted(DOUBTED))
+def test_readings_that_a_cuff_doubts_count_and_are_a_caution(
+    flag: VitalFlag, tmp_path: Path
+) -> None:
+    def cuff(person: int, state: str, second: int) -> VitalFlag | bool:
+        if second not in (40, 60 + len(state) * person % 7, 80):
+            return False
+        return flag if state == "anger" and second == 80 else True
+
+    path = study(tmp_path, cuff, kinds=(VitalKind.SYSTOLIC,))
+    answer = response_of(analysed(path, vital=["systolic"]))
+    found = {(one.first, one.second): one for one in answer.comparisons}
+    anger = found["anger", "neutral"]
+    assert anger.doubted is not None and anger.doubted.people == 6
+    assert (anger.doubted.first, anger.doubted.second) == pytest.approx((1 / 3, 0.0))
+    assert anger.result.caution_codes == (Caution.DOUBTED,), "none is lost"
+    assert (
+        "The device itself doubted readings, which may make or hide a difference: 33 % in anger, "
+        "0 % in neutral." in anger.sentence
+    )
+    assert found["happiness", "neutral"].doubted is None
+    assert sum(one.readings for one in answer.states) == 54, "each counts"
+
+
+@pytest.mark.parametrize(("share", "is_warned"), [(0.1, False), (0.25, True)])
+def test_doubt_alike_in_all_states_is_a_caution_from_a_fifth(share: float, is_warned: bool) -> None:
+    some = [share + apart for apart in (-0.03, 0.0, 0.03)]
+    other = [share + apart for apart in (0.02, -0.03, 0.0)]
+    (found,) = compare_doubts([(lost(*some), lost(*other))])
+    assert found is not None and found.is_unequal is is_warned
+
+
+def in_arms(path: Path, people: int) -> Path:
+    """Put every second person into another group."""
+    for person in range(people):
+        values = {"arm": "ab"[person % 2]}
+        agree_to_attributes(path, f"P{person}", AttributeUse.HERE, actor=None, values=values)
+    return path
+
+
+@pytest.mark.parametrize("gone", [False, VitalFlag.CUFF_LOOSE])
+def test_groups_that_lose_readings_in_a_state_say_so(
+    gone: VitalFlag | bool, tmp_path: Path
+) -> None:
+    def sensor(person: int, state: str, second: int) -> VitalFlag | bool:
+        is_gone = person % 2 and state == "anger" and (second + person) % 4 == 0
+        return gone if is_gone else True
+
+    path = in_arms(study(tmp_path, sensor, people=12, apart=0.5), 12)
+    (found,) = response_of(analysed(path, vital=["heart_rate"], group="arm")).groups
+    of = {(one.first_state, one.second_state): one for one in found.contrasts}
+    told = of["anger", "neutral"]
+    remark = told.doubted if gone else told.loss
+    assert remark is not None and (remark.state, remark.people) == ("anger", 12)
+    assert sorted((remark.first, remark.second)) == pytest.approx([0.0, 0.25], abs=0.01)
+    assert told.caution_codes == ((Caution.DOUBTED if gone else Caution.UNEQUAL_LOSS),)
+    assert "25 % in anger of b" in told.sentence and "0 % in anger of a" in told.sentence
+    assert of[None, None].caution_codes == told.caution_codes, "anger is one of all states"
+    assert of["happiness", "neutral"].caution_codes == ()
+
+
+def test_groups_that_lose_alike_have_no_caution(tmp_path: Path) -> None:
+    path = study(tmp_path, lambda person, _, s: (7 * s + person) % 20 > 0, 12, apart=0.5)
+    in_arms(path, 12)
+    (found,) = analysed(path, vital=["heart_rate"], group="arm").answer.groups
+    assert found.contrasts and not any(one.caution_codes for one in found.contrasts)
+
+
+def test_curves_and_windows_of_readings_that_a_device_doubts_say_so(tmp_path: Path) -> None:
+    def sensor(_: int, state: str, second: int) -> VitalFlag | bool:
+        return VitalFlag.BODY_MOVEMENT if state == "anger" and second % 3 == 0 else True
+
+    query = ResponsesQuery.model_validate({"vital": ["heart_rate"]})
+    inquiry = Inquiry((("", study(tmp_path, sensor)),), query)
+    found = {one.first: one for one in answer_to(inquiry).tests}
+    anger = found["anger"]
+    assert anger.doubted is not None
+    assert (anger.doubted.first, anger.doubted.second) == pytest.approx((1 / 3, 0.0), abs=0.02)
+    assert anger.caution_codes == (Caution.DOUBTED,)
+    assert "The device itself doubted readings" in anger.sentence
+    assert "33 % after anger, 0 % after neutral." in anger.sentence
+    assert found["happiness"].caution_codes == ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import permutations
+from itertools import cycle, permutations
 from math import log1p
 from pathlib import Path
 
@@ -11,7 +11,8 @@ import pytest
 from scipy import stats
 
 from dashboard.analysis.conclusions import Caution
-from dashboard.analysis.inference.motion import compare_motion, with_motion
+from dashboard.analysis.decision import with_cautions
+from dashboard.analysis.inference.motion import compare_motion, motion_beside
 from dashboard.analysis.query import AnalysisQuery
 from dashboard.analysis.readings.means import session_means, sides_of
 from dashboard.analysis.readings.states import ReadingGroup
@@ -19,7 +20,12 @@ from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.results import ComparisonModel
 from dashboard.analysis.steps.decided import decide_family
 from dashboard.analysis.steps.tested import compare_means
+from dashboard.questions.entry import Inquiry
+from dashboard.questions.responses.answer import ResponsesQuery
+from dashboard.questions.responses.question import answer as curves_of
+from edge_agent.core.study import AttributeUse
 from edge_agent.core.vitals import VitalKind
+from edge_agent.timeline.study.people import agree_to_attributes
 from tests.support.analyses import analysed
 from tests.support.timeline import Row, reading, row, session_row, timeline
 
@@ -30,18 +36,20 @@ Wearer = Callable[[int, str, int], float]
 """By person, state and its second: mg."""
 
 
-def study(folder: Path, wearer: Wearer | None, people: int = 6) -> Path:
-    """Write a session for each person, of three states one after the other."""
+def study(folder: Path, wearer: Wearer | None, people: int = 6, before: int = 0) -> Path:
+    """Write a session for each person, of three states one after the other, and some seconds before
+    each.
+    """
     sessions: list[Row] = []
     faces: list[Row] = []
     readings = []
-    for person, order in zip(range(people), permutations(STATES), strict=False):
+    for person, order in zip(range(people), cycle(permutations(STATES)), strict=False):
         begins = [1000 * person + 10 + (LASTS + 40) * place for place in range(3)]
         shown = [(at, at + LASTS, label) for at, label in zip(begins, order, strict=True)]
         first = 1000 * person
         sessions.append(session_row(first, first + 500, *shown, participant=f"P{person}"))
         for at, label in zip(begins, order, strict=True):
-            for second in range(LASTS):
+            for second in range(-before, LASTS):
                 wave = (second * 7919 * (person + 2) + len(label) * person) % (15 + len(label))
                 for kind, value in (
                     (VitalKind.HEART_RATE, 70 + wave / 10),
@@ -114,10 +122,14 @@ def compared(
     query = AnalysisQuery(vital=(VitalKind.HEART_RATE,), states=("neutral", "anger"))
     means = session_means(groups(VitalKind.HEART_RATE, heart), query.states)
     tests = compare_means(query, means, {}, is_timed=False)
-    (test,) = with_motion(
+    (test,) = with_cautions(
         decide_family(query, tests),
-        compare_motion(groups(VitalKind.BODY_MOTION, motion), query),
-        lambda one: sides_of(tests.visits, one.vital, one.first, one.second),
+        {
+            "motion": motion_beside(
+                compare_motion(groups(VitalKind.BODY_MOTION, motion), query),
+                lambda one: sides_of(tests.visits, one.vital, one.first, one.second),
+            )
+        },
     )
     assert test.result.shows_difference
     return test
@@ -161,3 +173,38 @@ def test_motion_that_differs_by_nothing_is_no_caution(
     for one in answer.comparisons:
         assert Caution.MOTION not in one.result.caution_codes
         assert (one.motion is None) or wearer is not None
+
+
+def test_groups_of_which_one_moves_in_a_state_say_so(tmp_path: Path) -> None:
+    path = study(
+        tmp_path, lambda person, *rest: (restless if person % 2 else calm)(person, *rest), 12
+    )
+    for person in range(12):
+        values = {"arm": "ab"[person % 2]}
+        agree_to_attributes(path, f"P{person}", AttributeUse.HERE, actor=None, values=values)
+    answer = response_of(analysed(path, vital=["heart_rate", "valence"], group="arm"))
+    heart, face = answer.groups
+    of = {(one.first_state, one.second_state): one for one in heart.contrasts}
+    motion = of[PAIR].motion
+    assert motion is not None and motion.state == "anger"
+    assert of[PAIR].caution_codes == (Caution.MOTION,)
+    assert "The wearers did not move alike" in of[PAIR].sentence
+    assert of["happiness", "neutral"].caution_codes == ()
+    assert all(one.motion is None and not one.caution_codes for one in face.contrasts)
+
+
+def calm(person: int, _: str, second: int) -> float:
+    """Return the motion of one who sits still."""
+    return 4 + (second * 13 + person) % 5
+
+
+def test_curves_after_events_at_which_wearers_move_say_so(tmp_path: Path) -> None:
+    query = ResponsesQuery.model_validate({"vital": ["heart_rate", "valence"]})
+    inquiry = Inquiry((("", study(tmp_path, restless, before=10)),), query)
+    tests = {(one.vital, one.first): one for one in curves_of(inquiry).tests}
+    heart = tests[VitalKind.HEART_RATE, "anger"]
+    assert heart.motion is not None and heart.motion.first > heart.motion.second + 20
+    assert Caution.MOTION in heart.caution_codes
+    assert "The wearers did not move alike, which may make or hide a difference:" in heart.sentence
+    assert Caution.MOTION not in tests[VitalKind.HEART_RATE, "happiness"].caution_codes
+    assert all(one.motion is None for (kind, _), one in tests.items() if kind == "valence")

@@ -28,6 +28,7 @@ from edge_agent.timeline.study.example_study import seed_example_study
 from edge_agent.timeline.study.preregistrations import fingerprint
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.dashboard import client_of, set_up
+from tests.support.studies import read_otherwise
 from tests.support.timeline import Row, instant, reading, session_row, timeline
 
 APART_S = 2000
@@ -361,3 +362,16 @@ def _check_refusals(ada: TestClient) -> None:
     assert wrong.status_code == 422
     assert "before = " in wrong.text
     assert ada.get("/api/v1/responses?sample=selected&session=99").status_code == 422
+
+
+@pytest.mark.parametrize("measure", ["valence", "heart_rate"])
+def test_curves_and_windows_across_a_change_of_model_say_so(measure: str, tmp_path: Path) -> None:
+    path = study(tmp_path, BALANCED * 3)
+    declare(path, f"{measure}: anger - neutral, 5 to 30 s")
+    read_otherwise(path, 2.5 * APART_S)
+    found = answer(path, vital=["heart_rate"])
+    is_of_face = measure == "valence"
+    assert (found.reading_changed_ms is not None) is is_of_face, "of a window alone, too"
+    said = any(one.startswith("Faces are read in another way since") for one in found.notes)
+    assert said is is_of_face
+    assert (answer(path, vital=[measure]).reading_changed_ms is not None) is is_of_face

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -27,7 +28,10 @@ from dashboard.questions.week.letter import write_letter
 from dashboard.questions.week.usual import Reading, figures_of
 from dashboard.questions.week.words import put_into_words, say, weeks_in_words
 from edge_agent.core.expression import EMOTIONS, Emotion
+from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.study import MADE_UP
 from edge_agent.core.vitals import VitalKind
+from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.read.reader import Reader
 from edge_agent.timeline.study.declarations import declare
 from tests.support.timeline import instant, reading, row, second_of, session_row, timeline
@@ -349,3 +353,118 @@ def test_week_counts_an_unknown_face_that_was_declared_afterwards(tmp_path: Path
 
     assert week.model.sentence == "30 min of distress."
     assert "not known whose it is" not in week.model.faces_sentence
+
+
+def weeks_of_cuff(path: Path, last: Callable[[int], VitalReading]) -> WeekSummaryModel:
+    """Return the last of nine weeks with two pressures a day, which has those that are given."""
+    in_week = 2 * DAYS
+    start_s = second_of(START_MS) - 8 * DAYS * 86_400
+    usual = [
+        reading(0, 118 + number % 5, VitalKind.SYSTOLIC, "ble:cuff")
+        for number in range(8 * in_week)
+    ]
+    readings = [
+        replace(one, at=instant(start_s + 43_200 * number + 30_000))
+        for number, one in enumerate([*usual, *map(last, range(in_week))])
+    ]
+    end_s = second_of(START_MS) + DAYS * 86_400
+    timeline(path, vital=readings, session=[session_row(start_s, end_s, participant="P-01")])
+    (week,) = weeks_in_words(path, "P-01", FIRST + timedelta(days=DAYS - 1), UTC)
+    return week.model
+
+
+@pytest.mark.parametrize(
+    ("flag", "doubted", "said"),
+    [
+        ("body_movement", 4, ", without 4 of 14 readings that the device itself doubts"),
+        ("cuff_loose", 4, ", without 4 of 14 readings that the device itself doubts"),
+        ("improper_position", 4, ", without 4 of 14 readings that the device itself doubts"),
+        ("irregular_pulse", 4, ", the device itself doubts 4 of 14 readings"),
+        # Too few would be left.
+        ("body_movement", 9, ", the device itself doubts 9 of 14 readings"),
+        ("pulse_high", 4, ""),
+    ],
+)
+def test_week_is_judged_without_readings_unreliable_by_their_flags(
+    flag: str, doubted: int, said: str, tmp_path: Path
+) -> None:
+    def last(number: int) -> VitalReading:
+        value, flags = (160.0, [VitalFlag(flag)]) if number < doubted else (119.0, [])
+        return reading(0, value, VitalKind.SYSTOLIC, "ble:cuff", flags)
+
+    week = weeks_of_cuff(tmp_path / "affect-edge.db", last)
+    pressure = week.figures[2]
+    is_without = said.startswith(", without")
+    assert (pressure.readings, pressure.left_out) == (14, doubted if is_without else 0)
+    assert pressure.change == ("usual" if is_without else "higher")
+    assert pressure.note.endswith(said) and ("doubts" in pressure.note) is bool(said)
+    assert pressure.value == pytest.approx((160 * doubted + 119 * (14 - doubted)) / 14)
+
+
+@pytest.mark.parametrize(
+    ("source", "flags", "said"),
+    [
+        ("ble:cuff", [], ""),
+        ("ble:other", [], ", measured by another sensor than usual (ble:other)"),
+        # The name of a file says nothing of who measured.
+        ("csv:week.csv", [VitalFlag.IMPORTED], ", measured by another sensor than usual (csv)"),
+    ],
+)
+def test_week_by_another_sensor_than_usual_says_so(
+    source: str, flags: list[VitalFlag], said: str, tmp_path: Path
+) -> None:
+    week = weeks_of_cuff(
+        tmp_path / "affect-edge.db",
+        lambda number: reading(0, 119 + number % 3, VitalKind.SYSTOLIC, source, flags),
+    )
+    assert week.figures[2].note.endswith(said)
+    assert ("another sensor" in week.figures[2].note) is bool(said)
+
+
+def test_weeks_of_files_are_by_one_sensor_whatever_they_are_called() -> None:
+    counts = [{VitalKind.HEART_RATE: {"csv": 40}}] * 10
+    weeks = [period(FIRST - timedelta(days=DAYS * n), DAYS, 150) for n in range(10)]
+    parts = [parts_of([one + n % 3 for one in DAY], [900] * 8) for n in range(10)]
+    assert not figures_of(weeks[0], weeks[1:], Reading(), parts, counts)[1].other_sources
+    mixed = [{VitalKind.HEART_RATE: {"strap": 20, "watch": n}} for n in (18, *[24] * 9)]
+    assert not figures_of(weeks[0], weeks[1:], Reading(), parts, mixed)[1].other_sources
+
+
+@pytest.mark.parametrize(
+    ("raised", "mg", "said"),
+    [(9, 30.0, ", the wearer moved more than usual"), (9, 12.0, ""), (0, 30.0, "")],
+)
+def test_week_in_which_the_wearer_moved_more_says_so_beside_the_heart(
+    raised: float, mg: float, said: str
+) -> None:
+    def week(n: int, level: float, moved: float) -> Parts:
+        own = parts_of([one + level + n % 3 for one in DAY], [900] * 8)
+        motion = parts_of([moved + n % 3] * 8, [900] * 8)
+        return {**own, VitalKind.BODY_MOTION: motion[VitalKind.HEART_RATE]}
+
+    every = [week(0, raised, mg), *(week(n, 0, 11.0) for n in range(9))]
+    weeks = [period(FIRST - timedelta(days=DAYS * n), DAYS, 150) for n in range(10)]
+    figure = figures_of(weeks[0], weeks[1:], Reading(), every)[1]
+    assert figure.change == ("higher" if raised else "usual")
+    assert say("note", figure).endswith(said)
+    assert ("moved" in say("note", figure)) is bool(said)
+
+
+def test_week_leaves_sessions_out_whose_times_are_made_up(tmp_path: Path) -> None:
+    start_s = second_of(START_MS)
+    path = timeline(
+        tmp_path,
+        vital=[reading(start_s + 60 * n, 70.0) for n in range(60)],
+        session=[
+            session_row(start_s, start_s + 1800, participant="P-01"),
+            session_row(start_s + 1800, start_s + 3600, participant="P-01"),
+        ],
+    )
+    last = FIRST + timedelta(days=DAYS - 1)
+    (both,) = weeks_in_words(path, "P-01", last, UTC)
+    assert (both.model.without_times, both.model.figures[1].readings) == (0, 60)
+    with write_transaction(path) as connection:
+        connection.execute(f"UPDATE session SET origin = 'import: x.csv ({MADE_UP})' WHERE id = 2")
+    (one,) = weeks_in_words(path, "P-01", last, UTC)
+    assert (one.model.without_times, one.model.figures[1].readings) == (1, 30)
+    assert "1 session is left out: its times are made up." in one.model.days_sentence

@@ -11,7 +11,7 @@ import pytest
 
 from dashboard.questions.week.report import report_of
 from dashboard.questions.week.variability import five_minutes, variability_of
-from dashboard.questions.week.words import weeks_in_words
+from dashboard.questions.week.words import say, weeks_in_words
 from edge_agent.core.clock import Instant
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.variability import LiveVariability
@@ -42,10 +42,10 @@ def test_rmssd_of_five_minutes_is_that_of_live() -> None:
         live.add(VitalReading(when, VitalKind.RR_INTERVAL, float(value), "strap", marks))
     now = live.now(int(beats.at_ms[inside][-1]))
     assert now is not None and now.rmssd_ms is not None
-    (first, *_) = five_minutes(
+    ((first, less), *_) = five_minutes(
         Beats("P01", "", beats.at_ms[inside], values[inside], tuple(np.array(flags)[inside]), False)
     )
-    assert first == pytest.approx(now.rmssd_ms)
+    assert first == pytest.approx(now.rmssd_ms) and np.isnan(less)
 
 
 def test_stretches_with_few_good_beats_are_not_counted() -> None:
@@ -61,6 +61,24 @@ def test_week_counts_one_of_two_sources_of_a_session() -> None:
     week = variability_of([beats_of(few, source="camera"), beats_of(many)])
     assert week is not None
     assert (week.stretches, round(week.median_ms, 1)) == (2, 40.0)
+
+
+def test_errors_that_beats_state_are_no_variability_of_a_week() -> None:
+    rng = np.random.default_rng(5)
+    error_ms = 15.0
+    values = 0.8 + rng.normal(0, 0.03 / np.sqrt(2), 3700)
+    worse = values + rng.normal(0, error_ms / 1000, 3700)
+    plain, stated = beats_of(values.tolist()), beats_of(worse.tolist())
+    of_normal = error_ms / 1000 / np.sqrt(np.pi / 2)
+    week = variability_of([replace(stated, errors=np.full(3700, of_normal))])
+    true = variability_of([plain])
+    assert week is not None and week.without_errors_ms is not None and true is not None
+    assert week.median_ms > 1.15 * true.median_ms
+    assert week.without_errors_ms == pytest.approx(true.median_ms, rel=0.05)
+    assert f"{week.without_errors_ms:.0f} ms without the errors that the sensor states." in say(
+        "variability", week
+    )
+    assert true.without_errors_ms is None and "without the errors" not in say("variability", true)
 
 
 def test_week_tells_the_variability_of_its_heart_in_words(tmp_path: Path) -> None:
