@@ -60,6 +60,7 @@ class Doubt(StrEnum):
     INSEPARABLE = "inseparable"
     NO_ESTIMATE = "no_estimate"
     REACHES_BOUND = "reaches_bound"
+    RESULT_REACHES_BOUND = "result_reaches_bound"
 
 
 def shows(p: float | None) -> bool:

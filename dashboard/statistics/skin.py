@@ -12,9 +12,11 @@ A response is a rise of the conductance from a trough to the next peak, as labor
    and after. Its trough is where that begins and its peak where it ends, and no more than the last
    5 s of it count (a response rises for 1 to 3 s). It begins where a twentieth of the height above
    the level is reached, for a level that rises before it moves the trough;
-3. its amplitude is the height of the peak above its trough. It reaches the threshold that the
-   question declares (0.01 to 0.05 µS). Without one there are a hundred responses a minute in the
-   noise of a recording that has none;
+3. its amplitude is the height of the peak above its trough, less what the level by itself changes
+   meanwhile, by the median change of the times around without responses: on a level that climbs by
+   0.05 µS a second a rise of two seconds has 0.1 µS of it. Both height and amplitude reach the
+   threshold that the question declares (0.01 to 0.05 µS). Without one there are a hundred responses
+   a minute in the noise of a recording that has none;
 4. half of it or more is faster than the level around. A level that climbs for half a minute is no
    response.
 
@@ -65,6 +67,12 @@ LEAST_CEILING_S = 2.0
 _TOLERANCE = 0.05  # of the rate: clocks differ, and times are whole milliseconds
 _LEAST_FAST = 0.5
 _LONGEST_RISE_S = 5.0
+_FALLEN_S = 10.0
+"""Seconds after a peak in which a response falls: it has half recovered after 2 to 10 s."""
+_AROUND_S = 60.0
+"""Seconds before and after a response in which the level’s own change is looked for."""
+_LEAST_QUIET_S = 5.0
+"""Seconds without responses that tell it."""
 _BEGUN = 0.05
 """Share of its height above the level around at which a response has begun.
 
@@ -98,12 +106,15 @@ class Responses:
         began_s: beginning of each, where a twentieth of its height is reached, without the time by
             which the smoothing makes it early.
         amplitude: of each, µS.
+        drift: what the level around adds to each, so that its peak is so much higher above its
+            trough, µS.
         spans: first and last second of each unbroken time.
     """
 
     at_s: Values
     began_s: Values
     amplitude: Values
+    drift: Values
     spans: tuple[tuple[float, float], ...]
 
 
@@ -145,6 +156,7 @@ def find_responses(at_s: Values, values: Values, least_us: float) -> Responses:
         at_s=np.concatenate([one.at_s for one in parts]),
         began_s=np.concatenate([one.began_s for one in parts]),
         amplitude=np.concatenate([one.amplitude for one in parts]),
+        drift=np.concatenate([one.drift for one in parts]),
         spans=tuple(span for one in parts for span in one.spans),
     )
 
@@ -195,13 +207,37 @@ def _of_run(at_s: Values, values: Values, least_us: float) -> Responses:
     rise = level[peaks] - level[troughs]
     above = np.concatenate([[0.0], np.cumsum(fast)])
     counted = (rise >= least_us) & (above[peaks] - above[troughs] >= _LEAST_FAST * rise)
+    drift = np.zeros(len(rise))
+    drift[counted] = _drifts(level, troughs[counted], peaks[counted])
+    counted &= rise - drift >= least_us
     troughs, peaks = troughs[counted], peaks[counted]
     return Responses(
         at_s=even[peaks],
         began_s=np.minimum(_beginnings(even, above, troughs, peaks) + _EARLY_S, even[peaks]),
-        amplitude=rise[counted],
+        amplitude=(rise - drift)[counted],
+        drift=drift[counted],
         spans=((float(at_s[0]), float(at_s[-1])),),
     )
+
+
+def _drifts(level: Values, troughs: Integers, peaks: Integers) -> Values:
+    """Return what the level by itself changes during each response: its median change in the times
+    around without responses, or in all of the recording; 0 where there are hardly any.
+    """
+    change = np.diff(level)
+    is_quiet = np.ones(len(change), dtype=np.bool_)
+    after = round(_FALLEN_S * LEAST_HZ)
+    for trough, peak in zip(troughs, peaks, strict=True):
+        is_quiet[trough : peak + after] = False
+    reach, least = round(_AROUND_S * LEAST_HZ), round(_LEAST_QUIET_S * LEAST_HZ)
+    every = change[is_quiet]
+    whole = float(np.median(every)) if len(every) >= least else 0.0
+    slopes = []
+    for peak in peaks.tolist():
+        near = slice(max(0, peak - reach), peak + reach)
+        quiet = change[near][is_quiet[near]]
+        slopes.append(float(np.median(quiet)) if len(quiet) >= least else whole)
+    return np.array(slopes, dtype=np.float64) * (peaks - troughs)
 
 
 def _beginnings(even: Values, above: Values, troughs: Integers, peaks: Integers) -> Values:

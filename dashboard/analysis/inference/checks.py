@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import special
 
 from dashboard.analysis.conclusions import Doubt, shows
 from dashboard.analysis.inference.comparison import Comparison, adjusted_p
@@ -31,6 +32,7 @@ from dashboard.analysis.readings.places import (
 )
 from dashboard.analysis.readings.states import StateReadings
 from dashboard.analysis.results import (
+    By,
     CarryOverModel,
     DriftModel,
     LeftOutModel,
@@ -38,6 +40,7 @@ from dashboard.analysis.results import (
     ResultModel,
     WithAllModel,
 )
+from dashboard.statistics import ALPHA
 from dashboard.statistics.distributions import Values
 from dashboard.statistics.period import (
     Attenuation,
@@ -527,6 +530,19 @@ def hides(effect: PeriodModel | None, bound: float) -> Doubt | None:
     if ends is None:
         return Doubt.NO_ESTIMATE
     return None if -bound < ends.low and ends.high < bound else Doubt.REACHES_BOUND
+
+
+def reaches(result: ResultModel, bound: float) -> Doubt | None:
+    """Return why a difference is not excluded that the equivalence test excludes: another analysis
+    than the t-test is reported, and the 90 % interval of that reaches the bound.
+    """
+    r = result
+    if r.by not in (By.EQUAL_TIMES, By.MIXED_MODEL):
+        return None
+    if r.difference is None or r.error is None or r.df is None:
+        return Doubt.NO_ESTIMATE
+    half = float(special.stdtrit(r.df, 1 - ALPHA)) * r.error
+    return Doubt.RESULT_REACHES_BOUND if abs(r.difference) + half >= bound else None
 
 
 def orders_of(

@@ -13,6 +13,7 @@ from dashboard.analysis.inference.checks import (
     doubt_of,
     hides,
     misreading_of,
+    reaches,
 )
 from dashboard.analysis.inference.comparison import equivalence_of
 from dashboard.analysis.inference.family import adjusted_by, compare_all_states, in_family
@@ -101,10 +102,6 @@ def decide_family(
         bounds = strict[place]
         effect = tests.effects[place]
         doubt = doubt_of(misread[place], mixed)
-        # One doubt is enough; time is asked only where faces leave none.
-        if not doubt and bounds is not None:
-            doubt = hides(effect, bounds.bounds.high)
-        own = of_family[place]
         of = TwoStates(
             comparison,
             misread[place],
@@ -112,10 +109,16 @@ def decide_family(
             model_of[pair[0]],
             tests.by_model.get(pair),
             declared[place],
-            own and replace(own, doubt=doubt),
-            every[place] if every else None,
+            every=every[place] if every else None,
         )
-        yield comparison_model(pair, of, query, tests.main)
+        # One doubt is enough; time is asked only where faces leave none.
+        if not doubt and bounds is not None:
+            result, *_ = decide(of, tests.main, query.correction)
+            bound = bounds.bounds.high
+            doubt = hides(effect, bound) or reaches(result, bound)
+        own = of_family[place]
+        decided = replace(of, own=own and replace(own, doubt=doubt))
+        yield comparison_model(pair, decided, query, tests.main)
 
 
 def decide_readings(material: Material, groups: Iterable[ReadingGroup]) -> tuple[Chosen, ...]:

@@ -33,7 +33,7 @@ from edge_agent.timeline.read.reader import Reader
 
 @dataclass(frozen=True, slots=True)
 class CouplingSheet:
-    """Everything that the page shows of an association within people.
+    """Everything that the page shows of an association beside that with others.
 
     Attributes:
         response: what the API answers.
@@ -45,7 +45,7 @@ class CouplingSheet:
 
 
 def answer(inquiry: Inquiry) -> CouplingModel:
-    """Return whether a measure of the face and a vital go together within people, in words.
+    """Return whether a measure of the face and a vital go together more than with others, in words.
 
     Raises:
         StatisticsError: the question cannot be answered.
@@ -162,7 +162,7 @@ COUPLING = Question(
     "others at the same stimuli.",
     report=report,
     part=part,
-    listed="Say whether face and heart go together within people.",
+    listed="Say whether face and heart go together in people more than with others.",
     documented=Documented(
         page="Responses → Face and body together",
         shows=(

@@ -12,12 +12,14 @@ from scipy import stats
 from dashboard.analysis.analyse import Analysis
 from dashboard.analysis.choices import matchings_of
 from dashboard.analysis.conclusions import Caution, Doubt
+from dashboard.analysis.decision import NO_RESULT
 from dashboard.analysis.inference.checks import (
     FaceReading,
     bounds_of,
     doubt_of,
     hides,
     misreading_of,
+    reaches,
     too_short,
 )
 from dashboard.analysis.inference.comparison import compare
@@ -28,6 +30,7 @@ from dashboard.analysis.readings.states import find_observed
 from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.rendering.charts import effects_chart
 from dashboard.analysis.rendering.tables import groups_of
+from dashboard.analysis.results import By
 from dashboard.statistics.period import Recall
 from dashboard.statistics.t_tests import Bounds, Method, equivalence
 from edge_agent.core.expression import EMOTIONS, Emotion
@@ -235,6 +238,22 @@ def test_difference_that_time_may_hide_is_not_called_excluded(
     assert test.equivalence_adjusted_p < 0.05, "the t-test alone would exclude it"
     assert not test.equivalent
     assert test.doubt == why
+
+
+@pytest.mark.parametrize(
+    ("by", "error", "why"),
+    [
+        (By.PAIRED, 0.9, None),
+        (By.EQUAL_TIMES, 0.9, Doubt.RESULT_REACHES_BOUND),
+        (By.MIXED_MODEL, 0.9, Doubt.RESULT_REACHES_BOUND),
+        (By.MIXED_MODEL, 0.5, None),
+    ],
+)
+def test_nothing_is_called_excluded_that_the_reported_result_reaches(
+    by: By, error: float, why: Doubt | None
+) -> None:
+    update = {"by": by, "difference": -3.9, "error": error, "df": 20.0}
+    assert reaches(NO_RESULT.model_copy(update=update), 5.0) is why
 
 
 def test_a_drift_that_order_balances_hides_nothing(tmp_path: Path) -> None:
