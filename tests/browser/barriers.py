@@ -136,7 +136,7 @@ _WORD = re.compile(r"(?<![\w.=/-])[^\W\d_]{3,}(?![\w=/-]|\.\w)")
 
 def _words_in(text: str) -> set[str]:
     plain = re.sub(r"\{[^}]*\}|<[^>]*>|%\(\w+\)s", " ", text)
-    return set(_WORD.findall(plain.casefold()))
+    return set(_WORD.findall(plain))
 
 
 @cache
@@ -148,7 +148,8 @@ def _english_alone(language: str) -> frozenset[str]:
         if message.id:
             of_source.update(*map(_words_in, languages.originals_of(message)))
             of_language.update(*map(_words_in, languages.strings_of(message)))
-    return frozenset(of_source - of_language)
+    # What our texts never write small is a name, such as Parquet.
+    return frozenset(filter(str.islower, of_source)) - set(map(str.casefold, of_language))
 
 
 def english_in(page: Page, language: str) -> Iterator[str]:
@@ -157,7 +158,7 @@ def english_in(page: Page, language: str) -> Iterator[str]:
         return
     texts: list[str] = page.evaluate(_TEXTS)
     for text in dict.fromkeys(texts):
-        if words := _words_in(text) & _english_alone(language):
+        if words := _words_in(text.casefold()) & _english_alone(language):
             yield f"English ({', '.join(sorted(words))}): {text[:80]}"
 
 
