@@ -144,7 +144,7 @@ class LostModel(UnlikeModel):
 
 
 class DoubtedModel(UnlikeModel):
-    """Which share of the readings that count their device itself doubts, on two sides: it was
+    """Share of the readings that count which their device itself doubts, on two sides: it was
     measured while the body moved, say, or the pulse was irregular.
     """
 
