@@ -43,5 +43,7 @@ MINIMUM = 3
 """Fewest participants for a test: pairs in a paired one, people in each group of an independent
 one.
 """
+MINIMUM_S = 60.0
+"""Seconds of a state in a session below which beats and skin responses have no number."""
 LEVEL = 1 - ALPHA
 """Level of every interval: how often it holds the true value."""

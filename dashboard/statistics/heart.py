@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
+from dashboard.statistics import MINIMUM_S
 from dashboard.statistics.distributions import Values
 from dashboard.statistics.samples import NoVariationError, TooShortError, check_values
 from edge_agent.core.errors import StatisticsError
@@ -58,8 +59,6 @@ _ECTOPIC_OFFSET = 0.17
 _FAR = 3.0  # thresholds from the usual length beyond which an interval is long or short
 # Only a bound: a pass must find fewer than the one before, or the search ends.
 _PASSES = 20
-MINIMUM_S = 60.0
-"""Seconds of measured intervals below which there is no number."""
 STANDARD_S = 300.0
 """Length of the standard short recording (Task Force 1996); shorter ones are called ultra-short."""
 MOST_CORRECTED = 0.2

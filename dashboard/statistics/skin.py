@@ -58,10 +58,6 @@ A response rises for 1 to 3 s (Dawson, Schell & Filion 2007), so a longer gap ma
 """
 LEAST_RUN_S = 20.0
 """Unbroken seconds below which nothing is computed: those whose median is the level's change."""
-MINIMUM_S = 60.0
-"""Seconds of a state in a session below which there is no number: a count a minute would be told of
-less than a minute.
-"""
 LEAST_CEILING_S = 2.0
 """Seconds for which a sensor gives its largest value again and again where it is at its ceiling."""
 _TOLERANCE = 0.05  # of the rate: clocks differ, and times are whole milliseconds

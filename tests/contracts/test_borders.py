@@ -211,7 +211,7 @@ def test_page_and_help_name_the_makers_of_the_register(tmp_path: Path) -> None:
     shown = " ".join(done.output.split())
     assert all(form.name in shown for form in FORMATS)
     with client_of(tmp_path) as client:
-        page = set_up(client, tmp_path).get("/readings").text
+        page = set_up(client, tmp_path).get("/study/import").text
     assert all(form.name in page for form in FORMATS)
 
 

@@ -14,10 +14,10 @@ from dashboard.analysis.inference.measures import NO_LIMITS, Limits, Visit
 from dashboard.analysis.query import AnalysisQuery, SkinMeasure
 from dashboard.analysis.readings.means import average
 from dashboard.analysis.results import SkinModel
+from dashboard.statistics import MINIMUM_S
 from dashboard.statistics.distributions import Values
 from dashboard.statistics.samples import TooShortError
 from dashboard.statistics.skin import (
-    MINIMUM_S,
     NoResponseError,
     Responses,
     TooSlowError,

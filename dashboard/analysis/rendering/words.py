@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
-from dashboard.analysis import notices
-from dashboard.analysis.decision import why_model_differs
 from dashboard.analysis.query import DEFAULT_BOUND, DOUBTS, MEASURE_UNITS, AnalysisQuery
 from dashboard.analysis.rendering import numbers
-from dashboard.statistics import ALPHA, MINIMUM
-from dashboard.statistics.heart import MINIMUM_S
+from dashboard.statistics import ALPHA, MINIMUM, MINIMUM_S
 from edge_agent.timeline.read.measured import FACE
 
 TEXTS = Path(__file__).parent / "texts"
+
+
+def _later(module: str, name: str) -> Callable[..., object]:
+    """Return a function of an analysis, loaded when a text calls it: NumPy comes with it, and the
+    process that serves pages writes sentences, too.
+    """
+
+    def call(*words: object) -> object:
+        called: Callable[..., object] = getattr(import_module(f"dashboard.analysis.{module}"), name)
+        return called(*words)
+
+    return call
+
+
 _NAMES: dict[str, object] = {
     "ALPHA": ALPHA,
     "DEFAULT_BOUND": DEFAULT_BOUND,
@@ -22,11 +35,11 @@ _NAMES: dict[str, object] = {
     "MINIMUM": MINIMUM,
     "MEASURE_UNITS": MEASURE_UNITS,
     "MINIMUM_S": MINIMUM_S,
-    "common_order": notices.common_order,
-    "differing": notices.differing,
-    "uneven_in_people": notices.uneven_people,
-    "uneven_in_readings": notices.uneven_readings,
-    "why_model_differs": why_model_differs,
+    "common_order": _later("notices", "common_order"),
+    "differing": _later("notices", "differing"),
+    "uneven_in_people": _later("notices", "uneven_people"),
+    "uneven_in_readings": _later("notices", "uneven_readings"),
+    "why_model_differs": _later("decision", "why_model_differs"),
     "bounds": numbers.bounds_text,
 }
 _MACROS = numbers.macros_of(TEXTS, **_NAMES)

@@ -147,7 +147,6 @@ def _read_week(
     reading = Reading(changed_ms, reader.rows_kept_since(first, end), shifted)
     summary = summarise(
         code,
-        str(zone or ""),
         days,
         [together(one) for one in reversed(before)],
         reading,
@@ -156,10 +155,13 @@ def _read_week(
     )
     faces = faces_of(reader, sessions, days)
     inside = (StateSpan(one, "", *span) for one, span in _within(sessions, start, end))
+    later = {
+        "zone": str(zone or ""),
+        "variability": _variability_of(reader.beats(inside)),
+        "faces": faces,
+    }
     return ReadWeek(
-        summary.model_copy(
-            update={"variability": _variability_of(reader.beats(inside)), "faces": faces}
-        ),
+        summary.model_copy(update=later),
         days,
         reader.trend(start, end, steps),
         reader.vital_trend(VitalKind.HEART_RATE, start, end, steps),
@@ -170,18 +172,16 @@ def _read_week(
 
 def summarise(
     participant: str,
-    zone: str,
     days: Sequence[DayModel],
     before: Sequence[DayModel],
     reading: Reading,
     parts: Sequence[Parts] | None = None,
     sources: Sequence[Sources] = (),
 ) -> WeekSummaryModel:
-    """Return a week beside the weeks before it, without words and who was in view.
+    """Return a week beside the weeks before it, without words, its zone and who was in view.
 
     Args:
         participant: pseudonymous code.
-        zone: name of the time zone of the days.
         days: the days of the week, in order.
         before: the weeks before, the latest first.
         reading: how faces were read over all of them.
@@ -192,7 +192,7 @@ def summarise(
     figures = figures_of(week, before, reading, parts, sources)
     return WeekSummaryModel(
         participant=participant,
-        zone=zone,
+        zone="",
         first=week.first,
         last=week.last,
         start=week.start,

@@ -309,7 +309,7 @@ def test_bids_skin_responses_are_those_that_the_analysis_finds(tmp_path: Path) -
     found = [line for line in packed(path) if line[2] == "skin_response"]
     assert [round(float(line[0])) for line in found] == [20, 50, 80]
     assert all(1 <= float(line[1]) <= 2 for line in found), "from beginning to peak"
-    assert [round(float(line[4]), 2) for line in found] == [0.49, 0.49, 0.49], (
+    assert [round(float(line[4]), 2) for line in found] == [0.5, 0.5, 0.5], (
         "the level falls meanwhile"
     )
     assert {line[5] for line in found} == {"eda"}

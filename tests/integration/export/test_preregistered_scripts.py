@@ -100,7 +100,16 @@ def test_scripts_say_that_the_preregistered_question_is_asked(database: Path) ->
 @pytest.mark.parametrize(
     "words",
     [
-        ("--vital", "systolic", "--bound-pressure", "2.5", "--states", "anger", "--states", "Rest"),
+        (
+            "--vital",
+            "systolic",
+            "--bound-pressure",
+            "2.5",
+            "--states",
+            "anger",
+            "--states",
+            "disgust",
+        ),
         pytest.param(
             ("--count-flagged", "artefact", "--estimated", "--outcome", "level"), marks=DEEP
         ),

@@ -66,6 +66,9 @@ def test_settling_is_that_of_the_measure_and_none_of_a_rating() -> None:
 
 
 def test_withdrawn_movement_is_offered_only_where_it_was_chosen() -> None:
-    assert set(MovementKind) - set(offered_movements()) == {MovementKind.LIP_PRESS}
-    chosen = (MovementKind.LIP_PRESS, VitalKind.HEART_RATE)
+    assert set(MovementKind) - set(offered_movements()) == {
+        MovementKind.LIP_PRESS,
+        MovementKind.UPPER_LIP_UP,
+    }
+    chosen = (MovementKind.LIP_PRESS, MovementKind.UPPER_LIP_UP, VitalKind.HEART_RATE)
     assert offered_movements(chosen) == tuple(MovementKind)

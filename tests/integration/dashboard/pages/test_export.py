@@ -210,8 +210,9 @@ def test_bundle_asks_about_the_labels_of_its_sessions_where_none_is_usual(
             return list(json.loads(archive.read("question.json"))["states"])
 
     assert states(sessions=[films]) == ["sad", "calm"]
-    assert states(sessions=[films, usual]) == ["neutral", "happiness", "anger"]
-    assert states(sessions=[films], question={}) == ["neutral", "happiness", "anger"]
+    assert states(sessions=[films, usual]) == ["neutral", "sad", "calm", "film"]
+    asked = {"states": ["neutral", "happiness", "anger"]}
+    assert states(sessions=[films], question=asked) == asked["states"]
 
 
 def test_an_analysis_is_exported_under_a_passphrase(ada: TestClient, database: Path) -> None:

@@ -87,7 +87,7 @@ def test_export_over_sites_that_is_stopped_leaves_no_files(tmp_path: Path) -> No
     ("labels", "asked"),
     [
         (("calm film", "loud film"), ["calm film", "loud film"]),
-        (("anger", "loud film"), [*TESTED_STATES]),
+        (("anger", "neutral"), [*TESTED_STATES]),
     ],
 )
 def test_export_over_sites_compares_the_conditions_of_the_study(

@@ -92,7 +92,7 @@ def described(
         period(FIRST - timedelta(days=DAYS * n), DAYS, minutes, 70 + n, 45 if minutes else 0)
         for n, minutes in enumerate(before, 1)
     ]
-    return put_into_words(summarise("P-01", "", days, weeks, reading))
+    return put_into_words(summarise("P-01", days, weeks, reading))
 
 
 USUAL = [150, 140, 160, 150, 170, 130, 150, 150]
@@ -312,10 +312,10 @@ def test_short_recording_is_not_taken_for_a_calm_week() -> None:
 def test_days_without_a_face_differ_from_days_without_recording() -> None:
     days = [period(FIRST + timedelta(days=n), 1, 0, None, face_h=n % 2) for n in range(DAYS)]
     days[2] = days[2].model_copy(update={"session_ms": HOUR_MS, "recorded_days": 1})
-    week = put_into_words(summarise("P-01", "", days, [], Reading()))
+    week = put_into_words(summarise("P-01", days, [], Reading()))
     assert (week.recorded_days, week.faceless_days) == (4, 1)
     assert week.days_sentence == "4 of 7 days recorded; on 1 of them no face was read."
-    nothing = put_into_words(summarise("P-01", "", [days[0]] * DAYS, [], Reading()))
+    nothing = put_into_words(summarise("P-01", [days[0]] * DAYS, [], Reading()))
     assert nothing.sentence == "Nothing was recorded."
     assert [one.shown for one in nothing.figures] == ["–"] * 3
 
