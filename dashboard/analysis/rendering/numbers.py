@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
 from itertools import groupby
 from pathlib import Path
 
@@ -203,3 +204,15 @@ def macros_of(folder: Path, **known: object) -> Macros:
     return Macros(
         folder, filters=filters, names={"pair": pair_text, "between": interval_text} | known
     )
+
+
+def later(module: str, name: str) -> Callable[..., object]:
+    """Return a function of an analysis, loaded when a text calls it: NumPy comes with it, and the
+    process that serves pages writes sentences, too.
+    """
+
+    def call(*words: object) -> object:
+        called: Callable[..., object] = getattr(import_module(f"dashboard.analysis.{module}"), name)
+        return called(*words)
+
+    return call

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 
 from dashboard.analysis.query import DEFAULT_BOUND, DOUBTS, MEASURE_UNITS, AnalysisQuery
@@ -12,20 +10,6 @@ from dashboard.statistics import ALPHA, MINIMUM, MINIMUM_S
 from edge_agent.timeline.read.measured import FACE
 
 TEXTS = Path(__file__).parent / "texts"
-
-
-def _later(module: str, name: str) -> Callable[..., object]:
-    """Return a function of an analysis, loaded when a text calls it: NumPy comes with it, and the
-    process that serves pages writes sentences, too.
-    """
-
-    def call(*words: object) -> object:
-        called: Callable[..., object] = getattr(import_module(f"dashboard.analysis.{module}"), name)
-        return called(*words)
-
-    return call
-
-
 _NAMES: dict[str, object] = {
     "ALPHA": ALPHA,
     "DEFAULT_BOUND": DEFAULT_BOUND,
@@ -35,11 +19,11 @@ _NAMES: dict[str, object] = {
     "MINIMUM": MINIMUM,
     "MEASURE_UNITS": MEASURE_UNITS,
     "MINIMUM_S": MINIMUM_S,
-    "common_order": _later("notices", "common_order"),
-    "differing": _later("notices", "differing"),
-    "uneven_in_people": _later("notices", "uneven_people"),
-    "uneven_in_readings": _later("notices", "uneven_readings"),
-    "why_model_differs": _later("decision", "why_model_differs"),
+    "common_order": numbers.later("notices", "common_order"),
+    "differing": numbers.later("notices", "differing"),
+    "uneven_in_people": numbers.later("notices", "uneven_people"),
+    "uneven_in_readings": numbers.later("notices", "uneven_readings"),
+    "why_model_differs": numbers.later("decision", "why_model_differs"),
     "bounds": numbers.bounds_text,
 }
 _MACROS = numbers.macros_of(TEXTS, **_NAMES)
