@@ -126,7 +126,7 @@ def cautions_of(
 
 
 class LostModel(UnlikeModel):
-    """Which share of the readings of two sides is in no mean: in doubt, or never there."""
+    """Share of the readings of two sides that is in no mean: in doubt, or never there."""
 
     caution = Caution.UNEQUAL_LOSS
     first: float = Field(description="Mean of the people's shares on the first side, 0…1")

@@ -54,7 +54,7 @@ class Surroundings:
 
     @property
     def is_simulated(self) -> bool:
-        """Whether the frames show no person who is present now."""
+        """True where the frames show no person who is present now."""
         return self.settings.camera.source == "demo"
 
 
@@ -215,7 +215,7 @@ class Watches:
 
     @property
     def reads_every(self) -> bool:
-        """Whether one of them needs the faces of every frame."""
+        """True where one of them needs the faces of every frame."""
         return any(one.kind.reads_every for one in self._all)
 
     @property

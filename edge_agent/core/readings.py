@@ -113,7 +113,7 @@ class VitalFlag(Worded):
 
     @property
     def bearing(self) -> Bearing:
-        """What it says of its reading."""
+        """Its meaning for the reading that has it."""
         return _BEARINGS[self]
 
 

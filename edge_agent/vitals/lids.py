@@ -107,12 +107,12 @@ class Lids:
 
     @property
     def is_closed(self) -> bool:
-        """Whether the eyes are closed, or look down."""
+        """True while the eyes are closed, or look down."""
         return self._closure is not None or bool(self._shut)
 
     @property
     def is_blind(self) -> bool:
-        """Whether blinks may be missed: the eyes are closed, or the face is too hard to see."""
+        """True while blinks may be missed: the eyes are closed, or the face is too hard to see."""
         return self.is_closed or self._rise > BLIND_RISE
 
     def add(self, at_s: float, closed: float) -> Blink | None:

@@ -231,7 +231,7 @@ STUDIES: Mapping[str, tuple[Callable[[Path], None], Mapping[str, Any]]] = {
     "sites": (pooled, {}),
     "sites, one person each": (pooled_apart, {}),
 }
-"""What is analysed, and how it is asked."""
+"""The study that is analysed, and the question asked of it."""
 
 
 @cache

@@ -170,7 +170,7 @@ def basis(reader: Reader, response: ResponsesModel) -> Basis:
 
 @dataclass(frozen=True, slots=True)
 class Offer(Generic[_Choice]):
-    """What a form offers of one field.
+    """Choices that a form offers of one field.
 
     Attributes:
         ticked: with a box each: what is chosen, and what is chosen most.

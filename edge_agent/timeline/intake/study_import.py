@@ -53,7 +53,7 @@ _MOST_REMARKS = 3
 _ROWS_BETWEEN = 20
 """Rows between two looks at the free space; a line has a megabyte at the most."""
 _WRITTEN_TWICE = 2
-"""What is merged goes to the log first, and from there to the file."""
+"""Writes of each merged byte: to the log first, and from there to the file."""
 _NOTHING_RECORDED = N_("nothing was recorded here in the time of these sessions")
 _ELSEWHERE = (
     "import into a data folder of its own (--data FOLDER), which affect-edge dashboard --data "
