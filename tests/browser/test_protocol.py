@@ -343,7 +343,7 @@ def test_step_that_the_page_does_not_know_is_told_and_can_be_skipped(
         expect(operator.page.locator("#participant-state")).to_have_text("ready")
         operator.press("Space")
         expect(participant.page.locator("#text")).to_have_text(STIMULUS)
-        operator.press("ArrowRight", "ArrowRight")
+        operator.press("ArrowRight")  # the step of the pressure ends by itself
         said = "valence: the participant's page cannot show this kind of step"
         expect(operator.page.locator("#reason")).to_have_text(said)
         expect(participant.page.locator("#break-text")).to_be_visible()
