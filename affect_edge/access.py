@@ -19,7 +19,7 @@ from edge_agent.core.owners import as_owner_of, become_owner_of
 from edge_agent.timeline.gate.client import SOCKET
 
 if TYPE_CHECKING:
-    from edge_agent.appliance.broker_accounts import Account, BrokerAccounts, Right
+    from edge_agent.appliance.broker_accounts import BrokerAccount, BrokerAccounts, Right
 
 
 P = ParamSpec("P")
@@ -129,7 +129,7 @@ def _rights(names: tuple[str, ...]) -> list[Right]:
     return [Right(name) for name in names]
 
 
-def _as_dict(account: Account) -> dict[str, object]:
+def _as_dict(account: BrokerAccount) -> dict[str, object]:
     return {
         "name": account.name,
         "may": [str(right) for right in account.rights],
@@ -138,7 +138,7 @@ def _as_dict(account: Account) -> dict[str, object]:
     }
 
 
-def _in_words(account: Account) -> str:
+def _in_words(account: BrokerAccount) -> str:
     if account.of_the_agent:
         return "the agent's own account"
     words = [str(right) for right in account.rights]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from dashboard.analysis.query import AnalysisQuery
     from dashboard.fleet.known import Sites
     from edge_agent.config.settings import Settings
-    from edge_agent.timeline.export.ad_hoc import Answer
+    from edge_agent.timeline.export.ad_hoc import SqlAnswer
     from edge_agent.timeline.export.appliance import Appliance
     from edge_agent.timeline.export.format import ExportFormat
     from edge_agent.timeline.export.source import OnProgress
@@ -122,7 +122,7 @@ def export(
 ) -> None:
     """Export the timeline: expressions, vitals, episodes, markers, self-reports and sessions."""
     from edge_agent.timeline.export.format_register import format_named
-    from edge_agent.timeline.export.rows import Choice, holds_rows, sessions_of
+    from edge_agent.timeline.export.rows import ExportChoice, holds_rows, sessions_of
     from edge_agent.timeline.export.sealed import Work, export_sealed
 
     start_ms, end_ms = (
@@ -150,7 +150,7 @@ def export(
                 every=all_devices,
                 out=out,
                 form=chosen,
-                choice=Choice(sessions or None, start_ms, end_ms),
+                choice=ExportChoice(sessions or None, start_ms, end_ms),
                 question=partial(_question, _read_question(question), preferred),
                 models=models,
                 passphrase=_passphrase(passphrase_file, ask=passphrase),
@@ -167,7 +167,7 @@ def export(
             "--participant."
         )
     word = _passphrase(passphrase_file, ask=passphrase)
-    choice = Choice(sessions or None, start_ms, end_ms, code)
+    choice = ExportChoice(sessions or None, start_ms, end_ms, code)
     about = _appliance(here.settings, models)
     if chosen.computed:
         from dashboard.analysis.unmet import unmet_of_question
@@ -379,7 +379,7 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _print(answer: Answer, form: str) -> None:
+def _print(answer: SqlAnswer, form: str) -> None:
     rows = (_object(answer.columns, row) for row in answer.rows)
     if form == "csv":
         with exact_output() as out:

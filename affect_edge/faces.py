@@ -66,9 +66,9 @@ def import_faces(
     from edge_agent.core.expression import ExpressionRow
     from edge_agent.timeline.intake.video import short_lived_rows, store_video
     from edge_agent.timeline.study.past import PastSession
-    from edge_agent.vision.face_tables import Choice, read_face_table
+    from edge_agent.vision.face_tables import FaceChoice, read_face_table
 
-    choice = Choice(chosen["faces"], chosen["fps"], chosen["confidence"])
+    choice = FaceChoice(chosen["faces"], chosen["fps"], chosen["confidence"])
     with one_table(table) as (plain, others), common.row_bar(repeat(None), "Reading") as bar:
         faces = read_face_table(plain, choice, partial(bar.update, 1))
         _check_people(plain, start_ms, into.get("participant"), database)

@@ -25,7 +25,7 @@ from edge_agent.core.errors import UpdateError
 
 if TYPE_CHECKING:
     from edge_agent.appliance.models import ListedModel
-    from edge_agent.appliance.update import Place
+    from edge_agent.appliance.update import Installation
 
 _BY_FILE = "Get the archive of a release and its .sig, then: sudo affect-edge update FILE"
 
@@ -151,7 +151,7 @@ def update(source: str | None, yes: bool, **options: object) -> None:
         show_keys(place)
 
 
-def update_from(place: Place, source: str, yes: bool) -> None:
+def update_from(place: Installation, source: str, yes: bool) -> None:
     """Install the release of an archive."""
     from edge_agent.appliance import update as room
     from edge_agent.appliance.release import version_of
@@ -165,7 +165,7 @@ def update_from(place: Place, source: str, yes: bool) -> None:
     click.echo(f"Affect Edge {version} runs. `affect-edge rollback` goes back to the one before.")
 
 
-def trust_key(place: Place, file: Path, yes: bool) -> None:
+def trust_key(place: Installation, file: Path, yes: bool) -> None:
     """Trust a key, after its fingerprint was compared."""
     from edge_agent.appliance.trust import read_key_file
 
@@ -182,7 +182,7 @@ def trust_key(place: Place, file: Path, yes: bool) -> None:
     click.echo(f"Trusted from now on ({trust.add(key)}).")
 
 
-def revoke_key(place: Place, file: Path, yes: bool) -> None:
+def revoke_key(place: Installation, file: Path, yes: bool) -> None:
     """Never again accept releases signed by a key."""
     from edge_agent.appliance.trust import read_key_file
 
@@ -196,7 +196,7 @@ def revoke_key(place: Place, file: Path, yes: bool) -> None:
         click.echo("Now no key is trusted: trust another one before the next update (--trust).")
 
 
-def show_keys(place: Place) -> None:
+def show_keys(place: Installation) -> None:
     """Print the trusted keys."""
     trust = place.trust(click.echo)
     trusted = trust.trusted_keys()
@@ -229,12 +229,12 @@ def rollback(yes: bool) -> None:
     click.echo(f"Affect Edge {version} runs.")
 
 
-def installed_place() -> Place:
+def installed_place() -> Installation:
     """Return the place of the installation; only root may change it."""
-    from edge_agent.appliance.update import Place
+    from edge_agent.appliance.update import Installation
 
     if os.geteuid() != 0:
         raise UpdateError(
             "Only root can change the installed program; put sudo before the command."
         )
-    return Place()
+    return Installation()

@@ -213,7 +213,7 @@ TABLES: dict[str, Callable[[Path], AbstractContextManager[WriteRows]]] = {
 
 
 @dataclass(slots=True)
-class Result:
+class VideoResult:
     """The result of reading one video.
 
     Attributes:
@@ -405,13 +405,13 @@ def write_table(
     opened: Callable[[Path], AbstractContextManager[WriteRows]],
     settings: Settings,
     of: VideoOptions,
-) -> Result:
+) -> VideoResult:
     """Read a video into a table, and its pulse into another; each appears when it is complete, or
     not at all.
     """
     from edge_agent.face_reading import video_rows
 
-    result = Result()
+    result = VideoResult()
     known_ms = of.start_of(video)
     # In the same folder, for a file can only be renamed within one disk.
     partial = table.with_name(f"{table.name}.partial")
@@ -438,7 +438,7 @@ def pulse_table(video: Path, table: Path) -> Path:
 
 def into_timeline(
     video: Path, of: VideoOptions, timezone: str | None, here: Here, into: dict[str, Any]
-) -> tuple[Result, str]:
+) -> tuple[VideoResult, str]:
     """Read a video into the timeline, after checking that everything but its rows is right."""
     database = here.made_database()
     from edge_agent.timeline.intake.video import check_video, store_video
@@ -451,7 +451,7 @@ def into_timeline(
             "2026-11-20T08:15:00Z."
         )
     rights: dict[str, Any] = {"purposes": here.settings.dashboard.purposes, "actor": ACTOR}
-    result = Result()
+    result = VideoResult()
     # Before the reading, which takes long; the video's true length is known only after it.
     planned = import_of(video, known_ms, _length_of(video), timezone, into, database)
     check_video(database, planned, **rights)
@@ -484,7 +484,7 @@ def _tell_short_lived(planned: VideoImport, keep_days: int) -> None:
         common.agree("Its rows would not stay.")
 
 
-def say(video: Path, result: Result, place: str, as_json: bool) -> None:
+def say(video: Path, result: VideoResult, place: str, as_json: bool) -> None:
     """Print the result of a video."""
     if as_json:
         message = {"file": str(video), "frames": result.frames, "with_face": result.faces}
@@ -511,7 +511,9 @@ def say(video: Path, result: Result, place: str, as_json: bool) -> None:
         )
 
 
-def _frames(video: Path, settings: Settings, of: VideoOptions, result: Result) -> Iterator[Any]:
+def _frames(
+    video: Path, settings: Settings, of: VideoOptions, result: VideoResult
+) -> Iterator[Any]:
     """Yield the frames of a video as they are read, and count them."""
     from affect_edge.video_pulse import PulseOfVideo
     from edge_agent.agent.building import configured_recognizer
@@ -545,7 +547,7 @@ def _frames(video: Path, settings: Settings, of: VideoOptions, result: Result) -
     result.took_s = clock.boot_seconds() - began
 
 
-def _missing_seconds(promised: int, result: Result) -> float:
+def _missing_seconds(promised: int, result: VideoResult) -> float:
     """Return the length of the frames that a file claims but does not contain.
 
     Some containers only estimate their number: less than a second, or two per cent, is no loss.

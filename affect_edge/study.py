@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from edge_agent.config.settings import Settings
     from edge_agent.core.study import Marker, Participant, Session, SessionField
-    from edge_agent.timeline.intake.cells import ImportOptions, StudyImport
+    from edge_agent.timeline.intake.cells import StudyImport, StudyImportOptions
     from edge_agent.timeline.intake.sent_files import StudyChoices
     from edge_agent.timeline.intake.tidy import StudySource
     from edge_agent.timeline.read.quality import EstimateQuality
@@ -771,7 +771,7 @@ def import_study(here: Here, source: Path, dry_run: bool, as_json: bool, **decid
 
 
 def _wide_study(
-    path: Path, options: ImportOptions, first_ms: int | None, decided: dict[str, Any]
+    path: Path, options: StudyImportOptions, first_ms: int | None, decided: dict[str, Any]
 ) -> tuple[StudySource, str]:
     """Return a wide table as a study, and a sentence on how much of it can be imported."""
     from edge_agent.core.brought_files import one_table
@@ -849,7 +849,7 @@ def _recorded_study(
     from edge_agent.timeline.intake.staged_rows import StagedReadings
     from edge_agent.vitals.health.files import RowValidator, member_at
     from edge_agent.vitals.health.xdf.recording import open_recording
-    from edge_agent.vitals.health.xdf.streams import Role
+    from edge_agent.vitals.health.xdf.streams import StreamRole
     from edge_agent.vitals.passed_over import PassedOver
 
     orders = _marker_orders(decided["orders"])
@@ -869,7 +869,7 @@ def _recorded_study(
     people = _people_of(path, decided["participants"], len(spans))
     for one in recording.plans if len({*people}) == 1 else ():
         refuse_other_stream(path.name, one.stream.name, people[0])
-    faces = [*recording.of(Role.EXPRESSION), *recording.of(Role.MOVEMENTS)]
+    faces = [*recording.of(StreamRole.EXPRESSION), *recording.of(StreamRole.MOVEMENTS)]
     is_simulated = any(one.nature == "simulated" for one in faces)
 
     def notes() -> list[str]:
@@ -880,7 +880,7 @@ def _recorded_study(
         unmet = unmet_choices("--unit", common.pairs_of("--unit", decided["units"]), kinds)
         return [f"{path.name}: {one}" for one in told] + sentences + recording.unmet + unmet
 
-    taken = sum(one.role is not Role.NOTHING for one in recording.plans)
+    taken = sum(one.role is not StreamRole.NOTHING for one in recording.plans)
     importable = f"{taken} of {len(recording.plans)} streams can be imported."
     source = RecordedSource(
         path.name,
@@ -890,8 +890,8 @@ def _recorded_study(
                 for (start, end), code in zip(spans, people, strict=True)
             ],
             recording.markers(orders),
-            partial(recording.faces, Role.EXPRESSION),
-            partial(recording.faces, Role.MOVEMENTS),
+            partial(recording.faces, StreamRole.EXPRESSION),
+            partial(recording.faces, StreamRole.MOVEMENTS),
             staged,
             notes,
         ),
@@ -960,7 +960,7 @@ def _people_of(path: Path, given: Sequence[str], sessions: int) -> Sequence[str]
     )
 
 
-def _over_settings(choices: StudyChoices, settings: Settings) -> ImportOptions:
+def _over_settings(choices: StudyChoices, settings: Settings) -> StudyImportOptions:
     from edge_agent.appliance.gate_commands import import_options
 
     return choices.over(

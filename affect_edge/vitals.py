@@ -135,7 +135,7 @@ Readings = Generator[tuple[int, "VitalReading"], None, None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImportOptions:
+class VitalsImportOptions:
     """The options of the command."""
 
     timezone: str | None
@@ -276,7 +276,7 @@ def import_vitals(here: Here, file: Path, as_json: bool, **given: Any) -> None:
     """
     from edge_agent.timeline.intake.staged_rows import StagedReadings
 
-    options = ImportOptions(**given)
+    options = VitalsImportOptions(**given)
     # The readings of years do not fit into memory: they wait in a temporary database.
     with StagedReadings(file.name, source=options.source) as staged:
         contents = read_contents(file, options, staged, here.database)
@@ -292,7 +292,7 @@ def import_vitals(here: Here, file: Path, as_json: bool, **given: Any) -> None:
 
 
 def read_contents(
-    file: Path, options: ImportOptions, staged: StagedReadings, database: Path
+    file: Path, options: VitalsImportOptions, staged: StagedReadings, database: Path
 ) -> FileContents:
     """Read a whole file.
 
@@ -354,7 +354,7 @@ def read_contents(
     return contents
 
 
-def _unmet_beside_tables(options: ImportOptions, *, is_xdf: bool) -> Iterator[str]:
+def _unmet_beside_tables(options: VitalsImportOptions, *, is_xdf: bool) -> Iterator[str]:
     """Yield a sentence for each option on the columns of a table, of which there is none."""
     if options.dates != "iso":
         yield unmet_choice("--dates", options.dates, _OF_TABLES)
@@ -386,7 +386,7 @@ def _of_whose_name(
 
 
 def _of_tables(
-    tables: Sequence[Path], options: ImportOptions, contents: FileContents, database: Path
+    tables: Sequence[Path], options: VitalsImportOptions, contents: FileContents, database: Path
 ) -> Readings:
     contents.names = [table.name for table in tables]
     for part, table in enumerate(tables):
@@ -394,7 +394,7 @@ def _of_tables(
 
 
 def _of_csv(
-    file: Path, options: ImportOptions, contents: FileContents, database: Path
+    file: Path, options: VitalsImportOptions, contents: FileContents, database: Path
 ) -> Iterator[VitalReading]:
     from edge_agent.timeline.intake.named_people import Owners, RowsOfPeople
     from edge_agent.vitals.column_map import DERIVED, WHOSE
@@ -437,7 +437,7 @@ def _of_csv(
         contents.passed_over.remarks.append(zone.sentence)
 
 
-def _of_untimed(file: Path, options: ImportOptions, contents: FileContents) -> Readings:
+def _of_untimed(file: Path, options: VitalsImportOptions, contents: FileContents) -> Readings:
     from edge_agent.core import clock
     from edge_agent.vitals.untimed import read_untimed
 
@@ -464,15 +464,17 @@ def keep_apart(contents: FileContents, database: Path, name: str) -> None:
         StoreError: the database cannot be read.
     """
     from edge_agent.timeline.intake.devices import (
-        Series,
+        SourceSeries,
         old_names,
         refuse_other_device,
         stored_times,
     )
 
-    def series() -> list[Series]:
+    def series() -> list[SourceSeries]:
         return [
-            Series(one.kind, one.source, partial(contents.staged.points, one.kind, one.source))
+            SourceSeries(
+                one.kind, one.source, partial(contents.staged.points, one.kind, one.source)
+            )
             for one in contents.staged.kinds()
         ]
 
@@ -487,7 +489,7 @@ def keep_apart(contents: FileContents, database: Path, name: str) -> None:
 
 
 def _in_period(
-    readings: Readings, options: ImportOptions, contents: FileContents
+    readings: Readings, options: VitalsImportOptions, contents: FileContents
 ) -> Iterator[tuple[int, VitalReading]]:
     """Yield the readings of the requested period, and count the others."""
     start_ms, end_ms = (

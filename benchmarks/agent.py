@@ -42,7 +42,7 @@ PICTURES = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class OtherLoad:
     """What others took of the processor beside the agent, at its pace.
 
     Attributes:
@@ -54,7 +54,7 @@ class Beside:
     yunet_ms: float | None
 
 
-def play(video: Path, seconds: float) -> Beside:
+def play(video: Path, seconds: float) -> OtherLoad:
     """Read the video as the agent's camera does, and look for faces by YuNet in each frame.
 
     A processor that has little to do is slower for each thing that it does: its clock is lower, and
@@ -74,7 +74,7 @@ def play(video: Path, seconds: float) -> Beside:
                 times_ms.append(1000 * (time.process_time() - before))
         spent = time.process_time() - cpu - sum(times_ms) / 1000
         took = time.monotonic() - began
-    return Beside(100 * spent / took, statistics.median(times_ms) if times_ms else None)
+    return OtherLoad(100 * spent / took, statistics.median(times_ms) if times_ms else None)
 
 
 def watch(agent: Running, video: Path, seconds: float) -> dict[str, float]:

@@ -34,7 +34,7 @@ import cv2
 import numpy as np
 
 from benchmarks._command import benchmark
-from benchmarks.camera_pulse import LEVELS, Level, Person, Values, seat_face
+from benchmarks.camera_pulse import LEVELS, DisturbanceLevel, PulsingPortrait, Values, seat_face
 from edge_agent.core.expression import Face
 from edge_agent.core.readings import Gap, VitalReading
 from edge_agent.core.vitals import VitalKind
@@ -143,7 +143,7 @@ def _skin_below(scene: Values, place: Values, apart: float) -> Values:
     return np.asarray(np.median(patch.reshape(-1, 3), axis=0), np.float32)
 
 
-class Blinker(Person):
+class Blinker(PulsingPortrait):
     """A person who blinks.
 
     Args:
@@ -192,14 +192,14 @@ class Clip:
     """A clip: person, level of movement, duration of the closures, frames per second."""
 
     person: int
-    level: Level
+    level: DisturbanceLevel
     lasting_ms: int
     fps: float
     seed: int
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SeenBlinks:
     """The blinks reported of a clip.
 
     Attributes:
@@ -222,7 +222,7 @@ class Seen:
     cpu_s: float
 
 
-def watch(who: int | Picture, clip: Clip, seconds: float) -> Seen:
+def watch(who: int | Picture, clip: Clip, seconds: float) -> SeenBlinks:
     """Let the chain of the agent look at a person."""
     readings: list[VitalReading] = []
     gaps: list[Gap] = []
@@ -246,7 +246,7 @@ def _compare(
     readings: list[VitalReading],
     gaps: tuple[Gap, ...],
     cpu_s: float,
-) -> Seen:
+) -> SeenBlinks:
     ends = [r.at.boot_ms / 1000 for r in readings if r.kind is VitalKind.BLINK_RATE]
     told = [r for r in readings if r.kind is VitalKind.BLINK_DURATION]
     # A closure at the border of two windows belongs to that in which it ends.
@@ -259,12 +259,12 @@ def _compare(
         if near and clip.lasting_ms != LONG_MS:
             errors.append(near[0].value - 1000 * closure.lasting_s)
             told.remove(near[0])
-    return Seen(
+    return SeenBlinks(
         clip, len(counted), len(errors), len(told), tuple(errors), 10.0 * len(ends), gaps, cpu_s
     )
 
 
-def figures_of(seen: list[Seen], seconds: float) -> dict[str, float]:
+def figures_of(seen: list[SeenBlinks], seconds: float) -> dict[str, float]:
     """Return the figures of all clips."""
     figures: dict[str, float] = {}
     for lasting, fps in itertools.product(LASTING_MS, RATES):
@@ -301,11 +301,11 @@ def figures_of(seen: list[Seen], seconds: float) -> dict[str, float]:
     return {name: round(value, 4) for name, value in figures.items()}
 
 
-def _false_a_minute(seen: list[Seen]) -> float:
+def _false_a_minute(seen: list[SeenBlinks]) -> float:
     return sum(s.false for s in seen) / max(sum(s.watched_s for s in seen) / 60, 1e-9)
 
 
-def _clip(clip: Clip, people: list[Picture], seconds: float) -> Seen:
+def _clip(clip: Clip, people: list[Picture], seconds: float) -> SeenBlinks:
     cv2.setNumThreads(1)
     who = people[clip.person] if people else clip.person
     return watch(who, clip, seconds)

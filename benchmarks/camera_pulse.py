@@ -52,7 +52,7 @@ ALLOWED = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class DisturbanceLevel:
     """How much moves and flickers.
 
     All are root mean squares of a sum of sines of random frequencies and phases.
@@ -79,9 +79,9 @@ class Level:
 
 
 LEVELS = (
-    Level("still", 0.01, 0.002, 0.5, 0.01, 0.0005, 0.0003),
-    Level("moving", 0.04, 0.012, 2.0, 0.05, 0.004, 0.0015),
-    Level("restless", 0.10, 0.05, 6.0, 0.10, 0.015, 0.006),
+    DisturbanceLevel("still", 0.01, 0.002, 0.5, 0.01, 0.0005, 0.0003),
+    DisturbanceLevel("moving", 0.04, 0.012, 2.0, 0.05, 0.004, 0.0015),
+    DisturbanceLevel("restless", 0.10, 0.05, 6.0, 0.10, 0.015, 0.006),
 )
 
 
@@ -101,7 +101,7 @@ class Wobble:
         return float(self._weights @ np.sin(self._turns * seconds + self._phases))
 
 
-class Person:
+class PulsingPortrait:
     """A portrait with or without a pulse before a camera.
 
     Args:
@@ -113,7 +113,7 @@ class Person:
     """
 
     def __init__(
-        self, portrait: int, level: Level, seed: int, *, pulse: bool, fps: float = FPS
+        self, portrait: int, level: DisturbanceLevel, seed: int, *, pulse: bool, fps: float = FPS
     ) -> None:
         chance = np.random.default_rng([seed, portrait, LEVELS.index(level), int(pulse)])
         self._chance = chance
@@ -144,7 +144,7 @@ class Person:
         """Return the person before the head moves and the light changes."""
         return np.asarray(self._base + np.float32(beat) * self._beat, np.float32)
 
-    def _make_movement(self, level: Level, face: float) -> None:
+    def _make_movement(self, level: DisturbanceLevel, face: float) -> None:
         chance = self._chance
         self._x, self._y = (Wobble(chance, level.sway * face, 0.03, 0.3, 6) for _ in "xy")
         self._quick_x, self._quick_y = (
@@ -153,7 +153,7 @@ class Person:
         self._roll = Wobble(chance, level.roll, 0.05, 0.5, 6)
         self._nearer = Wobble(chance, level.sway / 5, 0.03, 0.3, 6)
 
-    def _make_light(self, level: Level) -> None:
+    def _make_light(self, level: DisturbanceLevel) -> None:
         chance = self._chance
         y, x = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
         angle = chance.uniform(0, 2 * math.pi)
@@ -253,7 +253,7 @@ class ClipResult:
     gaps: tuple[Gap, ...]
 
 
-def listen(person: Person, level: Level, seconds: float) -> ClipResult:
+def listen(person: PulsingPortrait, level: DisturbanceLevel, seconds: float) -> ClipResult:
     """Let the chain of the agent look at a person."""
     readings: list[VitalReading] = []
     gaps: list[Gap] = []
@@ -273,17 +273,17 @@ def listen(person: Person, level: Level, seconds: float) -> ClipResult:
     )
 
 
-def _error(person: Person, reading: VitalReading) -> float:
+def _error(person: PulsingPortrait, reading: VitalReading) -> float:
     """Return how far a reading is from the mean of the true rate over its window, 1/min."""
     middle = reading.at.boot_ms / 1000
     times = np.linspace(middle - WINDOW_S / 2, middle + WINDOW_S / 2, 200)
     return abs(reading.value - float(np.mean([person.rate_at(at) for at in times])))
 
 
-def _clip(job: tuple[int, int, Level, bool], seconds: float) -> ClipResult:
+def _clip(job: tuple[int, int, DisturbanceLevel, bool], seconds: float) -> ClipResult:
     cv2.setNumThreads(1)
     seed, portrait, level, pulse = job
-    return listen(Person(portrait, level, seed, pulse=pulse), level, seconds)
+    return listen(PulsingPortrait(portrait, level, seed, pulse=pulse), level, seconds)
 
 
 def figures_of(results: list[ClipResult]) -> dict[str, float]:

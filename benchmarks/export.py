@@ -31,7 +31,7 @@ from edge_agent.timeline.database.connection import connect, transaction
 from edge_agent.timeline.database.schema import DATABASE_NAME
 from edge_agent.timeline.database.upgrade import migrate
 from edge_agent.timeline.export.bundle import BUNDLE
-from edge_agent.timeline.export.rows import Choice
+from edge_agent.timeline.export.rows import ExportChoice
 
 START = Instant(boot_ms=1_000_000, wall_ms=1_790_000_400_000)
 DAY_S = 86_400
@@ -95,7 +95,7 @@ def write_timeline(path: Path, days: int) -> None:
 def export(database: Path, file: Path) -> dict[str, float]:
     """Export all of it in this process; return the figures."""
     began = time.perf_counter()
-    BUNDLE.export(database, file, Choice())
+    BUNDLE.export(database, file, ExportChoice())
     seconds = time.perf_counter() - began
     with zipfile.ZipFile(file) as archive:
         package = json.loads(archive.read("datapackage.json"))

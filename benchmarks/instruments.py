@@ -125,9 +125,9 @@ class PlayedStrap(threading.Thread):
 @contextmanager
 def strap_near() -> Iterator[str]:
     """Play a strap on a bus of its own; yield the bus's address."""
-    streams = 1 << polar.Stream.ECG | 1 << polar.Stream.ACC
+    streams = 1 << polar.PolarMeasurement.ECG | 1 << polar.PolarMeasurement.ACC
     near = polar_sensor(ADDRESS, streams, "Polar H10 00000001")
-    near.answers = {bytes([polar.SETTINGS, polar.Stream.ACC]): SETTINGS_OF_H10}
+    near.answers = {bytes([polar.SETTINGS, polar.PolarMeasurement.ACC]): SETTINGS_OF_H10}
     with Bus() as bus, BlueZ(bus, near) as bluez:
         strap = PlayedStrap(bluez, near)
         strap.start()

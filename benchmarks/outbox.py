@@ -45,7 +45,7 @@ SUMMARY = {
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class ArrivedMessages:
     """What arrived: seconds until all were there, distinct messages, and all of them."""
 
     seconds: float
@@ -61,7 +61,7 @@ def fill(database: Path, messages: int) -> None:
             enqueue(connection, OutboxMessage(Topics.SUMMARY, SUMMARY), limit=messages)
 
 
-def deliver(folder: Path, messages: int) -> Delivery:
+def deliver(folder: Path, messages: int) -> ArrivedMessages:
     """Let the summaries wait for a broker, start it, and return what came of them."""
     database = folder / DATABASE_NAME
     fill(database, messages)
@@ -85,7 +85,7 @@ def deliver(folder: Path, messages: int) -> Delivery:
                 DEADLINE_S,
             )
             seconds = time.monotonic() - start
-            delivery = Delivery(seconds, distinct(), len(reader.on("summary")))
+            delivery = ArrivedMessages(seconds, distinct(), len(reader.on("summary")))
             client.stop()
             client.join(10)
             return delivery

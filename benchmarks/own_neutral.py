@@ -39,9 +39,9 @@ from edge_agent.core.expression import EMOTIONS, Emotion, Expression, Frame
 from edge_agent.core.own_neutral import (
     LEAST_SECONDS,
     MOST_SHIFT,
+    BaselineRefusal,
     Calibration,
     NeutralShift,
-    Refusal,
     SeenSecond,
     calibrate,
     logits_of,
@@ -145,7 +145,10 @@ def _calibrated(reading: FaceReading, temperature: float) -> Calibration:
 
 
 def _refused(calibrations: list[Calibration]) -> int:
-    return sum(one.refusal in (Refusal.SMILING, Refusal.NOT_NEUTRAL) for one in calibrations)
+    return sum(
+        one.refusal in (BaselineRefusal.SMILING, BaselineRefusal.NOT_NEUTRAL)
+        for one in calibrations
+    )
 
 
 def _named(recognizer: Recognizer, every: list[Expression], emotion: Emotion) -> int:

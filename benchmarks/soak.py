@@ -31,7 +31,7 @@ LEAST_MINUTES = 2.0
 
 
 @dataclass
-class Course:
+class SoakCourse:
     """What was seen of the agent over time: seconds since the start and the value.
 
     Attributes:
@@ -45,7 +45,7 @@ class Course:
     rate: list[tuple[float, float]] = field(default_factory=list)
 
 
-async def listen(agent: Running, course: Course) -> None:
+async def listen(agent: Running, course: SoakCourse) -> None:
     """Gather latency and rate from the live feed until cancelled."""
     async with aclosing(live_messages(agent.data / SOCKET_NAME)) as messages:
         async for message in messages:
@@ -56,7 +56,7 @@ async def listen(agent: Running, course: Course) -> None:
                 course.rate.append((at, message["camera"]["fps"]))
 
 
-async def watch(agent: Running, course: Course, seconds: float, *, aloud: bool) -> None:
+async def watch(agent: Running, course: SoakCourse, seconds: float, *, aloud: bool) -> None:
     """Gather for so long; the agent must live."""
     listener = asyncio.create_task(listen(agent, course))
     try:
@@ -83,7 +83,7 @@ def in_minute(course: Sequence[tuple[float, float]], start_s: float) -> list[flo
     return values
 
 
-def figures_of(course: Course, seconds: float) -> dict[str, float]:
+def figures_of(course: SoakCourse, seconds: float) -> dict[str, float]:
     """Compare the minute after settling with the last."""
     first = min(SETTLED_S, seconds / 2)
     last = seconds - 60
@@ -113,7 +113,7 @@ def main() -> None:
             f"--minutes {options.minutes:g}: a minute is compared with another, so at "
             f"least {LEAST_MINUTES:g}"
         )
-    course = Course()
+    course = SoakCourse()
     seconds = 60 * options.minutes
     with tempfile.TemporaryDirectory() as name:
         video = Path(name) / "demo.avi"

@@ -53,7 +53,7 @@ Points = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Portrait:
+class FramedFace:
     """A face in the middle of a frame.
 
     Attributes:
@@ -160,9 +160,9 @@ def measure(photographs: Path, half: str, people: int) -> dict[str, float]:
     return {"speech_sequences": sequences, **watched.figures(), **without}
 
 
-def _pairs(photographs: Path, half: str, people: int) -> Iterator[tuple[Portrait, Portrait]]:
+def _pairs(photographs: Path, half: str, people: int) -> Iterator[tuple[FramedFace, FramedFace]]:
     recognizer = open_recognizer(VisionSettings(movements=False))
-    named: dict[Emotion, list[Portrait]] = {Emotion.NEUTRAL: [], Emotion.HAPPINESS: []}
+    named: dict[Emotion, list[FramedFace]] = {Emotion.NEUTRAL: [], Emotion.HAPPINESS: []}
     for label, image in read_photographs(photographs, half):
         emotion = EMOTIONS[label]
         if emotion in named and len(named[emotion]) < people:
@@ -173,7 +173,7 @@ def _pairs(photographs: Path, half: str, people: int) -> Iterator[tuple[Portrait
     yield from zip(named[Emotion.NEUTRAL], named[Emotion.HAPPINESS], strict=False)
 
 
-def _portrait(recognizer: Recognizer, image: Picture) -> Portrait | None:
+def _portrait(recognizer: Recognizer, image: Picture) -> FramedFace | None:
     """Return a frame with the face in its middle; ``None``: no face was found."""
     reading = largest_face(recognizer, image)
     if reading is None:
@@ -182,7 +182,7 @@ def _portrait(recognizer: Recognizer, image: Picture) -> Portrait | None:
     points = np.array(reading.face.landmarks) * scale
     matrix = np.array([[scale, 0.0, 0.0], [0.0, scale, 0.0]])
     matrix[:, 2] = np.array(SIZE) / 2 - points.mean(axis=0)
-    return Portrait(_warped(image, matrix), points + matrix[:, 2])
+    return FramedFace(_warped(image, matrix), points + matrix[:, 2])
 
 
 def _warped(image: Picture, matrix: Floats) -> Picture:
@@ -191,11 +191,11 @@ def _warped(image: Picture, matrix: Floats) -> Picture:
 
 
 def _frames(
-    calm: Portrait, smiling: Portrait, number: int, *, speaks_on: bool
+    calm: FramedFace, smiling: FramedFace, number: int, *, speaks_on: bool
 ) -> Iterator[Picture]:
     random = np.random.default_rng(number)
     fit = similarity(smiling.landmarks, calm.landmarks)
-    smile = Portrait(_warped(smiling.image, fit), smiling.landmarks @ fit[:, :2].T + fit[:, 2])
+    smile = FramedFace(_warped(smiling.image, fit), smiling.landmarks @ fit[:, :2].T + fit[:, 2])
     ends_s = REST_S + SPEAKS_S
     openings, widths = _syllables(ends_s + SMILES_S, random)
     phases = random.uniform(0, 2 * np.pi, 4)

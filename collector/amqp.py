@@ -28,7 +28,7 @@ from pika.exceptions import (
     ProbableAuthenticationError,
 )
 
-from collector.messages import SUFFIXES, Delivery, Inbox, StateMessage, TransportError
+from collector.messages import SUFFIXES, BrokerDelivery, Inbox, StateMessage, TransportError
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core import clock
 from edge_agent.mqtt.payloads import Topics
@@ -139,7 +139,7 @@ class AmqpTransport(Inbox):
         with self._translate_errors():
             self._require_channel().basic_qos(prefetch_count=self._options.most_underway)
 
-    def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+    def acknowledge(self, deliveries: Sequence[BrokerDelivery]) -> None:
         """Acknowledge deliveries of this connection: the newest and all before it."""
         tags = (divmod(delivery.tag, _TAGS) for delivery in deliveries)
         own = [tag for generation, tag in tags if generation == self._generation]
@@ -204,7 +204,7 @@ class AmqpTransport(Inbox):
         self, _channel: object, method: Any, _properties: object, payload: bytes
     ) -> None:
         tag = self._generation * _TAGS + method.delivery_tag
-        self._received.append(Delivery(_device(method.routing_key), bytes(payload), tag))
+        self._received.append(BrokerDelivery(_device(method.routing_key), bytes(payload), tag))
 
     def _on_state(self, _channel: object, method: Any, _properties: object, payload: bytes) -> None:
         if not payload:

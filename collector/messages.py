@@ -180,7 +180,7 @@ def _ms(text: str) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class BrokerDelivery:
     """A message as a broker delivered it.
 
     Attributes:
@@ -205,7 +205,7 @@ class Transport(Protocol):
     def open(self) -> None:
         """Connect, and ask for messages."""
 
-    def receive(self, most: int, timeout_s: float) -> list[Delivery]:
+    def receive(self, most: int, timeout_s: float) -> list[BrokerDelivery]:
         """Wait for a message; return at most ``most`` messages."""
 
     def states(self) -> list[StateMessage]:
@@ -218,7 +218,7 @@ class Transport(Protocol):
     def check(self) -> None:
         """Ask the broker something, and wait for its answer."""
 
-    def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+    def acknowledge(self, deliveries: Sequence[BrokerDelivery]) -> None:
         """Tell the broker that it may forget these messages."""
 
     def confirm(self, device: str, payload: bytes) -> None:
@@ -232,10 +232,10 @@ class Inbox(ABC):
     """The messages of a connection that nobody has taken yet; the base of transports."""
 
     def __init__(self) -> None:
-        self._received: deque[Delivery] = deque()
+        self._received: deque[BrokerDelivery] = deque()
         self._states: dict[tuple[str, str], StateMessage] = {}
 
-    def receive(self, most: int, timeout_s: float) -> list[Delivery]:
+    def receive(self, most: int, timeout_s: float) -> list[BrokerDelivery]:
         """Return what has come, at most ``most``; wait ``timeout_s`` for the first.
 
         After the first, others are waited for: many messages in one transaction cost little more

@@ -15,7 +15,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from collector.messages import SUFFIXES, Delivery, Inbox, StateMessage, TransportError
+from collector.messages import SUFFIXES, BrokerDelivery, Inbox, StateMessage, TransportError
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core import clock
 from edge_agent.mqtt.payloads import Topics
@@ -137,7 +137,7 @@ class MqttTransport(Inbox):
         self._require_client().unsubscribe(Topics(self._options.root, _GROUP).full("check"))
         self._pump_until(lambda: self._has_answered, "did not answer")
 
-    def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+    def acknowledge(self, deliveries: Sequence[BrokerDelivery]) -> None:
         """Acknowledge the deliveries that came over this connection."""
         client = self._require_client()
         for delivery in deliveries:
@@ -242,7 +242,7 @@ class MqttTransport(Inbox):
             self._hear(device, suffix, message)
             return
         tag = self._generation * 65_536 + message.mid
-        self._received.append(Delivery(device, bytes(message.payload), tag))
+        self._received.append(BrokerDelivery(device, bytes(message.payload), tag))
 
     def _hear(self, device: str, suffix: str, message: paho.MQTTMessage) -> None:
         """Keep the newest that was said of a device."""

@@ -16,8 +16,14 @@ import psycopg
 
 from collector.database.devices import note_states, refuse_state
 from collector.database.schema import migrate
-from collector.messages import CollectorError, Delivery, StateMessage, Transport, TransportError
-from collector.writer import MOST_CLOSED, MessageWriter, Told
+from collector.messages import (
+    BrokerDelivery,
+    CollectorError,
+    StateMessage,
+    Transport,
+    TransportError,
+)
+from collector.writer import MOST_CLOSED, DueConfirmation, MessageWriter
 from edge_agent.core import clock
 from edge_agent.core.clock import boot_id, now
 from edge_agent.core.pauses import Pauses, doubling
@@ -163,7 +169,7 @@ class Collector:
         self._health = health
         self._connection: psycopg.Connection | None = None
         self._writer: MessageWriter | None = None
-        self._pending: list[Delivery] = []
+        self._pending: list[BrokerDelivery] = []
         self._owed: dict[str, _Owed] = {}
         self._states: dict[tuple[str, str], StateMessage] = {}
         # Lets the first states be written at once.
@@ -293,12 +299,12 @@ class Collector:
             refuse_state(connection, message, f"the database refuses it: {error}")
 
     def _take_each(
-        self, writer: MessageWriter, deliveries: Sequence[Delivery], error: psycopg.Error
-    ) -> list[Told]:
+        self, writer: MessageWriter, deliveries: Sequence[BrokerDelivery], error: psycopg.Error
+    ) -> list[DueConfirmation]:
         """Find the message that the database does not take, by halves, and set it aside."""
         if len(deliveries) == 1:
             return writer.refuse(deliveries[0], f"the database refuses it: {error}")
-        told: list[Told] = []
+        told: list[DueConfirmation] = []
         half = len(deliveries) // 2
         for part in (deliveries[:half], deliveries[half:]):
             try:

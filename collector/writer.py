@@ -37,7 +37,7 @@ from collector.database.devices import erase, keep, replace_older
 from collector.database.rollups import MINUTE_MS, Place, begins, prepare_rollups, roll_up
 from collector.database.rows import RowWriter, prepare
 from collector.database.schema import SCHEMA, Partitions
-from collector.messages import Delivery
+from collector.messages import BrokerDelivery
 from collector.streams import LAST_MS, StreamState, arrange, locked_streams, store
 from collector.values import check_values
 from edge_agent.core.clock import CLOCK_JUMP_MS, UNKNOWN_BOOT
@@ -304,14 +304,14 @@ def close_minutes(connection: psycopg.Connection, silent_s: float) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class DueConfirmation:
     """A confirmation that may go to its device after the commit."""
 
     device: str
     confirmation: Confirmation
 
 
-_Refused = tuple[Delivery, str]
+_Refused = tuple[BrokerDelivery, str]
 """A message that no table takes, and why."""
 
 
@@ -333,7 +333,7 @@ class MessageWriter:
         prepare_rollups(connection)
         prepare(connection)
 
-    def write_deliveries(self, deliveries: Sequence[Delivery]) -> list[Told]:
+    def write_deliveries(self, deliveries: Sequence[BrokerDelivery]) -> list[DueConfirmation]:
         """Write messages in one transaction, and return the confirmations.
 
         Repeated messages change nothing. Early ones wait in the database. Unreadable ones are
@@ -354,7 +354,7 @@ class MessageWriter:
                 check_values(message)
             except MessageError as error:
                 # It is stored and never acknowledged by this, so it needs no tag.
-                refused.append((Delivery(message.device, payload, 0), str(error)))
+                refused.append((BrokerDelivery(message.device, payload, 0), str(error)))
                 instead = _nothing(message)
                 messages[number] = instead, encode(instead)
         names = {(message.device, message.epoch) for message, _ in messages}
@@ -376,7 +376,7 @@ class MessageWriter:
         """Roll up the last minutes of devices that are silent; return how many, 1,000 at most."""
         return close_minutes(self.connection, silent_s)
 
-    def refuse(self, delivery: Delivery, reason: str) -> list[Told]:
+    def refuse(self, delivery: BrokerDelivery, reason: str) -> list[DueConfirmation]:
         """Keep a message that the database does not take, and let its stream go on after it."""
         refused = [(delivery, reason)]
         with self.connection.transaction():
@@ -477,7 +477,7 @@ class MessageWriter:
             return set()  # a copy with holes is no reason to delete what older streams have
         return replace_older(self.connection, state.device, state.id, start, end)
 
-    def _confirmations_of(self, states: Iterable[StreamState]) -> list[Told]:
+    def _confirmations_of(self, states: Iterable[StreamState]) -> list[DueConfirmation]:
         told = []
         states = list(states)
         receipts: dict[int, list[Erased]] = defaultdict(list)
@@ -496,11 +496,11 @@ class MessageWriter:
                 again=state.is_to_send_again,
                 erased=tuple(receipts[state.id][:_ERASURES_TOLD]),
             )
-            told.append(Told(state.device, confirmation))
+            told.append(DueConfirmation(state.device, confirmation))
         return told
 
 
-def _read(delivery: Delivery, refused: list[_Refused]) -> TimelineMessage | None:
+def _read(delivery: BrokerDelivery, refused: list[_Refused]) -> TimelineMessage | None:
     """Decode a delivery; if it cannot be read, add it to the refused ones."""
     try:
         message = decode(delivery.payload)

@@ -53,7 +53,7 @@ from edge_agent.timeline.database.dashboard_file import (
 from edge_agent.timeline.export.appliance import Appliance
 from edge_agent.timeline.export.files import move_into_zip, new_file
 from edge_agent.timeline.export.format import ExportFormat
-from edge_agent.timeline.export.rows import Choice, choose
+from edge_agent.timeline.export.rows import ExportChoice, choose
 from edge_agent.timeline.export.sealed import SUFFIX as SEALED_SUFFIX
 from edge_agent.timeline.export.sealed import seal, sealed_name
 from edge_agent.timeline.export.source import OnProgress
@@ -92,7 +92,7 @@ class StudyExport:
     """
 
     format: ExportFormat
-    choice: Choice
+    choice: ExportChoice
     question: Mapping[str, Any]
     models: tuple[str, ...]
 
@@ -119,7 +119,7 @@ class _Site:
     name: str
     database: Path
     folder: str
-    choice: Choice
+    choice: ExportChoice
     question: Mapping[str, Any]
     sessions: Sequence[tuple[int, str]]
 
@@ -283,7 +283,7 @@ def _about_all(
     return files
 
 
-def _readme(taken: Sequence[_Site], choice: Choice) -> str:
+def _readme(taken: Sequence[_Site], choice: ExportChoice) -> str:
     text = (resources.files("edge_agent.timeline.export") / "scripts" / "SITES.md").read_text(
         encoding="utf-8"
     )
@@ -313,7 +313,7 @@ class ExportRequest:
     """
 
     format: ExportFormat
-    choice: Choice
+    choice: ExportChoice
     question: Mapping[str, Any] = field(default_factory=dict)
     sealed: bool = False
     devices: tuple[str, ...] = ()

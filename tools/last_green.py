@@ -35,7 +35,7 @@ _BUT_THE_RECORD = ["--", ".", *(f":(exclude){path}" for path in WRITTEN)]
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class GreenRun:
     """One green run of a target.
 
     Attributes:
@@ -78,7 +78,7 @@ def run_target(target: str, words: Sequence[str], *, part: bool) -> int:
     if why_not:
         print(f"This green run is not kept in {RECORD}: {why_not}.", file=sys.stderr)
     else:
-        _keep(target, Run(datetime.now(UTC).date(), commit, passed, skipped))
+        _keep(target, GreenRun(datetime.now(UTC).date(), commit, passed, skipped))
     return 0
 
 
@@ -147,7 +147,7 @@ def _git(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["git", *words], capture_output=True, text=True, check=False)
 
 
-def kept_run(target: str) -> Run | None:
+def kept_run(target: str) -> GreenRun | None:
     """Return the last green run of a target that is kept; ``None``: none is."""
     return _kept().get(target)
 
@@ -158,21 +158,21 @@ def age_of(commit: str) -> int | None:
     return int(counted.stdout) if counted.returncode == 0 else None
 
 
-def _kept() -> dict[str, Run]:
+def _kept() -> dict[str, GreenRun]:
     if not RECORD.exists():
         return {}
     tables = tomllib.loads(RECORD.read_text(encoding="utf-8"))
-    return {target: Run(**table) for target, table in tables.items()}
+    return {target: GreenRun(**table) for target, table in tables.items()}
 
 
-def _keep(target: str, run: Run) -> None:
+def _keep(target: str, run: GreenRun) -> None:
     """Write the run into the record, in place of that target's last one."""
     runs = sorted((_kept() | {target: run}).items())
     RECORD.write_text(HEAD + "".join(_table(*one) for one in runs), encoding="utf-8")
     print(f"{target}: {run.described()}, kept in {RECORD}")
 
 
-def _table(target: str, run: Run) -> str:
+def _table(target: str, run: GreenRun) -> str:
     values = {name: value for name, value in asdict(run).items() if value is not None}
     lines = [
         f'{name} = "{v}"' if name == "commit" else f"{name} = {v}" for name, v in values.items()

@@ -30,7 +30,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.mutations import Mutant, Source
+from tools.mutations import MutableModule, Mutant
 
 ROOT = Path(__file__).resolve().parents[1]
 LIST = ROOT / "tools" / "mutants.toml"
@@ -62,7 +62,7 @@ Tests = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class MutantPlan:
     """What ``mutants.toml`` says.
 
     Attributes:
@@ -74,7 +74,7 @@ class Plan:
     equivalent: frozenset[tuple[str, str, str]]
 
 
-def read_plan() -> Plan:
+def read_plan() -> MutantPlan:
     """Return the plan; raises ``FileNotFoundError`` for a module or a test that is not there."""
     told = tomllib.loads(LIST.read_text(encoding="utf-8"))
     tests = {
@@ -84,10 +84,12 @@ def read_plan() -> Plan:
         if not (ROOT / name).exists():
             raise FileNotFoundError(f"{LIST.name} names {name}, which is not there.")
     equivalent = told.get("equivalent", [])
-    return Plan(tests, frozenset((one["module"], one["was"], one["becomes"]) for one in equivalent))
+    return MutantPlan(
+        tests, frozenset((one["module"], one["was"], one["becomes"]) for one in equivalent)
+    )
 
 
-def draw(plan: Plan, seed: int, number: int, only: str, modules: int | None) -> list[Mutant]:
+def draw(plan: MutantPlan, seed: int, number: int, only: str, modules: int | None) -> list[Mutant]:
     """Return the sample: every change of every module is as likely as any other.
 
     Args:
@@ -101,7 +103,7 @@ def draw(plan: Plan, seed: int, number: int, only: str, modules: int | None) -> 
     if modules is not None:
         named = sorted(random.Random(seed).sample(named, min(modules, len(named))))
         print("\n".join(named))
-    sources = [Source(ROOT, module) for module in named]
+    sources = [MutableModule(ROOT, module) for module in named]
     all_of_them = [(source, number) for source in sources for number in range(len(source))]
     order = random.Random(seed).sample(all_of_them, len(all_of_them))
     print(f"{len(all_of_them):,} changes in {len(sources)} modules; seed {seed}", flush=True)
@@ -141,7 +143,7 @@ def _run_tests(folder: Path, tests: Tests) -> None:
     os._exit(pytest.main([*options, *tests]))
 
 
-class Run:
+class MutantRun:
     """The tests of a module in a copy of the project, with a mutant or without.
 
     Args:
@@ -198,10 +200,10 @@ class TestRunner:
         copies: folders; one for each run at a time.
     """
 
-    def __init__(self, plan: Plan, copies: Sequence[Path]) -> None:
+    def __init__(self, plan: MutantPlan, copies: Sequence[Path]) -> None:
         self._plan = plan
         self._free = list(copies)
-        self._running: list[Run] = []
+        self._running: list[MutantRun] = []
         self._took_s: dict[str, float] = {}
         for name in HEAVY:
             with suppress(ImportError):
@@ -243,7 +245,7 @@ class TestRunner:
             lived = []
         else:
             lived = self._wait_for(len(self._running) - 1)
-        self._running.append(Run(self._free.pop(), tests, within_s, mutant))
+        self._running.append(MutantRun(self._free.pop(), tests, within_s, mutant))
         return lived
 
     def _wait_for(self, left: int) -> list[Mutant]:
@@ -257,7 +259,7 @@ class TestRunner:
                 self._free.append(run.folder)
         return lived
 
-    def _settle(self, run: Run, passed: bool) -> list[Mutant]:
+    def _settle(self, run: MutantRun, passed: bool) -> list[Mutant]:
         if run.mutant is None:
             self._took_s |= dict.fromkeys(run.tests, time.monotonic() - run.begun_s)
             if not passed:

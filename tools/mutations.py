@@ -93,7 +93,7 @@ class Mutant:
     diff: str
 
 
-class Source:
+class MutableModule:
     """A module that can be changed in ``len(source)`` ways.
 
     Example:

@@ -34,7 +34,7 @@ TAIL = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class TargetEnded:
     """How a target ended.
 
     Attributes:
@@ -63,7 +63,7 @@ def in_turn(targets: Sequence[str], commits: int) -> str:
     return targets[commits % len(targets)]
 
 
-def run(target: str) -> Ended:
+def run(target: str) -> TargetEnded:
     """Run the small form of a target to its end."""
     begun_s = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
@@ -81,7 +81,7 @@ def run(target: str) -> Ended:
             code = _code_of(process)
         text = printed.read_text(encoding="utf-8", errors="replace")
         lacking = reason.read_text(encoding="utf-8").strip() if reason.exists() else ""
-    return Ended(target, code == 0, lacking, time.monotonic() - begun_s, text)
+    return TargetEnded(target, code == 0, lacking, time.monotonic() - begun_s, text)
 
 
 def _code_of(process: subprocess.Popen[bytes]) -> int:
@@ -96,7 +96,7 @@ def _code_of(process: subprocess.Popen[bytes]) -> int:
         process.wait()
 
 
-def run_all(each: Sequence[str], dear: str) -> list[Ended]:
+def run_all(each: Sequence[str], dear: str) -> list[TargetEnded]:
     """Run each of the cheap targets, and the dear one; print how every run ended."""
     all_ended = []
     for target in (*each, dear):
@@ -107,7 +107,7 @@ def run_all(each: Sequence[str], dear: str) -> list[Ended]:
     return all_ended
 
 
-def _shown(ended: Ended) -> Ended:
+def _shown(ended: TargetEnded) -> TargetEnded:
     if not ended.is_green and not ended.lacking:
         print("\n".join(ended.output.splitlines()[-TAIL:]))
     print(ended.described(), flush=True)

@@ -83,7 +83,7 @@ EDGE_PX = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class BrowserLook:
     """How a browser looks: a name of ``SIZES``, ``light`` or ``dark``, and its language."""
 
     size: str = "desktop"
@@ -92,7 +92,7 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PagePart:
     """The smallest rectangle of a page around these elements, after a click on ``opens``."""
 
     path: str
@@ -101,16 +101,16 @@ class Part:
 
 
 DOCUMENTED = {
-    "people": Part("/people", ("h1", ".people > li:nth-child(6)")),
-    "week": Part(
+    "people": PagePart("/people", ("h1", ".people > li:nth-child(6)")),
+    "week": PagePart(
         f"/study/participants/{WEEKS_CODE}/days",
         ("h1", ".week-glance", "section:has(> #days-title)"),
     ),
-    "responses": Part("/responses", ("section:has(> #tests-title)", CHART)),
-    "stimuli": Part(
+    "responses": PagePart("/responses", ("section:has(> #tests-title)", CHART)),
+    "stimuli": PagePart(
         "/study/sessions/{session}", ("section:has(#responses-title)",), "[data-part=responses] a"
     ),
-    "formats": Part("/export", ("form:has(#export-participant) fieldset:has(.format-cards)",)),
+    "formats": PagePart("/export", ("form:has(#export-participant) fieldset:has(.format-cards)",)),
 }
 """Pictures of the documentation that need nothing but the example study."""
 
@@ -177,11 +177,11 @@ def take_all(link: str, folder: Path | None, language: str, *, readme: bool) -> 
             # The minutes around a session of the example study says more than the demonstration's
             # first minute.
             around = f"/trends?start={newest['start'] - MARGIN_MS}&end={newest['end'] + MARGIN_MS}"
-            parts = {**DOCUMENTED, "trends": Part(around, ("h1", CHART))}
+            parts = {**DOCUMENTED, "trends": PagePart(around, ("h1", CHART))}
             live, analysis = address + PAGES["live"], f"{address}/analysis#results"
-            take(browser, state, live, IMAGES / "live.png", Look("low"))
+            take(browser, state, live, IMAGES / "live.png", BrowserLook("low"))
             take(browser, state, analysis, IMAGES / "analysis.png")
-            take(browser, state, live, IMAGES / "phone.png", Look("phone", "dark"))
+            take(browser, state, live, IMAGES / "phone.png", BrowserLook("phone", "dark"))
             for name, part in parts.items():
                 where = address + part.path.format(session=newest["id"])
                 take(browser, state, where, IMAGES / f"{name}.png", part=part)
@@ -203,7 +203,7 @@ def take_every_page(
         for size in SIZES_OF_ALL:
             for scheme in ("light", "dark"):
                 file = folder / f"{name}-{size}-{scheme}.png"
-                take(browser, state, address + path, file, Look(size, scheme, folder.name))
+                take(browser, state, address + path, file, BrowserLook(size, scheme, folder.name))
 
 
 def take_fleet(browser: Browser, folder: Path) -> None:
@@ -223,7 +223,7 @@ def take_fleet(browser: Browser, folder: Path) -> None:
 def take_study(browser: Browser, state: StorageState, address: str, session: int) -> None:
     """Take the pages of a study in order, from the hardware to the report of a session."""
     take(browser, state, address + PAGES["health"], IMAGES / "hardware.png")
-    context = open_context(browser, state, Look())
+    context = open_context(browser, state, BrowserLook())
     post(context, f"{address}/study/participants", {"code": PARTICIPANT})
     consent = f"/study/participants/{PARTICIPANT}/consent"
     take(browser, state, address + consent, IMAGES / "consent.png")
@@ -263,13 +263,13 @@ def take_study(browser: Browser, state: StorageState, address: str, session: int
 def take_standing(browser: Browser, state: StorageState, address: str) -> None:
     """Take the schedule of a participant, last: a session may begin by it at once."""
     person = f"{address}/study/participants/{PARTICIPANT}"
-    context = open_context(browser, state, Look())
+    context = open_context(browser, state, BrowserLook())
     page = context.new_page()
     page.goto(f"{person}/standing")
     page.locator("[name=agreed]").check()
     page.locator("form:has([name=agreed]) button").click()
     context.close()
-    part = Part(person, ("section:has(> #standing-title)",))
+    part = PagePart(person, ("section:has(> #standing-title)",))
     take(browser, state, person, IMAGES / "standing.png", part=part)
 
 
@@ -298,7 +298,7 @@ def save(picture: bytes, file: Path) -> None:
     print(f"{file}: {file.stat().st_size // 1000} kB")
 
 
-def rectangle_of(page: Page, part: Part) -> FloatRect:
+def rectangle_of(page: Page, part: PagePart) -> FloatRect:
     """Return where the part is on the page, with an edge around it."""
     boxes = [box for one in part.around if (box := page.locator(one).first.bounding_box())]
     if len(boxes) < len(part.around):
@@ -314,7 +314,7 @@ def rectangle_of(page: Page, part: Part) -> FloatRect:
     }
 
 
-def open_context(browser: Browser, state: StorageState, look: Look) -> BrowserContext:
+def open_context(browser: Browser, state: StorageState, look: BrowserLook) -> BrowserContext:
     """Return a logged-in browser that looks so."""
     width, height = SIZES[look.size]
     return browser.new_context(
@@ -331,11 +331,11 @@ def take(
     state: StorageState,
     address: str,
     file: Path,
-    look: Look | None = None,
-    part: Part | None = None,
+    look: BrowserLook | None = None,
+    part: PagePart | None = None,
 ) -> None:
     """Take one page; full height when every page is wanted, else as first seen or a part."""
-    context = open_context(browser, state, look or Look())
+    context = open_context(browser, state, look or BrowserLook())
     page = context.new_page()
     page.goto(address)
     if part and part.opens:

@@ -42,7 +42,7 @@ LONGEST_NAME = 70
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class StyleRow:
     """One line of the table.
 
     Attributes:
@@ -78,7 +78,7 @@ class LateConstant:
     must_follow: bool
 
 
-class Source:
+class PythonFile:
     """One Python file: its lines and its syntax tree."""
 
     def __init__(self, path: Path) -> None:
@@ -101,12 +101,12 @@ def tracked(*patterns: str) -> list[Path]:
     return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
 
 
-def read_products() -> list[Source]:
+def read_products() -> list[PythonFile]:
     """Return the files that are shipped: no tests, tools or benchmarks."""
-    return [Source(path) for path in tracked(*(f"{name}/*.py" for name in rooms.PRODUCTS))]
+    return [PythonFile(path) for path in tracked(*(f"{name}/*.py" for name in rooms.PRODUCTS))]
 
 
-def code_lines(source: Source) -> set[int]:
+def code_lines(source: PythonFile) -> set[int]:
     """Return the numbers of the lines that are neither blank, comment nor docstring."""
     documentation: set[int] = set()
     for node in ast.walk(source.tree):
@@ -121,7 +121,7 @@ def code_lines(source: Source) -> set[int]:
     }
 
 
-def lines_of_tests(source: Source) -> set[int]:
+def lines_of_tests(source: PythonFile) -> set[int]:
     """Return the numbers of the lines of code of functions that pytest runs, with their tables."""
     bodies: set[int] = set()
     for node in ast.walk(source.tree):
@@ -131,7 +131,7 @@ def lines_of_tests(source: Source) -> set[int]:
     return bodies & code_lines(source)
 
 
-def import_lines(source: Source) -> int:
+def import_lines(source: PythonFile) -> int:
     """Count the lines of a file's import statements."""
     return sum(
         (node.end_lineno or node.lineno) - node.lineno + 1
@@ -140,9 +140,11 @@ def import_lines(source: Source) -> int:
     )
 
 
-def measure_sizes(products: Sequence[Source], tests: Sequence[Source]) -> Iterator[Row]:
+def measure_sizes(
+    products: Sequence[PythonFile], tests: Sequence[PythonFile]
+) -> Iterator[StyleRow]:
     """Measure how much there is to read; nothing of it is judged."""
-    yield Row("lines of code", sum(len(code_lines(source)) for source in products))
+    yield StyleRow("lines of code", sum(len(code_lines(source)) for source in products))
     # a script that is handed out with data is in no package
     modules = [
         source
@@ -150,19 +152,19 @@ def measure_sizes(products: Sequence[Source], tests: Sequence[Source]) -> Iterat
         if source.path.name != "__init__.py" and source.path.with_name("__init__.py").exists()
     ]
     held = Counter(source.name.split("/")[0] for source in modules)
-    yield Row("modules", len(modules), places=listed(held))
+    yield StyleRow("modules", len(modules), places=listed(held))
     lines = sum(len(source.lines) for source in products)
     share = round(100 * sum(map(import_lines, products)) / lines, 1)
-    yield Row("lines of imports, per cent", share)
+    yield StyleRow("lines of imports, per cent", share)
     of_tests = sum(len(code_lines(source)) for source in tests)
-    yield Row("lines of tests", of_tests)
+    yield StyleRow("lines of tests", of_tests)
     outside = Counter(
         {source.name: len(code_lines(source) - lines_of_tests(source)) for source in tests}
     )
-    yield Row("of these outside test functions", outside.total(), places=listed(outside))
+    yield StyleRow("of these outside test functions", outside.total(), places=listed(outside))
 
 
-def count_words() -> Row:
+def count_words() -> StyleRow:
     """Count the words of the documentation; the cards of the models are apart."""
     counts = Counter(
         {
@@ -171,7 +173,7 @@ def count_words() -> Row:
             if "docs/models" not in path.as_posix()
         }
     )
-    return Row("words of documentation", counts.total(), places=listed(counts))
+    return StyleRow("words of documentation", counts.total(), places=listed(counts))
 
 
 def listed(counts: Counter[str]) -> tuple[str, ...]:
@@ -195,7 +197,7 @@ def files_naming(words: Sequence[str], apart_from: Sequence[str]) -> tuple[str, 
     return tuple(names)
 
 
-def passing_on(products: Sequence[Source]) -> Row:
+def passing_on(products: Sequence[PythonFile]) -> StyleRow:
     """Count modules that only pass on what others define, and make nothing of it, such as the
     entry of a register.
     """
@@ -207,24 +209,24 @@ def passing_on(products: Sequence[Source]) -> Row:
         and all(isinstance(node, PASSING) for node in source.tree.body)
         and not any(isinstance(getattr(node, "value", None), ast.Call) for node in source.tree.body)
     )
-    return Row("modules that only pass on", len(places), 0, places)
+    return StyleRow("modules that only pass on", len(places), 0, places)
 
 
-def arrows_and_circles() -> Iterator[Row]:
+def arrows_and_circles() -> Iterator[StyleRow]:
     """Count imports that run up or sideways between rooms, and circles."""
     wrong = tuple(rooms.wrong_arrows())
-    yield Row("arrows between rooms that run up", len(wrong), 0, wrong)
+    yield StyleRow("arrows between rooms that run up", len(wrong), 0, wrong)
     circles = tuple(rooms.circles())
-    yield Row("circles of imports", len(circles), 0, circles)
+    yield StyleRow("circles of imports", len(circles), 0, circles)
 
 
-def names_of_templates() -> Row:
+def names_of_templates() -> StyleRow:
     """Count the names that a template asks for and its page's record lacks."""
     missing = tuple(missing_names())
-    return Row("names of templates that no record has", len(missing), 0, missing)
+    return StyleRow("names of templates that no record has", len(missing), 0, missing)
 
 
-def long_lines(sources: Sequence[Source]) -> Row:
+def long_lines(sources: Sequence[PythonFile]) -> StyleRow:
     """Count lines beyond 100 columns; a comment for a tool at a line's end does not count."""
     places = tuple(
         f"{source.name}:{number}"
@@ -232,7 +234,7 @@ def long_lines(sources: Sequence[Source]) -> Row:
         for number, line in enumerate(source.lines, 1)
         if len(line.split("  # noqa")[0].split("  # type: ignore")[0]) > COLUMNS
     )
-    return Row(f"lines beyond {COLUMNS} columns", len(places), 0, places)
+    return StyleRow(f"lines beyond {COLUMNS} columns", len(places), 0, places)
 
 
 def names_in(nodes: Iterable[ast.AST]) -> set[str]:
@@ -280,20 +282,20 @@ def late_constants(tree: ast.Module) -> list[LateConstant]:
     return late
 
 
-def below_definitions(products: Sequence[Source], bar: int) -> Iterator[Row]:
+def below_definitions(products: Sequence[PythonFile], bar: int) -> Iterator[StyleRow]:
     """Count modules with ``log`` or constants between or below functions and classes."""
     late = [(source, one) for source in products for one in late_constants(source.tree)]
     logs = tuple(f"{source.name}:{one.line}" for source, one in late if one.name == LOG)
-    yield Row("modules with log below a function", len(logs), 0, logs)
+    yield StyleRow("modules with log below a function", len(logs), 0, logs)
     constants = [(source, one) for source, one in late if one.name != LOG]
     modules = tuple(dict.fromkeys(source.name for source, _ in constants))
-    yield Row("modules with constants between functions", len(modules), bar, modules)
+    yield StyleRow("modules with constants between functions", len(modules), bar, modules)
     must = [one for _, one in constants if one.must_follow]
-    yield Row("constants made of what stands above them", len(must))
+    yield StyleRow("constants made of what stands above them", len(must))
     free = tuple(
         f"{source.name}:{one.line} {one.name}" for source, one in constants if not one.must_follow
     )
-    yield Row("constants that the head could have", len(free), 0, free)
+    yield StyleRow("constants that the head could have", len(free), 0, free)
 
 
 def is_participle(name: str, irregular: Sequence[str], others_in_ed: Sequence[str]) -> bool:
@@ -310,8 +312,8 @@ def is_property(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
 
 
 def named_by_a_participle(
-    sources: Sequence[Source], bar: int, is_one: Callable[[str], bool]
-) -> Row:
+    sources: Sequence[PythonFile], bar: int, is_one: Callable[[str], bool]
+) -> StyleRow:
     """Count functions named by a participle alone; a property is named like an attribute."""
     places = tuple(
         f"{source.name}:{node.lineno} {node.name}"
@@ -319,10 +321,10 @@ def named_by_a_participle(
         for node in rooms.statements_in(source.tree)
         if isinstance(node, FUNCTIONS) and is_one(node.name) and not is_property(node)
     )
-    return Row("functions named by a participle alone", len(places), bar, places)
+    return StyleRow("functions named by a participle alone", len(places), bar, places)
 
 
-def docstrings(source: Source) -> Iterator[tuple[ast.AST, int, str]]:
+def docstrings(source: PythonFile) -> Iterator[tuple[ast.AST, int, str]]:
     """Yield each documented module, class and function with the line and the first word."""
     for node in (source.tree, *rooms.statements_in(source.tree)):
         if isinstance(node, (ast.Module, *DEFINITIONS)):
@@ -332,8 +334,8 @@ def docstrings(source: Source) -> Iterator[tuple[ast.AST, int, str]]:
 
 
 def docstrings_by_first_word(
-    sources: Sequence[Source], of_functions: Sequence[str], of_classes: Sequence[str], bar: int
-) -> Iterator[Row]:
+    sources: Sequence[PythonFile], of_functions: Sequence[str], of_classes: Sequence[str], bar: int
+) -> Iterator[StyleRow]:
     """Count docstrings of functions that begin with no verb, and others that begin with no noun."""
     functions: list[str] = []
     others: list[str] = []
@@ -344,11 +346,13 @@ def docstrings_by_first_word(
                     others.append(f"{source.name}:{line} {word}")
             elif word in of_functions and not is_property(node):
                 functions.append(f"{source.name}:{line} {word}")
-    yield Row("functions whose docstring begins with no verb", len(functions), 0, tuple(functions))
-    yield Row("classes whose docstring begins with no noun", len(others), bar, tuple(others))
+    yield StyleRow(
+        "functions whose docstring begins with no verb", len(functions), 0, tuple(functions)
+    )
+    yield StyleRow("classes whose docstring begins with no noun", len(others), bar, tuple(others))
 
 
-def long_names_of_tests(bar: int) -> Row:
+def long_names_of_tests(bar: int) -> StyleRow:
     """Count names of tests that are longer than a line of a report shows."""
     places = tuple(
         f"{path.relative_to(ROOT).as_posix()}: {name}"
@@ -356,10 +360,10 @@ def long_names_of_tests(bar: int) -> Row:
         for name in NAME_OF_A_TEST.findall(path.read_text(encoding="utf-8"))
         if len(name) > LONGEST_NAME
     )
-    return Row(f"names of tests beyond {LONGEST_NAME} characters", len(places), bar, places)
+    return StyleRow(f"names of tests beyond {LONGEST_NAME} characters", len(places), bar, places)
 
 
-def vague_verbs(words: Sequence[str], in_names: int, in_documents: int) -> Iterator[Row]:
+def vague_verbs(words: Sequence[str], in_names: int, in_documents: int) -> Iterator[StyleRow]:
     """Count verbs that stand for any other, in names of tests and in the documentation."""
     pattern = re.compile(rf"(?<![A-Za-z])(?:{'|'.join(words)})(?![A-Za-z])")
     names = tuple(
@@ -368,7 +372,7 @@ def vague_verbs(words: Sequence[str], in_names: int, in_documents: int) -> Itera
         for name in NAME_OF_A_TEST.findall(path.read_text(encoding="utf-8"))
         if pattern.search(name)
     )
-    yield Row("names of tests with a vague verb", len(names), in_names, names)
+    yield StyleRow("names of tests with a vague verb", len(names), in_names, names)
     counts = Counter(
         {
             path.relative_to(ROOT).as_posix(): len(
@@ -378,7 +382,7 @@ def vague_verbs(words: Sequence[str], in_names: int, in_documents: int) -> Itera
             if path.name != "CHANGELOG.md"
         }
     )
-    yield Row("vague verbs in documents", counts.total(), in_documents, listed(counts))
+    yield StyleRow("vague verbs in documents", counts.total(), in_documents, listed(counts))
 
 
 def read_rules() -> dict[str, Any]:
@@ -386,16 +390,16 @@ def read_rules() -> dict[str, Any]:
     return tomllib.loads(RULES.read_text(encoding="utf-8"))
 
 
-def tell() -> Iterator[Row]:
+def tell() -> Iterator[StyleRow]:
     """Yield the rows that have no bar."""
-    yield from measure_sizes(read_products(), [Source(path) for path in tracked("tests/*.py")])
+    yield from measure_sizes(read_products(), [PythonFile(path) for path in tracked("tests/*.py")])
     yield count_words()
     for added in read_rules()["added"]:
         names = files_naming(added["words"], added["apart_from"])
-        yield Row(f"files that name {added['what']}", len(names), places=names)
+        yield StyleRow(f"files that name {added['what']}", len(names), places=names)
 
 
-def compare_with_bars() -> Iterator[Row]:
+def compare_with_bars() -> Iterator[StyleRow]:
     """Yield the rows that have a bar, and what explains them."""
     rules = read_rules()
     bars = rules["bars"]
@@ -404,7 +408,7 @@ def compare_with_bars() -> Iterator[Row]:
     yield from arrows_and_circles()
     yield passing_on(products)
     yield names_of_templates()
-    yield long_lines([Source(path) for path in tracked("*.py")])
+    yield long_lines([PythonFile(path) for path in tracked("*.py")])
     yield from below_definitions(products, bars["constants_between_functions"])
     yield named_by_a_participle(
         products, bars["named_by_a_participle"], lambda name: is_participle(name, **participles)

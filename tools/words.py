@@ -38,7 +38,7 @@ _FOLDED = r"[\s#*\"']+"  # a space in a comment, or between two literals, may be
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class WordEntry:
     """One word of the list.
 
     Attributes:
@@ -68,13 +68,13 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class WordPlace:
     """A listed word in a file."""
 
     name: str
     line: int
     word: str
-    entry: Entry
+    entry: WordEntry
 
     def __str__(self) -> str:
         return (
@@ -102,7 +102,7 @@ def parts_of(row: dict[str, str]) -> tuple[tuple[str, ...], ...]:
     return tuple((word.lower(),) for word in listed[1].split("|")) if listed else ((),)
 
 
-def read_entries() -> list[Entry]:
+def read_entries() -> list[WordEntry]:
     """Read the list.
 
     Raises:
@@ -115,7 +115,7 @@ def read_entries() -> list[Entry]:
         else:
             expression = whole_word(row["word"])
         entries.append(
-            Entry(
+            WordEntry(
                 expression,
                 row.get("where", "both"),
                 row["write"],
@@ -148,7 +148,7 @@ def split_names(name: str, text: str) -> tuple[str, str]:
     return "".join(map("".join, names)), "".join(map("".join, texts))
 
 
-def places(name: str, text: str, entries: Sequence[Entry]) -> Iterator[Place]:
+def places(name: str, text: str, entries: Sequence[WordEntry]) -> Iterator[WordPlace]:
     """Yield every listed word in the text of a file, named from the root of the project."""
     small = text.lower()
     due = [
@@ -165,7 +165,7 @@ def places(name: str, text: str, entries: Sequence[Entry]) -> Iterator[Place]:
     for entry in due:
         for match in entry.expression.finditer(searched[entry.where]):
             line = text.count("\n", 0, match.start()) + 1
-            yield Place(name, line, " ".join(match.group().split()), entry)
+            yield WordPlace(name, line, " ".join(match.group().split()), entry)
 
 
 def searched_files(chosen: Sequence[Path]) -> list[Path]:

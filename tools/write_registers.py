@@ -20,7 +20,7 @@ from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import MarkerKind, QuestionKind
 from edge_agent.core.texts import Worded
 from edge_agent.core.vitals import VitalKind
-from edge_agent.live.preview import Ended
+from edge_agent.live.preview import PreviewEnded
 from edge_agent.mqtt.broker import MqttState
 from edge_agent.timeline.study.protocol_runs import RunState
 from edge_agent.vision.drawing import AGAINST, SUPPORTS
@@ -37,7 +37,7 @@ WORDED: Mapping[str, type[Worded]] = {
     "runs": RunState,
     "cameras": CameraState,
     "brokers": MqttState,
-    "previews": Ended,
+    "previews": PreviewEnded,
     "efforts": Effort,
     "limits": Limit,
 }

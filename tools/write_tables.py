@@ -14,9 +14,9 @@ from pathlib import Path
 from edge_agent.timeline.database.tables import (
     DASHBOARD,
     TIMELINE,
-    Erasure,
-    Owner,
+    ErasureWay,
     Retention,
+    RowOwner,
     Table,
 )
 from edge_agent.timeline.export.table_schemas import codebook_of_all
@@ -26,7 +26,7 @@ CODEBOOK = PAGE.with_name("codebook.html")
 START = "<!-- tables: written by tools/write_tables.py -->\n"
 END = "<!-- end of tables -->\n"
 _HEADS = ("table", "rows of", "go to", "erasing a person", "kept", "times that move")
-_WHOSE = {Owner.TIME: "time", Owner.PERSON: "participant", Owner.APPLIANCE: "appliance"}
+_WHOSE = {RowOwner.TIME: "time", RowOwner.PERSON: "participant", RowOwner.APPLIANCE: "appliance"}
 
 
 _KEPT = {
@@ -43,7 +43,7 @@ _COMMON = 5
 def _legend(both: list[tuple[str, Table]]) -> str:
     """Return what the short words of the cells mean."""
     listed = "; ".join(sorted(_common_reasons(both)))
-    deleted = Erasure.WITH_OWNER.value.removeprefix("deleted ")
+    deleted = ErasureWay.WITH_OWNER.value.removeprefix("deleted ")
     kept = " ".join(f"*{word}*: {kept.value}." for kept, word in _KEPT.items() if word)
     return (
         "Rows of *time* belong to the session in which their time lies. Rows go to *exports*, "
@@ -103,11 +103,11 @@ def _cells(one: Table, common: set[str]) -> tuple[str, ...]:
 
 
 def _erasure(one: Table) -> str:
-    if one.erasure in (Erasure.WITH_OWNER, Erasure.IN_TIME):
+    if one.erasure in (ErasureWay.WITH_OWNER, ErasureWay.IN_TIME):
         return "deleted"
-    if one.erasure is Erasure.KEPT:
+    if one.erasure is ErasureWay.KEPT:
         return "kept" if "nothing about a person" in one.rule else f"kept: {one.rule}"
-    return one.rule if one.erasure is Erasure.BY_RULE else one.erasure.value
+    return one.rule if one.erasure is ErasureWay.BY_RULE else one.erasure.value
 
 
 def _line(cells: list[str] | tuple[str, ...]) -> str:

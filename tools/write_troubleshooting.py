@@ -88,7 +88,7 @@ send it: the name that a camera gives itself is in it.
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Trouble:
+class ListedTrouble:
     """A problem and its cure, as the program says them."""
 
     topic: str
@@ -165,7 +165,7 @@ def calls(function: ast.AST, name: str, arguments: int) -> Iterator[ast.Call]:
                 yield node
 
 
-def findings() -> set[Trouble]:
+def findings() -> set[ListedTrouble]:
     """Return what the doctor says itself."""
     troubles = set()
     for function, sentences in functions(*DOCTOR):
@@ -176,14 +176,16 @@ def findings() -> set[Trouble]:
     return troubles
 
 
-def pairs(topic: str, sentences: Sentences, problem: ast.expr, cure: ast.expr) -> set[Trouble]:
+def pairs(
+    topic: str, sentences: Sentences, problem: ast.expr, cure: ast.expr
+) -> set[ListedTrouble]:
     """Return problem and cure in every combination that the source allows."""
     problems = [text.strip().replace("{address}", "…") for text in sentences.of(problem)] or ["…"]
     cures = [text.strip().replace("{address}", "…") for text in sentences.of(cure)]
-    return {Trouble(topic, told, mended) for told in problems for mended in cures if mended}
+    return {ListedTrouble(topic, told, mended) for told in problems for mended in cures if mended}
 
 
-def alarms() -> set[Trouble]:
+def alarms() -> set[ListedTrouble]:
     """Return the alarms of the health page; problem and cure are one text there."""
     troubles = set()
     for function, sentences in functions("edge_agent/alerts/figures.py"):
@@ -192,18 +194,18 @@ def alarms() -> set[Trouble]:
                 case ast.Assign(
                     targets=[ast.Subscript(slice=ast.Constant(value=str(name)))], value=value
                 ):
-                    troubles |= {Trouble(name, text, "") for text in sentences.of(value)}
+                    troubles |= {ListedTrouble(name, text, "") for text in sentences.of(value)}
     return {trouble for trouble in troubles if trouble.problem.count(" ") > 3}
 
 
-def is_useful(trouble: Trouble) -> bool:
+def is_useful(trouble: ListedTrouble) -> bool:
     """Return whether a problem has words to look for, and a cure of its own."""
     words = re.search(r"\w{2}", trouble.problem)
     cured = "sentence before" not in trouble.cure and (trouble.cure or trouble.problem[-1] != "…")
     return bool(words and cured)
 
 
-def listed(troubles: set[Trouble]) -> str:
+def listed(troubles: set[ListedTrouble]) -> str:
     """Return a list of Markdown: a line for each topic, with its problems."""
     problems: dict[str, list[str]] = {}
     for trouble in filter(is_useful, sorted(troubles)):
@@ -214,9 +216,9 @@ def listed(troubles: set[Trouble]) -> str:
     )
 
 
-def first_sentences(troubles: set[Trouble]) -> set[Trouble]:
+def first_sentences(troubles: set[ListedTrouble]) -> set[ListedTrouble]:
     """Return the troubles without their cures, which stand behind the first sentence."""
-    return {Trouble(one.topic, _SENTENCE.split(one.problem)[0], one.cure) for one in troubles}
+    return {ListedTrouble(one.topic, _SENTENCE.split(one.problem)[0], one.cure) for one in troubles}
 
 
 def page() -> str:

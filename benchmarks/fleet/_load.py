@@ -35,7 +35,7 @@ TAKEN_OR_SENT_AGAIN = (
 
 
 @dataclass(slots=True)
-class Device:
+class LoadDevice:
     """One device: what it plays, and how far it is."""
 
     player: Player
@@ -74,7 +74,7 @@ class Load:
         now_s = time.monotonic()
         self._chance = random.Random(first)
         self.devices = {
-            player.name: Device(player, Flight(0, now_s, resend_s))
+            player.name: LoadDevice(player, Flight(0, now_s, resend_s))
             for player in (Player(day, number) for number in range(first, first + count))
         }
         self._port = port
@@ -193,11 +193,11 @@ class Load:
             time.sleep(0.05)
         return True
 
-    def _make(self, device: Device) -> None:
+    def _make(self, device: LoadDevice) -> None:
         device.made_s[device.player.span(device.made)[1]] = time.monotonic()
         device.made += 1
 
-    def _send(self, device: Device) -> None:
+    def _send(self, device: LoadDevice) -> None:
         """Send what the rules of the real sender allow."""
         now_s = time.monotonic()
         if now_s < device.away_until_s:
@@ -217,7 +217,7 @@ class Load:
             if self._chance.random() < TWICE:
                 self._publish(device, number)
 
-    def _publish(self, device: Device, number: int) -> None:
+    def _publish(self, device: LoadDevice, number: int) -> None:
         assert self._client is not None
         payload = device.player.payload(number, time.time_ns() // 1_000_000)
         topic = f"affect-edge/{device.player.name}/timeline"

@@ -27,7 +27,7 @@ from tests.support.fleet.rabbit import RabbitNode, running_rabbit
 
 
 @dataclass
-class Place:
+class FleetPlace:
     """What runs.
 
     Attributes:
@@ -116,7 +116,7 @@ def _used(process: psutil.Process) -> float:
 
 
 @contextmanager
-def running(folder: Path, collectors: int, nodes: int = 0) -> Iterator[Place]:
+def running(folder: Path, collectors: int, nodes: int = 0) -> Iterator[FleetPlace]:
     """Start everything; stop it at the end.
 
     Args:
@@ -133,12 +133,12 @@ def running(folder: Path, collectors: int, nodes: int = 0) -> Iterator[Place]:
             words = ["--protocol=amqp", *(f"--host={host}" for host in cluster.hosts)]
             entrance = (cluster.mqtt_port, cluster.amqp_port, words, cluster.consumes)
             # the plugin of RabbitMQ before 3.13 knows no MQTT 5
-            place = Place(*entrance, cluster.nodes, MQTTProtocolVersion.MQTTv311, *own)
+            place = FleetPlace(*entrance, cluster.nodes, MQTTProtocolVersion.MQTTv311, *own)
         else:
             broker = stack.enter_context(Mosquitto(folder / "broker", limits=limits))
             has_heard = partial(_is_in, broker.folder / "mosquitto.log")
             entrance = (broker.port, broker.port, [], has_heard)
-            place = Place(*entrance, [broker], MQTTProtocolVersion.MQTTv5, *own)
+            place = FleetPlace(*entrance, [broker], MQTTProtocolVersion.MQTTv5, *own)
         stack.callback(place.end)
         for _ in range(collectors):
             place.add()
@@ -149,10 +149,10 @@ def _is_in(log: Path, name: str) -> bool:
     return f" as {name} (" in log.read_text(encoding="utf-8")
 
 
-class Beside(ABC):
+class BesideThread(ABC):
     """A thread of its own as long as the block lasts."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: FleetPlace) -> None:
         self._place = place
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -170,10 +170,10 @@ class Beside(ABC):
         """Do the work; return when ``_stop`` is set."""
 
 
-class Lags(Beside):
+class Lags(BesideThread):
     """Watches how far PostgreSQL is, and how long each batch took to be committed there."""
 
-    def __init__(self, place: Place, load: Load) -> None:
+    def __init__(self, place: FleetPlace, load: Load) -> None:
         super().__init__(place)
         self._load = load
         self.seconds: list[float] = []

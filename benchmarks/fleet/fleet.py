@@ -34,14 +34,14 @@ import psycopg
 from benchmarks._command import Figures, command, say, show
 from benchmarks.fleet._day import ROWS, Change, record_day
 from benchmarks.fleet._load import RESEND_S, Load
-from benchmarks.fleet._place import Beside, Lags, Place, running
+from benchmarks.fleet._place import BesideThread, FleetPlace, Lags, running
 from benchmarks.fleet._study import compare_studies
 from benchmarks.fleet.trends import DAYS, measure_trends
 from tests.support.fleet import rabbit
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class FleetForm:
     """How much is tried.
 
     Attributes:
@@ -66,10 +66,10 @@ class Form:
     nodes: int = 0
 
 
-SHORT = Form(300, 7.0, 1, 2.0, 4_000, (100, 1_000))
-SHORT_CLUSTER = Form(100, 7.0, 1, 2.0, nodes=3)
-LONG = Form(10_000, 600.0, 10, 15.0, 20_000, (100, 1_000, 10_000), 3)
-LONG_CLUSTER = Form(3_000, 600.0, 10, 10.0, nodes=3)
+SHORT = FleetForm(300, 7.0, 1, 2.0, 4_000, (100, 1_000))
+SHORT_CLUSTER = FleetForm(100, 7.0, 1, 2.0, nodes=3)
+LONG = FleetForm(10_000, 600.0, 10, 15.0, 20_000, (100, 1_000, 10_000), 3)
+LONG_CLUSTER = FleetForm(3_000, 600.0, 10, 10.0, nodes=3)
 PATIENCE_S = 900.0
 """How long is waited for what is not confirmed."""
 FAILURES = (AssertionError, OSError, RuntimeError, psycopg.Error, subprocess.SubprocessError)
@@ -100,7 +100,7 @@ class Wrong:
     double: int = 0
     devices: int = 0
 
-    def add(self, load: Load, place: Place) -> None:
+    def add(self, load: Load, place: FleetPlace) -> None:
         """Compare the rows of each device: their number, and the sum of their hashes."""
         there = place.kept()
         for device in load.devices.values():
@@ -119,7 +119,7 @@ class Benchmark:
         folder: for temporary files.
     """
 
-    def __init__(self, form: Form, folder: Path) -> None:
+    def __init__(self, form: FleetForm, folder: Path) -> None:
         self._form = form
         self._folder = folder
         (folder / "day").mkdir()
@@ -144,13 +144,13 @@ class Benchmark:
             self.figures[f"fleet_{name}"] = getattr(self._wrong, name)
         return self.figures
 
-    def _load(self, place: Place, count: int, resend_s: float = RESEND_S) -> Load:
+    def _load(self, place: FleetPlace, count: int, resend_s: float = RESEND_S) -> Load:
         load = Load(place.port, self._day, count, self._next, place.mqtt, resend_s)
         self._next += count
         return load
 
     def _drain(
-        self, place: Place, count: int, each: int, times: int = 1
+        self, place: FleetPlace, count: int, each: int, times: int = 1
     ) -> tuple[float, float, float]:
         """Let each device have so many batches at once, so many times.
 
@@ -180,7 +180,7 @@ class Benchmark:
         self.figures["fleet_bytes_a_message"] = round(load.bytes / load.published)
         return rows / seconds, collector_us, postgres_us
 
-    def _committed(self, load: Load, place: Place, part: slice = slice(None)) -> float:
+    def _committed(self, load: Load, place: FleetPlace, part: slice = slice(None)) -> float:
         """Go on until PostgreSQL has everything of these devices; return when that was."""
         devices = list(load.devices.items())[part]
         positions = {name: device.last_position for name, device in devices}
@@ -201,7 +201,7 @@ class Benchmark:
         if not load.finish(PATIENCE_S):
             say(f"{load.unconfirmed} devices are not confirmed after {PATIENCE_S:.0f} s")
 
-    def _backlog(self, place: Place) -> None:
+    def _backlog(self, place: FleetPlace) -> None:
         say("warming up …")
         self._drain(place, 100, 10)
         say(f"a backlog of {self._form.batches} batches of 1000 devices …")
@@ -211,7 +211,7 @@ class Benchmark:
         self.figures["fleet_rows_a_second"] = round(speed)
         self.figures["fleet_backlog_us_a_row"] = round(collector + postgres, 1)
 
-    def _grow(self, place: Place) -> None:
+    def _grow(self, place: FleetPlace) -> None:
         costs = []
         for count in self._form.sizes:
             times = max(1, self._form.batches // (count * BURST))
@@ -223,7 +223,7 @@ class Benchmark:
         self.figures["fleet_cost_growth"] = round(costs[-1] / costs[0], 2)
         self._size(place)
 
-    def _size(self, place: Place) -> None:
+    def _size(self, place: FleetPlace) -> None:
         """Note what a row takes on the disk, with indexes and rollups."""
         ((size, rows),) = place.ask(
             "SELECT sum(pg_total_relation_size(oid)), (SELECT count(*) FROM fleet.expression) + "
@@ -243,7 +243,7 @@ class Benchmark:
             float(str(rollups)) / max(1.0, float(str(minutes)))
         )
 
-    def _second_collector(self, place: Place) -> None:
+    def _second_collector(self, place: FleetPlace) -> None:
         """Compare two collectors with one: the same load one after the other, in one database.
 
         Once each device has a batch at a time, as while nothing is away: on two cores two cost no
@@ -264,7 +264,7 @@ class Benchmark:
             two[BURST][1] / one[BURST][1], 2
         )
 
-    def _typical(self, place: Place, each: int, times: int) -> tuple[float, float]:
+    def _typical(self, place: FleetPlace, each: int, times: int) -> tuple[float, float]:
         """Return rows a second and processor time a row in µs of 1,000 devices.
 
         Both are medians of some rounds; each device has ``each`` batches at once, ``times`` times.
@@ -276,7 +276,7 @@ class Benchmark:
             costs.append(collector + postgres)
         return median(speeds), median(costs)
 
-    def _real_time(self, place: Place) -> None:
+    def _real_time(self, place: FleetPlace) -> None:
         say(f"{self._form.devices} devices in real time …")
         load = self._load(place, self._form.devices)
         load.begin()
@@ -289,12 +289,12 @@ class Benchmark:
         self.figures["fleet_lag_p99_s"] = round(lags.share(0.99), 2)
         self._wrong.add(load, place)
 
-    def _failures(self, place: Place) -> None:
+    def _failures(self, place: FleetPlace) -> None:
         say("the same, while collectors, PostgreSQL and the broker are killed …")
         # confirmations come within ten seconds; what a killed broker lost is the end of the wait
         load = self._load(place, self._form.devices, min(RESEND_S, self._form.seconds + 2))
         load.begin()
-        with Failures(place, self._form) as failures:
+        with InducedFailures(place, self._form) as failures:
             load.play(self._form.seconds, failures.go_on)
         self._finish(load)
         load.close()
@@ -307,7 +307,7 @@ class Benchmark:
         self.figures["fleet_refused"] = int(str(refused))
 
 
-class Failures(Beside):
+class InducedFailures(BesideThread):
     """Kills a collector, PostgreSQL and a node of the broker in turn, while devices report.
 
     Leaving the context ends that; what was killed runs again then.
@@ -316,7 +316,7 @@ class Failures(Beside):
         done: how often each was killed.
     """
 
-    def __init__(self, place: Place, form: Form) -> None:
+    def __init__(self, place: FleetPlace, form: FleetForm) -> None:
         super().__init__(place)
         self._form = form
         self.done = 0
@@ -347,7 +347,7 @@ class Failures(Beside):
             self.done += 1
 
 
-def everything(forms: tuple[Form, Form], days_of_hours: int, folder: Path) -> Figures:
+def everything(forms: tuple[FleetForm, FleetForm], days_of_hours: int, folder: Path) -> Figures:
     """Try every bar.
 
     Args:
@@ -375,7 +375,7 @@ def everything(forms: tuple[Form, Form], days_of_hours: int, folder: Path) -> Fi
     return figures
 
 
-def _through_a_broker(form: Form, folder: Path) -> Figures:
+def _through_a_broker(form: FleetForm, folder: Path) -> Figures:
     """Return the figures of a form; also those that were there when a step failed."""
     say(f"a cluster of {form.nodes} nodes of RabbitMQ …" if form.nodes else "one mosquitto …")
     benchmark = Benchmark(form, folder)

@@ -83,7 +83,7 @@ def set_clocks_wrong(connection: psycopg.Connection) -> None:
     connection.execute("VACUUM (ANALYZE) fleet.clock, fleet.study_row")
 
 
-class Asked:
+class AskedQuestions:
     """Asks questions, and counts what PostgreSQL takes of the processor for them."""
 
     def __init__(self, postgres: Postgres) -> None:
@@ -128,7 +128,7 @@ def measure_trends(devices: int, days_of_hours: int = DAYS) -> Figures:
         assert sum(every.trend(*year).rows) == devices * DAYS * 1800
         assert sum(every.trend(*week).rows) == devices * 7 * 24 * 1800
         heart = VitalKind.HEART_RATE
-        measured = Asked(postgres)
+        measured = AskedQuestions(postgres)
         measured.ask("fleet_trend_year", lambda: every.trend(*year))
         measured.ask("fleet_vital_trend_year", lambda: every.vital_trend(heart, *year))
         measured.ask("fleet_trend_week", lambda: every.trend(*week))

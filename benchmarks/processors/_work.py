@@ -35,7 +35,7 @@ whole."""
 YUNET_SIZE = 320, 240
 
 
-class Marks:
+class WorkMarks:
     """Marks places in the program, and notes what lies between them."""
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ def stages(frame: Picture) -> dict[str, Callable[[], object]]:
     return work
 
 
-def follow(frame: Picture, marks: Marks, *, by_need: bool, settled: int, counted: int) -> None:
+def follow(frame: Picture, marks: WorkMarks, *, by_need: bool, settled: int, counted: int) -> None:
     """Let the chain follow the face of a frame that does not change.
 
     Args:
@@ -97,7 +97,7 @@ def main(frame_file: str, yunet_file: str) -> None:
     """Run everything, and say which marks are whose."""
     cv2.setNumThreads(1)
     frame = np.load(frame_file)
-    marks = Marks()
+    marks = WorkMarks()
     marks.around("nothing", 1, lambda: None)
     small = cv2.resize(frame, YUNET_SIZE, interpolation=cv2.INTER_AREA)
     yunet = cv2.FaceDetectorYN.create(yunet_file, "", YUNET_SIZE)

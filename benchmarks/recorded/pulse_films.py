@@ -30,7 +30,7 @@ import numpy as np
 
 from affect_edge.video_pulse import PulseOfVideo
 from benchmarks._command import benchmark, say
-from benchmarks.camera_pulse import FPS, HEIGHT, LEVELS, WIDTH, Level, Person
+from benchmarks.camera_pulse import FPS, HEIGHT, LEVELS, WIDTH, DisturbanceLevel, PulsingPortrait
 from edge_agent.face_reading import VideoReader
 from edge_agent.vision.align import Picture
 from edge_agent.vision.recognizer import open_recognizer
@@ -42,7 +42,7 @@ H264 = {"h264_18": 18, "h264_23": 23, "h264_28": 28}
 WRONG = 5.0
 
 
-class Actor(Person):
+class Actor(PulsingPortrait):
     """A person in a film."""
 
     def film(self, seconds: float) -> Iterator[Picture]:
@@ -59,7 +59,7 @@ class Film:
     """A film: its content and its compression."""
 
     portrait: int
-    level: Level
+    level: DisturbanceLevel
     pulse: bool
     form: str
     seed: int

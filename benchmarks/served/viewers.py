@@ -127,7 +127,7 @@ def trends(end: int) -> list[str]:
 
 
 @dataclass(eq=False)
-class Crowd:
+class ViewerCrowd:
     """Viewers that ask at the same time.
 
     Attributes:
@@ -188,7 +188,7 @@ def measure(folder: Path, seconds: float) -> dict[str, float]:
         door = Door(dashboard.port, cookie)
         shown = pages(door)
         data = trends(clock.now().wall_ms)
-        crowd = Crowd(door, shown + data)
+        crowd = ViewerCrowd(door, shown + data)
         with LiveBrowsers(dashboard.port, [request], VIEWERS):
             crowd.look(seconds)
         of_pages = [one for path in shown for one in crowd.taken_ms.get(path, [])]

@@ -169,12 +169,12 @@ def hidden_now_and_then(scene: Scene) -> Scene:
 
 
 @dataclass(slots=True)
-class Count:
+class CountedRows:
     """Rows by whose they are and whether they count."""
 
     rows: Counter[tuple[bool, bool]] = field(default_factory=Counter)
 
-    def add(self, other: Count) -> None:
+    def add(self, other: CountedRows) -> None:
         """Add the rows of another."""
         self.rows += other.rows
 
@@ -248,11 +248,11 @@ def play(
     seconds: int = 600,
     presses: bool = True,
     pressed_until_s: float = math.inf,
-) -> Count:
+) -> CountedRows:
     """Return the rows of a scene; the arguments are those of ``recognitions``."""
     intervals = Intervals(1.0)
     owners: dict[tuple[int, int], Counter[str]] = {}
-    count = Count()
+    count = CountedRows()
     frames = recognitions(
         scene, whose, seed, seconds=seconds, presses=presses, pressed_until_s=pressed_until_s
     )
@@ -266,7 +266,9 @@ def play(
     return count
 
 
-def _count(count: Count, row: ExpressionRow, owners: dict[tuple[int, int], Counter[str]]) -> None:
+def _count(
+    count: CountedRows, row: ExpressionRow, owners: dict[tuple[int, int], Counter[str]]
+) -> None:
     who = owners[row.track, row.at.boot_ms // 1000 - 1].most_common(1)[0][0]
     if who == PARTICIPANT or row.primary:
         count.rows[who == PARTICIPANT, row.primary] += 1
@@ -349,9 +351,9 @@ def measure(seeds: int) -> dict[str, float]:
     kinds: tuple[Whose, ...] = ("leading", "seat", "alone", "declared")
     for whose in kinds:
         place = OUTSIDE if whose == "seat" else MIDDLE
-        total = Count()
+        total = CountedRows()
         for name, scene in scenes(place).items():
-            one = Count()
+            one = CountedRows()
             for seed in range(seeds):
                 one.add(play(scene, whose, seed, presses=whose == "declared"))
             figures[f"wrong_{whose}_{name}"] = one.wrong_percent

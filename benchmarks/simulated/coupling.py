@@ -56,14 +56,14 @@ from scipy import signal, special
 
 from benchmarks._command import benchmark
 from dashboard.analysis.query import Sample
-from dashboard.analysis.readings.series import Series
+from dashboard.analysis.readings.series import CountedSeries
 from dashboard.questions.coupling.answer import POSE, CouplingModel, CouplingQuery
-from dashboard.questions.coupling.computing import Pairs, couple
+from dashboard.questions.coupling.computing import CoupledSessions, couple
 from dashboard.statistics.coupling import coupling_test, lagged, person_z, repeated_correlation
 from edge_agent.core.measures import ExpressionKind, Measure
 from edge_agent.core.study import Purpose, Session
 from edge_agent.core.vitals import VitalKind
-from edge_agent.timeline.read.stimuli import Stimulus
+from edge_agent.timeline.read.stimuli import SessionStimulus
 
 PEOPLE = (6, 12, 20)
 SECONDS = 600
@@ -86,7 +86,7 @@ Rng = np.random.Generator
 
 
 @dataclass(frozen=True)
-class Person:
+class CoupledPerson:
     """Series of one person in one session, a value a second.
 
     Attributes:
@@ -106,7 +106,7 @@ class Person:
     code: str = ""
 
 
-Make = Callable[[Rng, int], Person | list[Person]]
+Make = Callable[[Rng, int], CoupledPerson | list[CoupledPerson]]
 
 
 def _wander(rng: Rng, n: int = SECONDS) -> Reals:
@@ -124,9 +124,9 @@ def _after(events: Sequence[float], rise_s: float, n: int = SECONDS) -> Reals:
     return np.asarray(np.where(since > 0, since / rise_s * np.exp(1 - since / rise_s), 0).sum(0))
 
 
-def alone(rng: Rng, _person: int) -> Person:
+def alone(rng: Rng, _person: int) -> CoupledPerson:
     """Return two measures that know nothing of each other; the second falls."""
-    return Person(_wander(rng), _wander(rng) + _fall())
+    return CoupledPerson(_wander(rng), _wander(rng) + _fall())
 
 
 def followed(rng: Rng, height: float = FOLLOWED) -> tuple[Reals, Reals]:
@@ -135,28 +135,28 @@ def followed(rng: Rng, height: float = FOLLOWED) -> tuple[Reals, Reals]:
     return face * _after(EVENTS, 4), heart * _after([one + LAG for one in EVENTS], 4)
 
 
-def film(rng: Rng, _person: int) -> Person:
+def film(rng: Rng, _person: int) -> CoupledPerson:
     """Return two measures that both follow the film."""
     face, heart = followed(rng)
-    return Person(_wander(rng) + face, _wander(rng) + heart)
+    return CoupledPerson(_wander(rng) + face, _wander(rng) + heart)
 
 
-def close_film(rng: Rng, _person: int) -> Person:
+def close_film(rng: Rng, _person: int) -> CoupledPerson:
     """Return the same of a film that people follow closely."""
     face, heart = followed(rng, FOLLOWED_CLOSELY)
-    return Person(_wander(rng) + face, _wander(rng) + heart)
+    return CoupledPerson(_wander(rng) + face, _wander(rng) + heart)
 
 
-def unwatched(rng: Rng, person: int) -> Person:
+def unwatched(rng: Rng, person: int) -> CoupledPerson:
     """Return the same, but three in ten people follow nothing."""
     if person % 10 in (1, 4, 8):
-        return Person(_wander(rng), _wander(rng))
+        return CoupledPerson(_wander(rng), _wander(rng))
     return close_film(rng, person)
 
 
-def fall(rng: Rng, _person: int) -> Person:
+def fall(rng: Rng, _person: int) -> CoupledPerson:
     """Return two measures that both fall."""
-    return Person(_wander(rng) + _fall(), _wander(rng) + _fall())
+    return CoupledPerson(_wander(rng) + _fall(), _wander(rng) + _fall())
 
 
 def still(rng: Rng, n: int = SECONDS) -> Reals:
@@ -164,14 +164,16 @@ def still(rng: Rng, n: int = SECONDS) -> Reals:
     return np.stack([3 * _wander(rng, n) + rng.normal(0, 2, n) for _ in range(3)])
 
 
-def moved(rng: Rng, _person: int) -> Person:
+def moved(rng: Rng, _person: int) -> CoupledPerson:
     """Return two measures that movements disturb, some ten in the film, of 3 to 10 s each."""
     turned, disturbed = still(rng), np.zeros(SECONDS)
     for start in rng.integers(0, SECONDS - 10, rng.poisson(10)).tolist():
         length = int(rng.integers(3, 11))
         disturbed[start : start + length] = 1
         turned[:, start : start + length] += rng.normal(0, 12, (3, length))
-    return Person(_wander(rng) + MOVED * disturbed, _wander(rng) + MOVED * disturbed, turned=turned)
+    return CoupledPerson(
+        _wander(rng) + MOVED * disturbed, _wander(rng) + MOVED * disturbed, turned=turned
+    )
 
 
 def movements(rng: Rng) -> tuple[Reals, Reals]:
@@ -185,30 +187,30 @@ def movements(rng: Rng) -> tuple[Reals, Reals]:
     return size, motion + 80 * size.reshape(-1, MOTION_S).mean(axis=1)
 
 
-def worn(rng: Rng, _person: int) -> Person:
+def worn(rng: Rng, _person: int) -> CoupledPerson:
     """Return two measures that movements disturb, of which only a worn sensor tells."""
     size, motion = movements(rng)
-    return Person(_wander(rng) + MOVED * size, _wander(rng) + MOVED * size, motion=motion)
+    return CoupledPerson(_wander(rng) + MOVED * size, _wander(rng) + MOVED * size, motion=motion)
 
 
-def true_and_worn(rng: Rng, _person: int) -> Person:
+def true_and_worn(rng: Rng, _person: int) -> CoupledPerson:
     """Return r = .2 beside movements that disturb neither."""
     return replace(true(rng, 0.2), motion=movements(rng)[1])
 
 
-def true(rng: Rng, rho: float) -> Person:
+def true(rng: Rng, rho: float) -> CoupledPerson:
     """Return two measures of which the second follows the first by ``LAG``."""
     first, own = _wander(rng), _wander(rng)
-    return Person(first, rho * np.roll(first, LAG) + np.sqrt(1 - rho**2) * own + _fall())
+    return CoupledPerson(first, rho * np.roll(first, LAG) + np.sqrt(1 - rho**2) * own + _fall())
 
 
-def true_in_film(rng: Rng, _person: int) -> Person:
+def true_in_film(rng: Rng, _person: int) -> CoupledPerson:
     """Return r = .2 beside what follows the film."""
     own, (face, heart) = true(rng, 0.2), followed(rng)
     return replace(own, face=own.face + face, vital=own.vital + heart)
 
 
-def true_and_still(rng: Rng, _person: int) -> Person:
+def true_and_still(rng: Rng, _person: int) -> CoupledPerson:
     """Return r = .2, with the pose of a head that sits still."""
     return replace(true(rng, 0.2), turned=still(rng))
 
@@ -217,7 +219,7 @@ FILMS = {"anger": 80, "happiness": 110, "neutral": 140}
 ORDERS = tuple(permutations(FILMS))
 
 
-def blocks(rng: Rng, person: int, apart_s: float = 0.0) -> list[Person]:
+def blocks(rng: Rng, person: int, apart_s: float = 0.0) -> list[CoupledPerson]:
     """Return one or two sessions of three films in an order of their own.
 
     Args:
@@ -229,12 +231,12 @@ def blocks(rng: Rng, person: int, apart_s: float = 0.0) -> list[Person]:
     return [_block(rng, f"P{person:02d}", person + 2 * visit, apart_s) for visit in range(visits)]
 
 
-def own_times(rng: Rng, person: int) -> list[Person]:
+def own_times(rng: Rng, person: int) -> list[CoupledPerson]:
     """Return the same, in which everybody meets each event in a time of their own."""
     return blocks(rng, person, 2.0)
 
 
-def _block(rng: Rng, code: str, order: int, apart_s: float) -> Person:
+def _block(rng: Rng, code: str, order: int, apart_s: float) -> CoupledPerson:
     at, stimuli = 10.0, []
     events: list[float] = []
     for label in ORDERS[order % len(ORDERS)]:
@@ -252,19 +254,19 @@ def _block(rng: Rng, code: str, order: int, apart_s: float) -> Person:
     for values in (face, vital):
         for start in rng.integers(0, n, n // 100).tolist():
             values[start : start + 10] = np.nan
-    return Person(face, vital, tuple(stimuli), code=code)
+    return CoupledPerson(face, vital, tuple(stimuli), code=code)
 
 
 # --- Studies --------------------------------------------------------------------------------------
 
 
-def study(rng: Rng, make: Make, people: int) -> Pairs:
+def study(rng: Rng, make: Make, people: int) -> CoupledSessions:
     """Return the series of a simulated study as the analysis reads them."""
     sessions: list[Session] = []
-    both: list[tuple[Series, Series]] = []
-    stimuli: list[Stimulus] = []
-    pose: dict[int, Sequence[Series]] = {}
-    motion: dict[int, Series] = {}
+    both: list[tuple[CountedSeries, CountedSeries]] = []
+    stimuli: list[SessionStimulus] = []
+    pose: dict[int, Sequence[CountedSeries]] = {}
+    motion: dict[int, CountedSeries] = {}
     for person in range(people):
         made = make(rng, person)
         for one in made if isinstance(made, list) else [made]:
@@ -287,17 +289,17 @@ def study(rng: Rng, make: Make, people: int) -> Pairs:
             if one.motion is not None:
                 at_ms = start_ms + 1000 * MOTION_S * np.arange(1, len(one.motion) + 1)
                 of_it = (session, VitalKind.BODY_MOTION, "simulated", at_ms, one.motion)
-                motion[number] = Series(*of_it, simulated=False)
+                motion[number] = CountedSeries(*of_it, simulated=False)
             for label, *span in one.stimuli:
                 first, last = (start_ms + round(1000 * at) for at in span)
-                stimuli.append(Stimulus(number, code, False, label, first, last, None))
-    return Pairs(sessions, 0, both, stimuli, pose, motion)
+                stimuli.append(SessionStimulus(number, code, False, label, first, last, None))
+    return CoupledSessions(sessions, 0, both, stimuli, pose, motion)
 
 
-def _series(session: Session, kind: Measure, values: Reals) -> Series:
+def _series(session: Session, kind: Measure, values: Reals) -> CountedSeries:
     known = np.flatnonzero(~np.isnan(values))
     at_ms = session.start_ms + 1000 * known + 500
-    return Series(session, kind, "simulated", at_ms, values[known], simulated=False)
+    return CountedSeries(session, kind, "simulated", at_ms, values[known], simulated=False)
 
 
 AT_LAG = CouplingQuery(lag=LAG)
@@ -326,32 +328,34 @@ def told_at_a_lag(make: Make, studies: int, people: int) -> float:
 
 
 def _otherwise(
-    make: Make, studies: int, people: int, is_told: Callable[[list[Person]], bool]
+    make: Make, studies: int, people: int, is_told: Callable[[list[CoupledPerson]], bool]
 ) -> float:
     rng = np.random.default_rng(people)
     every = [[make(rng, person) for person in range(people)] for _ in range(studies)]
-    return float(np.mean([is_told([p for p in one if isinstance(p, Person)]) for one in every]))
+    return float(
+        np.mean([is_told([p for p in one if isinstance(p, CoupledPerson)]) for one in every])
+    )
 
 
-def _z(person: Person, lag: int = LAG) -> float:
+def _z(person: CoupledPerson, lag: int = LAG) -> float:
     value = person_z([lagged((person.face, person.vital), lag)])
     assert value is not None
     return value
 
 
-def is_told_alone(people: list[Person]) -> bool:
+def is_told_alone(people: list[CoupledPerson]) -> bool:
     """Tell what the people's own correlations find, without others."""
     return coupling_test([_z(one) for one in people]).p < ALPHA
 
 
-def is_told_by_rmcorr(people: list[Person]) -> bool:
+def is_told_by_rmcorr(people: list[CoupledPerson]) -> bool:
     """Tell what p of r with the degrees of freedom of its pairs finds."""
     within = repeated_correlation([lagged((one.face, one.vital), LAG) for one in people])
     t = within.r * np.sqrt(within.df / (1 - within.r**2))
     return bool(2 * special.stdtr(within.df, -abs(t)) < ALPHA)
 
 
-def is_told_by_the_best_lag(people: list[Person]) -> bool:
+def is_told_by_the_best_lag(people: list[CoupledPerson]) -> bool:
     """Tell what the best lag finds where nothing is done about their number."""
     lags = range(-LAGS, LAGS + 1)
     return min(coupling_test([_z(one, lag) for one in people]).p for lag in lags) < ALPHA

@@ -36,7 +36,7 @@ INTERVALS = 400
 
 
 @dataclass(frozen=True, slots=True)
-class People:
+class PeopleKind:
     """A kind of people: bounds of how fast and deep they breathe, of their level and of chance, and
     the deviation of a step of drift.
     """
@@ -49,19 +49,19 @@ class People:
 
 
 KINDS = {
-    "rest": People((0.2, 0.3), (0.01, 0.06)),
-    "deep": People((0.18, 0.28), (0.08, 0.13), (1.0, 1.25)),
-    "slow": People((0.1, 0.1), (0.1, 0.2)),
-    "slowest": People((0.1, 0.1), (0.2, 0.2)),
-    "steady": People((0.2, 0.3), (0.0, 0.005)),
-    "shallow": People((0.2, 0.35), (0.004, 0.015), chance_s=(0.01, 0.035)),
-    "fast heart": People((0.25, 0.45), (0.003, 0.02), (0.45, 0.55), (0.004, 0.015)),
-    "slow heart": People((0.15, 0.25), (0.02, 0.12), (1.1, 1.4), (0.01, 0.04)),
-    "drifting": People((0.2, 0.3), (0.01, 0.05), chance_s=(0.01, 0.03), drift_s=0.012),
+    "rest": PeopleKind((0.2, 0.3), (0.01, 0.06)),
+    "deep": PeopleKind((0.18, 0.28), (0.08, 0.13), (1.0, 1.25)),
+    "slow": PeopleKind((0.1, 0.1), (0.1, 0.2)),
+    "slowest": PeopleKind((0.1, 0.1), (0.2, 0.2)),
+    "steady": PeopleKind((0.2, 0.3), (0.0, 0.005)),
+    "shallow": PeopleKind((0.2, 0.35), (0.004, 0.015), chance_s=(0.01, 0.035)),
+    "fast heart": PeopleKind((0.25, 0.45), (0.003, 0.02), (0.45, 0.55), (0.004, 0.015)),
+    "slow heart": PeopleKind((0.15, 0.25), (0.02, 0.12), (1.1, 1.4), (0.01, 0.04)),
+    "drifting": PeopleKind((0.2, 0.3), (0.01, 0.05), chance_s=(0.01, 0.03), drift_s=0.012),
 }
 
 
-def rhythm(rng: np.random.Generator, people: People) -> Values:
+def rhythm(rng: np.random.Generator, people: PeopleKind) -> Values:
     """Return the true intervals of one person, in s."""
     level = rng.uniform(*people.level_s)
     depth = rng.uniform(*people.depth_s)

@@ -24,7 +24,7 @@ Values = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Study:
+class StudyKind:
     """A kind of study: people in each state, true effect, correlation of a person's two values."""
 
     n: int
@@ -33,14 +33,14 @@ class Study:
 
 
 STUDIES = tuple(
-    Study(n, effect, correlation)
+    StudyKind(n, effect, correlation)
     for correlation in (0.3, 0.8, None)
     for n in (3, 4, 6, 12, 30)
     for effect in (0.0, 0.5, 1.0)
 )
 
 
-def coverage(study: Study, samples: int, rng: np.random.Generator) -> tuple[float, float]:
+def coverage(study: StudyKind, samples: int, rng: np.random.Generator) -> tuple[float, float]:
     """Return the shares of plain and shrunk intervals that hold the effect."""
     a, b = _draw(study, samples, rng)
     va = a.var(axis=1, ddof=1)
@@ -69,7 +69,7 @@ def coverage(study: Study, samples: int, rng: np.random.Generator) -> tuple[floa
     return held(1.0), held(shrink)
 
 
-def _draw(study: Study, samples: int, rng: np.random.Generator) -> tuple[Values, Values]:
+def _draw(study: StudyKind, samples: int, rng: np.random.Generator) -> tuple[Values, Values]:
     """Draw both states of every simulated study."""
     a, b = rng.standard_normal((2, samples, study.n))
     if study.correlation is not None:

@@ -31,7 +31,7 @@ from dashboard.analysis.readings.means import Visits
 from dashboard.analysis.results import AllStatesModel, DriftModel
 from dashboard.analysis.steps.decided import all_states_of
 from dashboard.statistics.distributions import Values
-from dashboard.statistics.t_tests import Bounds, Method, equivalence
+from dashboard.statistics.t_tests import EquivalenceBounds, Method, equivalence
 from edge_agent.core.vitals import VitalKind
 
 TESTS = 9
@@ -57,7 +57,7 @@ def exclusions(rng: np.random.Generator) -> tuple[bool, bool]:
         level = rng.normal(75.0, SD_PEOPLE, PEOPLE)
         first = level + BOUND + rng.normal(0.0, SD_MEAN, PEOPLE)
         second = level + rng.normal(0.0, SD_MEAN, PEOPLE)
-        tests.append(equivalence(first, second, Method.PAIRED, Bounds(-BOUND, BOUND)))
+        tests.append(equivalence(first, second, Method.PAIRED, EquivalenceBounds(-BOUND, BOUND)))
     adjusted = adjusted_by(Correction.HOLM, [test.p for test in tests])
     return any(shows(test.p) for test in tests), shows(min(adjusted))
 

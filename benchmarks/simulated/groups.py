@@ -43,7 +43,7 @@ ALPHA = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Design:
+class GroupDesign:
     """Sizes of both groups, share of missing states, and how much wider the first one spreads."""
 
     sizes: tuple[int, int]
@@ -52,16 +52,16 @@ class Design:
 
 
 DESIGNS = {
-    "even": Design((12, 12)),
-    "unequal": Design((8, 16)),
-    "missing": Design((12, 12), missing=0.1),
+    "even": GroupDesign((12, 12)),
+    "unequal": GroupDesign((8, 16)),
+    "missing": GroupDesign((12, 12), missing=0.1),
 }
-UNEVEN = Design((8, 16), wider=2.5)
-FIVE_WIDER = (Design((5, 60), wider=1.5), Design((5, 60), wider=2.5))
-FIVE_AS_WIDE = (Design((5, 60), wider=0.4), Design((5, 60)))
+UNEVEN = GroupDesign((8, 16), wider=2.5)
+FIVE_WIDER = (GroupDesign((5, 60), wider=1.5), GroupDesign((5, 60), wider=2.5))
+FIVE_AS_WIDE = (GroupDesign((5, 60), wider=0.4), GroupDesign((5, 60)))
 
 
-def study(rng: np.random.Generator, design: Design) -> VitalGroupsModel:
+def study(rng: np.random.Generator, design: GroupDesign) -> VitalGroupsModel:
     """Simulate one study and compare its groups."""
     people = {}
     values = {}

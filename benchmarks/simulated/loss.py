@@ -66,11 +66,11 @@ from dashboard.analysis.inference.loss import compare_losses, errors_beside, los
 from dashboard.analysis.inference.measures import compare_measures, measured_values
 from dashboard.analysis.query import TESTED_STATES, AnalysisQuery, HeartMeasure, Sample
 from dashboard.analysis.readings.means import session_means, visits_of
-from dashboard.analysis.readings.series import Series
+from dashboard.analysis.readings.series import CountedSeries
 from dashboard.analysis.readings.states import ReadingGroup
 from dashboard.analysis.results import HeartTestModel
 from dashboard.questions.responses.answer import ResponsesQuery
-from dashboard.questions.responses.computing import Material, compare_windows, respond
+from dashboard.questions.responses.computing import CurveMaterial, compare_windows, respond
 from edge_agent.core.measures import Measure
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
@@ -91,7 +91,7 @@ Rng = np.random.Generator
 
 
 @dataclass(frozen=True)
-class State:
+class SensedState:
     """Readings of a person's sensor in one state.
 
     Attributes:
@@ -107,7 +107,7 @@ class State:
     seconds: float
 
 
-Make = Callable[[Rng, float, str], State]
+Make = Callable[[Rng, float, str], SensedState]
 
 
 def _wander(rng: Rng, n: int, phi: float = 0.95) -> Reals:
@@ -115,31 +115,31 @@ def _wander(rng: Rng, n: int, phi: float = 0.95) -> Reals:
     return np.asarray(signal.lfilter([1], [1, -phi], noise)[200:], np.float64)
 
 
-def complete(rng: Rng, level: float, _state: str) -> State:
+def complete(rng: Rng, level: float, _state: str) -> SensedState:
     """Return a state of which nothing is lost."""
     values = level + rng.normal(0, REACTION_SD) + SD * _wander(rng, SECONDS)
-    return State(values, np.ones(SECONDS, bool), np.zeros(SECONDS, bool), SECONDS)
+    return SensedState(values, np.ones(SECONDS, bool), np.zeros(SECONDS, bool), SECONDS)
 
 
-def high(rng: Rng, level: float, state: str) -> State:
+def high(rng: Rng, level: float, state: str) -> SensedState:
     """Lose in anger what is a standard deviation above the usual level."""
     one = complete(rng, level, state)
     return replace(one, kept=one.values < level + SD) if state == "anger" else one
 
 
-def ranged(rng: Rng, level: float, state: str) -> State:
+def ranged(rng: Rng, level: float, state: str) -> SensedState:
     """Doubt what is above 250, at a level near it."""
     spread = 25.0 if state == "anger" else 8.0
     values = level + 165 + rng.normal(0, REACTION_SD) + spread * _wander(rng, SECONDS)
-    return State(values, np.ones(SECONDS, bool), values > 250, SECONDS)
+    return SensedState(values, np.ones(SECONDS, bool), values > 250, SECONDS)
 
 
-def single(rng: Rng, level: float, state: str) -> State:
+def single(rng: Rng, level: float, state: str) -> SensedState:
     """Lose one reading in twenty."""
     return replace(complete(rng, level, state), kept=rng.random(SECONDS) > 0.05)
 
 
-def stretches(rng: Rng, level: float, state: str) -> State:
+def stretches(rng: Rng, level: float, state: str) -> SensedState:
     """Lose stretches, a twentieth of the time."""
     kept = np.ones(SECONDS, bool)
     for start in rng.integers(0, SECONDS, rng.poisson(0.5)).tolist():
@@ -147,15 +147,15 @@ def stretches(rng: Rng, level: float, state: str) -> State:
     return replace(complete(rng, level, state), kept=kept)
 
 
-def slow(rng: Rng, level: float, _state: str) -> State:
+def slow(rng: Rng, level: float, _state: str) -> SensedState:
     """Give a reading in 4 s or so, in states of any length."""
     seconds = float(rng.uniform(60, 150))
     n = int(seconds / 4 + rng.uniform(-0.5, 1.5))
     values = level + rng.normal(0, REACTION_SD / 4) + SD * _wander(rng, n, 0.8)
-    return State(values, np.ones(n, bool), np.zeros(n, bool), seconds)
+    return SensedState(values, np.ones(n, bool), np.zeros(n, bool), seconds)
 
 
-def slow_and_low(rng: Rng, level: float, state: str) -> State:
+def slow_and_low(rng: Rng, level: float, state: str) -> SensedState:
     """Lose the lowest quarter of that in happiness."""
     one = slow(rng, level, state)
     low = one.values < np.quantile(one.values, 0.25)
@@ -169,7 +169,7 @@ def regular(
     a share of them all, and of those of anger a share of the highest.
     """
 
-    def make(rng: Rng, level: float, state: str) -> State:
+    def make(rng: Rng, level: float, state: str) -> SensedState:
         n = int(seconds[state] / every + rng.random())
         return _few(rng, level, seconds[state], n, lost, in_anger * (state == "anger"))
 
@@ -179,17 +179,19 @@ def regular(
 def by_plan(numbers: Mapping[str, int], lost: float, *, in_anger: float = 0.0) -> Make:
     """Return a cuff of which somebody planned how often it measures in states of two minutes."""
 
-    def make(rng: Rng, level: float, state: str) -> State:
+    def make(rng: Rng, level: float, state: str) -> SensedState:
         return _few(rng, level, 120.0, numbers[state], lost, in_anger * (state == "anger"))
 
     return make
 
 
-def _few(rng: Rng, level: float, seconds: float, n: int, lost: float, lost_above: float) -> State:
+def _few(
+    rng: Rng, level: float, seconds: float, n: int, lost: float, lost_above: float
+) -> SensedState:
     off = SD * rng.normal(size=n)
     values = level + rng.normal(0, REACTION_SD / 2) + off
     kept = (rng.random(n) >= lost) & (off <= SD * norm.isf(lost_above))
-    return State(values, kept, np.zeros(n, bool), seconds)
+    return SensedState(values, kept, np.zeros(n, bool), seconds)
 
 
 def raising(make: Make) -> Make:
@@ -251,7 +253,7 @@ def _group(
 # --- Curves and windows ---------------------------------------------------------------------------
 
 
-def curves(rng: Rng, *, unequal: bool) -> Material:
+def curves(rng: Rng, *, unequal: bool) -> CurveMaterial:
     """Return a study of curves, whose readings have an error of their own: of those that it makes
     high after anger none comes, or of any one in twenty.
     """
@@ -268,17 +270,17 @@ def curves(rng: Rng, *, unequal: bool) -> Material:
     return replace(made, series=series)
 
 
-def _without(one: Series, kept: Marks) -> Series:
+def _without(one: CountedSeries, kept: Marks) -> CountedSeries:
     return replace(one, at_ms=one.at_ms[kept], values=one.values[kept])
 
 
-def told_of_curves(material: Material) -> list[tuple[set[str], bool, bool]]:
+def told_of_curves(material: CurveMaterial) -> list[tuple[set[str], bool, bool]]:
     """Return for each curve beside neutral: which, whether it is reported, and the caution."""
     tests = respond(material, RESPONSES, Sample.MEASURED).tests
     return [({one.first}, one.shown, Caution.UNEQUAL_LOSS in one.caution_codes) for one in tests]
 
 
-def told_of_windows(material: Material) -> list[tuple[set[str], bool, bool]]:
+def told_of_windows(material: CurveMaterial) -> list[tuple[set[str], bool, bool]]:
     """Return the same of declared windows."""
     windows = [one for one in WINDOWS if one.vital is HEART]
     tests = compare_windows({EventKind.STIMULUS_START: material}, windows)

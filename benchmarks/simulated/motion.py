@@ -59,7 +59,7 @@ Rng = np.random.Generator
 
 
 @dataclass(frozen=True)
-class Design:
+class MotionDesign:
     """A design.
 
     Attributes:
@@ -91,16 +91,16 @@ class Design:
     effect: float = 0.0
 
 
-LOCKS = Design(more=3.0, lasts=(9.0, 6.0), counted=25.0)
-BODY = Design(more=3.0, lasts=(9.0, 6.0), counted=12.0, late_s=20.0)
-OTHER = Design(
+LOCKS = MotionDesign(more=3.0, lasts=(9.0, 6.0), counted=25.0)
+BODY = MotionDesign(more=3.0, lasts=(9.0, 6.0), counted=12.0, late_s=20.0)
+OTHER = MotionDesign(
     14, 1.0, 5.0, "happiness", 1 / 3, (10.0, 5.0), 30.0, worn=2 / 3, seconds=(60.0, 150.0)
 )
-QUIET = Design(often=0.0)
-TINY = Design(often=0.0, quiet_mg=(4.0, 3.0))
-MOVING = Design(often=2.0, counted=25.0)
-FEW = Design(8, often=2.0, counted=25.0)
-KEPT = Design(often=2.0, effect=EFFECT)
+QUIET = MotionDesign(often=0.0)
+TINY = MotionDesign(often=0.0, quiet_mg=(4.0, 3.0))
+MOVING = MotionDesign(often=2.0, counted=25.0)
+FEW = MotionDesign(8, often=2.0, counted=25.0)
+KEPT = MotionDesign(often=2.0, effect=EFFECT)
 
 
 def _movements(rng: Rng, n: int, often: float, lasts: float) -> Reals:
@@ -111,7 +111,7 @@ def _movements(rng: Rng, n: int, often: float, lasts: float) -> Reals:
     return size
 
 
-def study(rng: Rng, design: Design) -> tuple[list[ReadingGroup], list[ReadingGroup]]:
+def study(rng: Rng, design: MotionDesign) -> tuple[list[ReadingGroup], list[ReadingGroup]]:
     """Return the readings of the heart and of the motion of a study."""
     heart, motion = [], []
     for person in range(design.people):
@@ -142,7 +142,7 @@ def _group(person: int, state: str, kind: VitalKind, values: Reals) -> ReadingGr
     return ReadingGroup(*names, len(values), float(values.sum()), float(np.abs(values).max()))
 
 
-def results_of(rng: Rng, design: Design) -> list[tuple[set[str], bool, bool]]:
+def results_of(rng: Rng, design: MotionDesign) -> list[tuple[set[str], bool, bool]]:
     """Return for each pair of states: which, whether a difference is reported, and the caution."""
     heart, motion = study(rng, design)
     tests = compare_means(QUERY, session_means(heart, QUERY.states), {}, is_timed=False)
@@ -165,7 +165,7 @@ def results_of(rng: Rng, design: Design) -> list[tuple[set[str], bool, bool]]:
     ]
 
 
-def _shares(name: str, design: Design, studies: int) -> dict[str, float]:
+def _shares(name: str, design: MotionDesign, studies: int) -> dict[str, float]:
     rng = np.random.default_rng(len(name))
     every = [
         [one for one in results_of(rng, design) if design.state in one[0]] for _ in range(studies)
@@ -178,7 +178,7 @@ def _shares(name: str, design: Design, studies: int) -> dict[str, float]:
     }
 
 
-def _idle(name: str, design: Design, studies: int) -> dict[str, float]:
+def _idle(name: str, design: MotionDesign, studies: int) -> dict[str, float]:
     rng = np.random.default_rng(100 + len(name))
     warned = [any(warned for *_, warned in results_of(rng, design)) for _ in range(studies)]
     return {f"motion_idle_{name}": float(np.mean(warned))}

@@ -82,7 +82,7 @@ METHODS = ("plain", "decided", "model", "within")
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class ObservedSession:
     """One person's session: of each second the place of its state in ``TESTED_STATES``, and the
     heart rate.
     """
@@ -93,7 +93,7 @@ class Session:
 
 def session_of(
     rng: np.random.Generator, likely: tuple[float, float], curve: Values, effect: float, own: float
-) -> Session:
+) -> ObservedSession:
     """Simulate a session.
 
     Args:
@@ -116,10 +116,10 @@ def session_of(
     fresh[0] = rng.normal(0.0, NOISE_SD)
     noise = lfilter([1.0], [1.0, -NOISE_LASTS], fresh)
     level = rng.normal(70.0, LEVEL_SD)
-    return Session(states, level + reactions[states] + curve + noise)
+    return ObservedSession(states, level + reactions[states] + curve + noise)
 
 
-def groups_of(study: Sequence[Session], *, within: bool = False) -> list[ReadingGroup]:
+def groups_of(study: Sequence[ObservedSession], *, within: bool = False) -> list[ReadingGroup]:
     """Return the sums of each person's readings in each state, as the timeline gives them."""
     groups = []
     for person, session in enumerate(study):
@@ -140,7 +140,7 @@ def groups_of(study: Sequence[Session], *, within: bool = False) -> list[Reading
     return groups
 
 
-def judged(study: Sequence[Session], query: AnalysisQuery = QUERY) -> dict[str, list[bool]]:
+def judged(study: Sequence[ObservedSession], query: AnalysisQuery = QUERY) -> dict[str, list[bool]]:
     """Return for each method which tests of the family say that there is a difference."""
     means = session_means(groups_of(study), query.states)
     plain = compare_visits(visits_of(means), query)

@@ -100,7 +100,7 @@ CURVES: dict[str, Curve] = {
 
 
 @dataclass(frozen=True)
-class Design:
+class OrderDesign:
     """A design without effect.
 
     Attributes:
@@ -122,13 +122,13 @@ class Design:
 
 DESIGNS = {
     # hundredths of a degree: a finger that cools by 0.8 °C
-    "temperature": Design(fall(80.0, 2.5), 10.0),
-    "temperature_48": Design(fall(80.0, 2.5), 10.0, people=48),
-    "steady_heart": Design(fall(8.0, 2.5), 2.0),
+    "temperature": OrderDesign(fall(80.0, 2.5), 10.0),
+    "temperature_48": OrderDesign(fall(80.0, 2.5), 10.0, people=48),
+    "steady_heart": OrderDesign(fall(8.0, 2.5), 2.0),
     # orders 0 and 5 are each other's reverse: of two of the three pairs nothing can be adjusted
-    "two_orders": Design(fall(8.0, 2.5), 2.0, orders=((0.6, 0), (0.4, 5))),
+    "two_orders": OrderDesign(fall(8.0, 2.5), 2.0, orders=((0.6, 0), (0.4, 5))),
     # nothing here was looked at when the estimate was chosen
-    "unseen": Design(
+    "unseen": OrderDesign(
         rise_and_fall, 1.5, people=30, orders=((0.5, 3), (0.2, 4)), each=0.5, minutes=(1, 3, 11)
     ),
 }
@@ -329,7 +329,7 @@ def designed(rng: np.random.Generator, studies: int) -> dict[str, float]:
     return figures
 
 
-def study_of(rng: np.random.Generator, design: Design) -> tuple[Values, Values]:
+def study_of(rng: np.random.Generator, design: OrderDesign) -> tuple[Values, Values]:
     """Return when each person meets each state, and the means."""
     orders = orders_in(rng, design.people, design.orders)
     times = np.array(design.minutes)[np.argsort(ORDERS[orders], axis=1)]

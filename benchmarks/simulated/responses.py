@@ -39,10 +39,10 @@ from scipy import signal
 
 from benchmarks._command import benchmark
 from dashboard.analysis.query import Sample
-from dashboard.analysis.readings.series import Series
+from dashboard.analysis.readings.series import CountedSeries
 from dashboard.analysis.windows import ResponseWindow
 from dashboard.questions.responses.answer import ResponsesQuery
-from dashboard.questions.responses.computing import Material, compare_windows, respond
+from dashboard.questions.responses.computing import CurveMaterial, compare_windows, respond
 from edge_agent.core.study import Purpose, Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.read.events import Event, EventKind
@@ -93,7 +93,7 @@ def _in_order(labels: Sequence[str]) -> list[tuple[float, str]]:
     return [(60.0 + 240 * place, label) for place, label in enumerate(labels)]
 
 
-def study(rng: np.random.Generator, people: int, plan: Plan, height: float = FALL) -> Material:
+def study(rng: np.random.Generator, people: int, plan: Plan, height: float = FALL) -> CurveMaterial:
     """Simulate a study in which nothing follows the events, and every measure falls by a height."""
     at_s = np.arange(SESSION_S) + 0.5
     fall = height * np.exp(-at_s / FALL_S)
@@ -108,8 +108,8 @@ def study(rng: np.random.Generator, people: int, plan: Plan, height: float = FAL
             noise = rng.normal(0, SD * np.sqrt(1 - PHI**2), SESSION_S + 200)
             values = 70 + fall + signal.lfilter([1], [1, -PHI], noise)[200:]
             at_ms = (1000 * at_s).astype(np.int64)
-            series.append(Series(one, kind, "strap", at_ms, values, simulated=False))
-    return Material(sessions, series, events)
+            series.append(CountedSeries(one, kind, "strap", at_ms, values, simulated=False))
+    return CurveMaterial(sessions, series, events)
 
 
 def _shares(seed: int, studies: int, people: int, plan: Plan) -> tuple[float, float, float]:

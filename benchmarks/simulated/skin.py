@@ -52,7 +52,7 @@ RATES_HZ = (4, 8, 32, 100)
 
 
 @dataclass(frozen=True, slots=True)
-class Design:
+class SkinDesign:
     """A design.
 
     Attributes:
@@ -76,10 +76,10 @@ class Design:
     other: bool = False
 
 
-PLAIN = Design()
+PLAIN = SkinDesign()
 START = replace(PLAIN, start_us=(5.0, 5.0))
 INSTEAD = replace(START, instead=True)
-OTHER = Design(16, 180.0, 32, 0.01, (1.0, 8.0), other=True)
+OTHER = SkinDesign(16, 180.0, 32, 0.01, (1.0, 8.0), other=True)
 FOUND = replace(PLAIN, more=2.0)
 
 
@@ -91,7 +91,11 @@ def shape(hz: float, rise_s: float, fall_s: float) -> Reals:
 
 
 def _conductance(
-    rng: np.random.Generator, design: Design, at: Reals, begun: list[float], heights: list[float]
+    rng: np.random.Generator,
+    design: SkinDesign,
+    at: Reals,
+    begun: list[float],
+    heights: list[float],
 ) -> Reals:
     """Return the samples at the given times, with responses at other times."""
     times = (0.75, 2.0)
@@ -106,7 +110,7 @@ def _conductance(
     return np.asarray(values + rng.normal(0, design.noise, len(at)), np.float64)
 
 
-def _recording(rng: np.random.Generator, design: Design, code: str) -> SkinConductance:
+def _recording(rng: np.random.Generator, design: SkinDesign, code: str) -> SkinConductance:
     """Simulate the session of one person."""
     step = design.state_s + 5.0
     length = LEAD_S + len(TESTED_STATES) * step + 20
@@ -144,7 +148,7 @@ def _recording(rng: np.random.Generator, design: Design, code: str) -> SkinCondu
 
 
 def _silences(
-    rng: np.random.Generator, design: Design, ends: list[float]
+    rng: np.random.Generator, design: SkinDesign, ends: list[float]
 ) -> Iterator[tuple[float, float]]:
     """Yield when nothing is recorded: between the states, or at any time."""
     if not design.other:
@@ -155,7 +159,7 @@ def _silences(
         yield lost, lost + rng.uniform(2, 10)
 
 
-def study(rng: np.random.Generator, design: Design) -> dict[tuple[str, str], bool]:
+def study(rng: np.random.Generator, design: SkinDesign) -> dict[tuple[str, str], bool]:
     """Simulate one study and return whether a difference is reported of each pair of states."""
     recorded = [_recording(rng, design, f"P-{number}") for number in range(design.people)]
     values = measured_values(skin_times(recorded, QUERY), QUERY.skin_measure, {1: 0})
@@ -163,14 +167,14 @@ def study(rng: np.random.Generator, design: Design) -> dict[tuple[str, str], boo
     return {(one.first, one.second): one.result.shows_difference for one in tests}
 
 
-def _told(design: Design, studies: int) -> float:
+def _told(design: SkinDesign, studies: int) -> float:
     """Return the share of studies in which any difference is reported."""
     rng = np.random.default_rng(20_261_129)
     differs = [any(study(rng, design).values()) for _ in range(studies)]
     return float(np.mean(differs))
 
 
-def _found(design: Design, studies: int) -> float:
+def _found(design: SkinDesign, studies: int) -> float:
     """Return the share of studies in which anger differs from neutral."""
     rng = np.random.default_rng(20_261_130)
     pair = (Emotion.ANGER.value, Emotion.NEUTRAL.value)

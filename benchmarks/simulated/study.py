@@ -102,7 +102,7 @@ MISREAD: Mapping[Emotion, tuple[float, Emotion]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SimulatedOutcome:
     """What one repetition came to: counts of tests, families and studies."""
 
     positives: int
@@ -241,7 +241,7 @@ def p_values(comparisons: Iterable[ComparisonModel]) -> list[float]:
     return [comparison.p for comparison in comparisons if comparison.p is not None]
 
 
-def repeat(plan: Path, number: int) -> Outcome:
+def repeat(plan: Path, number: int) -> SimulatedOutcome:
     """Carry out one study without and one with an effect; both have the same faces."""
     rng = np.random.default_rng([20_261_120, number])
     with tempfile.TemporaryDirectory() as name:
@@ -264,7 +264,7 @@ def repeat(plan: Path, number: int) -> Outcome:
         effect = compared(effective)
         by_misread = compared(misread)
     anger = effect[PAIRS.index((Emotion.ANGER, Emotion.NEUTRAL))]
-    return Outcome(
+    return SimulatedOutcome(
         positives=sum(p < ALPHA for p in p_values(without)),
         misread_positives=sum(p < ALPHA for p in p_values(by_misread)),
         family_positive=any(c.holm_p is not None and c.holm_p < ALPHA for c in without),
@@ -276,7 +276,7 @@ def repeat(plan: Path, number: int) -> Outcome:
     )
 
 
-def figures(outcomes: Sequence[Outcome]) -> dict[str, float]:
+def figures(outcomes: Sequence[SimulatedOutcome]) -> dict[str, float]:
     """Return the rates over all repetitions."""
     positives, misread, family, naive, power, used = np.mean(
         [astuple(outcome) for outcome in outcomes], axis=0
@@ -295,7 +295,7 @@ def figures(outcomes: Sequence[Outcome]) -> dict[str, float]:
 
 def run(repetitions: int, jobs: int) -> dict[str, float]:
     """Repeat the study in several processes; progress goes to stderr."""
-    outcomes: list[Outcome] = []
+    outcomes: list[SimulatedOutcome] = []
     with tempfile.TemporaryDirectory() as name:
         plan = Path(name) / DATABASE_NAME
         write_plan(plan)

@@ -29,7 +29,7 @@ import numpy.typing as npt
 
 from benchmarks._command import benchmark
 from dashboard.questions.week.answer import PARTS, DayModel, PartOfDay, Parts, PlainMeanModel
-from dashboard.questions.week.usual import Reading, figures_of
+from dashboard.questions.week.usual import ReadingWays, figures_of
 from edge_agent.core.vitals import VitalKind
 
 Reals = npt.NDArray[np.float64]
@@ -129,7 +129,7 @@ def _told(
         last = _week(rng, level + more, design(rng, every), 8.0 * cuff)
         before = [_week(rng, level, every, 8.0 * cuff) for _ in range(WEEKS - 1)]
         weeks = [last, *before]
-        figure = figures_of(_period(last), [*map(_period, before)], Reading(), weeks)[1]
+        figure = figures_of(_period(last), [*map(_period, before)], ReadingWays(), weeks)[1]
         differs += figure.change in ("higher", "lower")
         uncompared += figure.change is None
     return differs / people, uncompared / people

@@ -103,7 +103,7 @@ class KeptAttempts:
             )
 
 
-class Attempt(NamedTuple):
+class LoginAttempt(NamedTuple):
     """One attempt that counts.
 
     Attributes:
@@ -143,13 +143,13 @@ class AttemptLimiter:
         self._addresses = addresses
         self._clock = clock
         self._kept = kept
-        self._seen: OrderedDict[str, deque[Attempt]] = OrderedDict()
+        self._seen: OrderedDict[str, deque[LoginAttempt]] = OrderedDict()
         self._are_all_in_memory = True
         self._lock = threading.Lock()
         if kept is not None:
             at = clock()
             for who, ages in kept.ages().items():
-                self._seen[who] = deque(Attempt(at - age) for age in ages)
+                self._seen[who] = deque(LoginAttempt(at - age) for age in ages)
 
     def attempt(self, address: str, name: str = "") -> int:
         """Count an attempt at a name; return 0 when it may go on, else the seconds to wait.
@@ -169,7 +169,7 @@ class AttemptLimiter:
             wait = self._wait(counting)
             if wait:
                 return wait
-            counting.append(Attempt(self._clock(), name))
+            counting.append(LoginAttempt(self._clock(), name))
         if self._kept is not None:
             self._kept.add(who)
         return 0
@@ -226,7 +226,7 @@ class AttemptLimiter:
             # From now on an address that is not here may still have attempts in the database.
             self._are_all_in_memory = False
 
-    def _counting(self, who: str) -> deque[Attempt]:
+    def _counting(self, who: str) -> deque[LoginAttempt]:
         """Return the attempts that still count, the oldest first."""
         counting = self._seen.get(who)
         now_s = self._clock()
@@ -234,12 +234,12 @@ class AttemptLimiter:
             ages = []
             if self._kept is not None and not self._are_all_in_memory:
                 ages = self._kept.ages_of(who)
-            counting = deque(Attempt(now_s - age) for age in ages)
+            counting = deque(LoginAttempt(now_s - age) for age in ages)
         while counting and now_s - counting[0].at_s >= self._window_s:
             counting.popleft()
         return counting
 
-    def _wait(self, counting: deque[Attempt]) -> int:
+    def _wait(self, counting: deque[LoginAttempt]) -> int:
         if len(counting) < self._limit:
             return 0
         return max(1, round(self._window_s - (self._clock() - counting[0].at_s)))
@@ -261,7 +261,7 @@ class GuessLimiter(AttemptLimiter):
     ) -> None:
         super().__init__(FREE_GUESSES, KEPT_SECONDS, clock=clock, kept=kept)
 
-    def _wait(self, counting: deque[Attempt]) -> int:
+    def _wait(self, counting: deque[LoginAttempt]) -> int:
         beyond = len(counting) - FREE_GUESSES
         if beyond < 0:
             return 0

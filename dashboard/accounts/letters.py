@@ -37,7 +37,7 @@ _ADDRESS = re.compile(r"[a-zA-Z0-9!#$%&'*+/=?^_`{|}~.-]+@([a-zA-Z0-9-]+\.)+[a-zA
 RETRIES_MS = doubling(10 * 60_000, 6 * 3_600_000)
 
 
-class Every(StrEnum):
+class LetterPeriod(StrEnum):
     """Periods of letters."""
 
     WEEK = "week"
@@ -46,7 +46,7 @@ class Every(StrEnum):
     @property
     def weeks(self) -> int:
         """Number of weeks that a letter tells of."""
-        return 1 if self is Every.WEEK else WEEKS
+        return 1 if self is LetterPeriod.WEEK else WEEKS
 
     def until(self, now: datetime) -> date:
         """Return the last day of the newest period that is told of: a Sunday.
@@ -62,7 +62,7 @@ class Every(StrEnum):
         told = now.date() - timedelta(days=now.weekday() - _MONDAY)
         if datetime.combine(told, AT) > now.replace(tzinfo=None):
             told -= _WEEK
-        while self is Every.MONTH and told.day > _WEEK.days:
+        while self is LetterPeriod.MONTH and told.day > _WEEK.days:
             told -= _WEEK
         return told - timedelta(days=1)
 
@@ -116,7 +116,7 @@ class LetterPlan:
     """
 
     person: Enrolled
-    every: Every
+    every: LetterPeriod
     language: str
     text_version: str
     agreed_ms: int
@@ -191,7 +191,7 @@ class Letters:
         plans = [
             LetterPlan(
                 people[_key(row)],
-                Every(row["every"]),
+                LetterPeriod(row["every"]),
                 row["language"],
                 row["text_version"],
                 row["agreed"],

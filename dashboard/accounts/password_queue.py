@@ -25,7 +25,7 @@ _REMEMBERED = 1000
 """Of whom turns are known; who had none for longest is forgotten first."""
 
 
-class BusyError(AffectEdgeError):
+class PasswordsBusyError(AffectEdgeError):
     """There is no place to wait for a turn; after ``RETRY_SECONDS`` there may be one."""
 
     def __init__(self) -> None:
@@ -86,7 +86,7 @@ class PasswordQueue:
         """
         # One place for each, or a single stranger could fill the queue.
         if who in self._present:
-            raise BusyError
+            raise PasswordsBusyError
         beside = sum(one == crowd for one in self._present.values()) if crowd else 0
         self._present[who] = crowd
         try:
@@ -135,9 +135,9 @@ class PasswordQueue:
         # ``max`` takes the first of equals: reversed, that is who came last.
         last = max(reversed(self._waiting), key=lambda place: place.rank)
         if last.rank <= rank:
-            raise BusyError
+            raise PasswordsBusyError
         self._waiting.remove(last)
-        last.called.set_exception(BusyError())
+        last.called.set_exception(PasswordsBusyError())
 
     def _call_next(self) -> None:
         if not self._free or not self._waiting:

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from dashboard.analysis.inference.checks import FaceReading, count_left_out
+from dashboard.analysis.inference.checks import ClassifierByCard, count_left_out
 from dashboard.analysis.inference.groups import MissingState
 from dashboard.analysis.inference.spread import Spread, spread_of
 from dashboard.analysis.query import AnalysisQuery, Sample, StateBy, answer_of_sample
@@ -138,7 +138,7 @@ class Analysis:
 def analyse(
     reader: Reader,
     query: AnalysisQuery,
-    face: FaceReading | None = None,
+    face: ClassifierByCard | None = None,
     prefer_sources: Sequence[str] = (),
 ) -> Analysis:
     """Read what the question asks for and test it.
@@ -163,7 +163,7 @@ def analyse(
 def compare(
     reader: Reader,
     query: AnalysisQuery,
-    face: FaceReading | None = None,
+    face: ClassifierByCard | None = None,
     prefer_sources: Sequence[str] = (),
 ) -> tuple[ComparisonModel, ...]:
     """Return the comparisons of ``analyse`` and nothing that stands beside them, for whoever needs
@@ -206,7 +206,7 @@ def _tested_sample(
 
 
 def _answer_of(
-    reader: Reader, material: Material, tested: Tested, face: FaceReading | None
+    reader: Reader, material: Material, tested: Tested, face: ClassifierByCard | None
 ) -> Analysis:
     """Return the answer of all steps, each of which adds a part of it."""
     choices = material.choices

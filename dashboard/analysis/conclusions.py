@@ -300,7 +300,7 @@ class Used:
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class RecordedRow:
     """A row.
 
     Attributes:

@@ -24,7 +24,12 @@ from dashboard.analysis.conclusions import (
     UnlikeModel,
     cautions_of,
 )
-from dashboard.analysis.inference.checks import FaceReading, Misreading, misreading_of, with_all_of
+from dashboard.analysis.inference.checks import (
+    ClassifierByCard,
+    Misreading,
+    misreading_of,
+    with_all_of,
+)
 from dashboard.analysis.inference.comparison import Comparison, Tests, adjusted_p, evidence_of
 from dashboard.analysis.inference.family import InFamily, required_sample
 from dashboard.analysis.inference.measures import ComparedMeasure
@@ -182,7 +187,7 @@ def decide_measures(
     table: type[T],
     compared: Iterable[ComparedMeasure[HeartMeasure]] | Iterable[ComparedMeasure[SkinMeasure]],
     query: AnalysisQuery,
-    face: FaceReading | None,
+    face: ClassifierByCard | None,
 ) -> tuple[T, ...]:
     """Decide the tests of measures of the heart, or of the skin; without sentences.
 
@@ -199,7 +204,7 @@ def _measure_test(
     table: type[T],
     one: ComparedMeasure[HeartMeasure] | ComparedMeasure[SkinMeasure],
     query: AnalysisQuery,
-    face: FaceReading | None,
+    face: ClassifierByCard | None,
 ) -> T:
     c, correction = one.comparison, query.correction
     t = c.tests and c.tests.t

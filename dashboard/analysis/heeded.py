@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dashboard.analysis.conclusions import Concluding, Open, Recorded, Used
+from dashboard.analysis.conclusions import Concluding, Open, RecordedRow, Used
 from edge_agent.core.readings import DOUBTED, UNUSABLE, Bearing, VitalFlag
 
 _PLANNING = "Plan reads no readings: difference and spread are typed in"
@@ -41,28 +41,34 @@ _OF_CUFF: Mapping[Concluding, Cell] = {
 }
 
 _FLAGS = (
-    *(Recorded(flag, _OF_VALUES, otherwise=_PLANNING) for flag in VitalFlag if flag in UNUSABLE),
-    Recorded(
+    *(RecordedRow(flag, _OF_VALUES, otherwise=_PLANNING) for flag in VitalFlag if flag in UNUSABLE),
+    RecordedRow(
         VitalFlag.SIMULATED,
         (*_ON_PAGE, _C.WEEK, _C.SENSORS),
         {_C.CHOICES: "the table stands on the page of the comparison, under its warning"},
         _PLANNING,
     ),
-    Recorded(VitalFlag.MANUAL, otherwise="who types a reading off a device changes nothing of it"),
-    Recorded(VitalFlag.IMPORTED, otherwise="the way by which a reading came changes nothing of it"),
-    Recorded(
+    RecordedRow(
+        VitalFlag.MANUAL, otherwise="who types a reading off a device changes nothing of it"
+    ),
+    RecordedRow(
+        VitalFlag.IMPORTED, otherwise="the way by which a reading came changes nothing of it"
+    ),
+    RecordedRow(
         VitalFlag.REPLAYED,
         otherwise="a recording that is played again has the flag simulated beside it, which counts",
     ),
-    *(Recorded(flag, _WITH_DOUBT, _OF_CUFF) for flag in VitalFlag if flag in DOUBTED),
+    *(RecordedRow(flag, _WITH_DOUBT, _OF_CUFF) for flag in VitalFlag if flag in DOUBTED),
     *(
-        Recorded(flag, otherwise="the pulse beside a pressure was out of the cuff’s range, not it")
+        RecordedRow(
+            flag, otherwise="the pulse beside a pressure was out of the cuff’s range, not it"
+        )
         for flag in VitalFlag
         if flag.bearing is Bearing.BESIDE
     ),
 )
 _COLUMNS = (
-    Recorded(
+    RecordedRow(
         "vital.error",
         cells={
             _C.HEART: Used(
@@ -76,26 +82,32 @@ _COLUMNS = (
         },
         otherwise="sensors state errors of intervals between beats alone, which this does not read",
     ),
-    Recorded("vital.device_time", otherwise="a device’s clock that differs is a flag of its own"),
-    Recorded("vital.boot_ms", otherwise="the wall clock beside it is what states and stimuli have"),
-    Recorded("vital.boot", otherwise="it says by which start of the machine a time can be mended"),
-    Recorded("vital.import", otherwise="it says what an undo of an import deletes"),
-    Recorded("expression.boot_ms", otherwise="as vital.boot_ms"),
-    Recorded("expression.boot", otherwise="as vital.boot"),
-    Recorded("expression.import", otherwise="as vital.import"),
-    Recorded(
+    RecordedRow(
+        "vital.device_time", otherwise="a device’s clock that differs is a flag of its own"
+    ),
+    RecordedRow(
+        "vital.boot_ms", otherwise="the wall clock beside it is what states and stimuli have"
+    ),
+    RecordedRow(
+        "vital.boot", otherwise="it says by which start of the machine a time can be mended"
+    ),
+    RecordedRow("vital.import", otherwise="it says what an undo of an import deletes"),
+    RecordedRow("expression.boot_ms", otherwise="as vital.boot_ms"),
+    RecordedRow("expression.boot", otherwise="as vital.boot"),
+    RecordedRow("expression.import", otherwise="as vital.import"),
+    RecordedRow(
         "expression.interval_ms",
         (_C.WEEK,),
         otherwise="a row counts once; rows of one recording have one length (record.interval)",
     ),
-    Recorded(
+    RecordedRow(
         "expression.track",
         (_C.WEEK,),
         otherwise="is_primary says whether the face is the participant’s; a week says how often "
         "another one was followed",
     ),
     *(
-        Recorded(
+        RecordedRow(
             f"expression.{column}",
             otherwise="what cannot be read well is no row, but one of unfit; the quality report "
             "has the rest",
@@ -103,7 +115,7 @@ _COLUMNS = (
         for column in ("frames", "face_size", "quality")
     ),
     *(
-        Recorded(
+        RecordedRow(
             f"expression.{column}",
             (*_OF_FACES, _C.WEEK),
             {_C.SENSORS: "sources of vitals are compared, not faces", _C.PLANNING: _PLANNING},
@@ -111,7 +123,7 @@ _COLUMNS = (
         )
         for column in ("is_primary", "attribution")
     ),
-    Recorded(
+    RecordedRow(
         "expression.simulated",
         (*_ON_PAGE, _C.WEEK),
         {
@@ -127,13 +139,13 @@ _OF_OBSERVED = Used(
 _OF_STATES = Used(_LOST + "readings_that_never_come_in_a_state_are_a_caution_with_its_size")
 _OF_MEASURES = Used(_LOST + "measures_of_beats_and_skin_have_the_caution")
 _TABLES = (
-    Recorded(
+    RecordedRow(
         "gap",
         otherwise="it says why nothing was recorded; that nothing was is seen from the readings",
     ),
-    Recorded("unfit", otherwise="a frame without a readable face has no value; see gap"),
-    Recorded("ecg", otherwise="the beats that were found in it are readings themselves"),
-    Recorded(
+    RecordedRow("unfit", otherwise="a frame without a readable face has no value; see gap"),
+    RecordedRow("ecg", otherwise="the beats that were found in it are readings themselves"),
+    RecordedRow(
         "exclusion",
         _OF_PEOPLE,
         {
@@ -141,7 +153,7 @@ _TABLES = (
             _C.PLANNING: _PLANNING,
         },
     ),
-    Recorded(
+    RecordedRow(
         "own_neutral",
         cells={
             _C.COMPARISON: _OF_OBSERVED,
@@ -155,10 +167,10 @@ _TABLES = (
         otherwise="it shifts labels alone; by observed emotion the comparison beside says what "
         "they would be without",
     ),
-    Recorded("marker_change", otherwise="the marker as it was corrected is in its place"),
-    Recorded("vital_change", otherwise="the reading as it was corrected is in its place"),
-    Recorded("alert", otherwise="it says that somebody was told of readings, which are there"),
-    Recorded(
+    RecordedRow("marker_change", otherwise="the marker as it was corrected is in its place"),
+    RecordedRow("vital_change", otherwise="the reading as it was corrected is in its place"),
+    RecordedRow("alert", otherwise="it says that somebody was told of readings, which are there"),
+    RecordedRow(
         "model",
         cells={
             _C.COMPARISON: Used(
@@ -186,7 +198,7 @@ _TABLES = (
     ),
 )
 _COURSES = (
-    Recorded(
+    RecordedRow(
         "loss",
         cells={
             _C.COMPARISON: _OF_STATES,
@@ -203,7 +215,7 @@ _COURSES = (
             _C.PLANNING: _PLANNING,
         },
     ),
-    Recorded(
+    RecordedRow(
         "motion",
         (_C.COMPARISON, _C.HEART, _C.SKIN, _C.CURVES, _C.WINDOWS),
         {
@@ -221,7 +233,7 @@ _COURSES = (
             _C.PLANNING: _PLANNING,
         },
     ),
-    Recorded(
+    RecordedRow(
         "source changed",
         _OF_PEOPLE,
         {
@@ -229,7 +241,7 @@ _COURSES = (
             _C.PLANNING: _PLANNING,
         },
     ),
-    Recorded(
+    RecordedRow(
         "session.simulated",
         _ON_PAGE,
         {
@@ -242,7 +254,7 @@ _COURSES = (
             _C.PLANNING: _PLANNING,
         },
     ),
-    Recorded(
+    RecordedRow(
         "session.origin", (*_ON_PAGE, _C.CHOICES, _C.SENSORS, _C.WEEK), {_C.PLANNING: _PLANNING}
     ),
 )
@@ -251,7 +263,7 @@ HEEDED = (*_FLAGS, *_COLUMNS, *_TABLES, *_COURSES)
 """Every row."""
 
 
-def cell_of(recorded: Recorded, reader: Concluding) -> Cell:
+def cell_of(recorded: RecordedRow, reader: Concluding) -> Cell:
     """Return what a reader does with a row; an empty text where nobody has said."""
     if reader in recorded.cells:
         return recorded.cells[reader]

@@ -14,7 +14,7 @@ from dashboard.analysis.inference.groups import MissingMeasure, MissingState
 from dashboard.analysis.query import TESTED_STATES, Outcome, Sample, StateBy
 from dashboard.analysis.results import Notice
 from dashboard.statistics import MINIMUM
-from edge_agent.core.measures import Measure, Table, table_of
+from edge_agent.core.measures import Measure, MeasureTable, table_of
 
 _MANY_READINGS = 10
 _UNEVEN_PEOPLE = 2
@@ -37,7 +37,7 @@ class Uneven:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class StateOrder:
     """The order of the states that nearly everybody had."""
 
     states: tuple[str, ...]
@@ -73,9 +73,9 @@ def cautions_of(analysis: Analysis) -> tuple[Notice, ...]:
     matching = analysis.answer.matching
     tables = set(map(table_of, analysis.answer.question.vital))
     return _those(
-        (Notice.EXPRESSIONS, Table.EXPRESSION in tables),
-        (Notice.MOVEMENTS, Table.MOVEMENT in tables),
-        (Notice.RATINGS, Table.SELF_REPORT in tables),
+        (Notice.EXPRESSIONS, MeasureTable.EXPRESSION in tables),
+        (Notice.MOVEMENTS, MeasureTable.MOVEMENT in tables),
+        (Notice.RATINGS, MeasureTable.SELF_REPORT in tables),
         (Notice.ESTIMATES_LEFT_OUT, analysis.answer.estimated_left_out),
         (Notice.FLAGGED, analysis.answer.flagged),
         (Notice.SEVERAL_SOURCES, analysis.passed_over),
@@ -158,11 +158,11 @@ def _ratio(numbers: Iterable[float]) -> float:
     return max(every) / min(every) if every else 1.0
 
 
-def common_order(analysis: Analysis) -> Order | None:
+def common_order(analysis: Analysis) -> StateOrder | None:
     """Return the order of the states that nearly everybody had; ``None`` without one."""
     total = sum(analysis.orders.values())
     if total < MINIMUM:
         return None
     # Of orders that are equally frequent the first that was met.
     order, count = max(analysis.orders.items(), key=lambda item: item[1])
-    return Order(order, count, total) if count >= _SAME_ORDER * total else None
+    return StateOrder(order, count, total) if count >= _SAME_ORDER * total else None

@@ -155,14 +155,14 @@ def plan_of(query: PlanQuery) -> PlanModel:
     Raises:
         StatisticsError: no such study can be planned; the text says why.
     """
-    from dashboard.statistics.planning import Design, plan_study
+    from dashboard.statistics.planning import PlannedDesign, plan_study
     from dashboard.statistics.t_tests import Method  # loads SciPy
 
     effect = _effect(query)
     method = Method.PAIRED if query.design == "paired" else Method.WELCH
     # two groups meet one state each, at the same time of their session
     order = query.order if query.design == "paired" else 0.5
-    plan = plan_study(Design(method, effect, query.tests, order), query.power)
+    plan = plan_study(PlannedDesign(method, effect, query.tests, order), query.power)
     return PlanModel(
         question=query,
         effect=effect,

@@ -15,7 +15,7 @@ from typing import Any
 from dashboard.charts.axes import Axis, Tick, range_of, ticks_of, time_ticks
 from dashboard.charts.chart import Chart, Height
 from dashboard.charts.letters import LINE, SIZE, cut_text, fold_text, text_width
-from dashboard.charts.marks import HATCHES, Marks, Trace, dash_of, element
+from dashboard.charts.marks import HATCHES, Trace, TraceMarks, dash_of, element
 
 WIDTHS = {"wide": 800.0, "narrow": 340.0}
 """In units of the picture, whose letters are 12 units high."""
@@ -117,7 +117,9 @@ class _Canvas:
 
     def draw(self) -> Drawing:
         """Return the drawing."""
-        marks = {name: Marks(self._across, axis, self._prefix) for name, axis in self._ups.items()}
+        marks = {
+            name: TraceMarks(self._across, axis, self._prefix) for name, axis in self._ups.items()
+        }
         drawn = [
             (trace, marks[trace.get("yaxis", "y")].of(trace, place))
             for place, trace in enumerate(self._traces)

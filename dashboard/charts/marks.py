@@ -71,7 +71,7 @@ def rectangle_path(left: float, top: float, width: float, height: float) -> str:
 
 
 @dataclass(slots=True)
-class Marks:
+class TraceMarks:
     """The marks of the traces between a horizontal and a vertical axis.
 
     Attributes:

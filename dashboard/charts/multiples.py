@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dashboard.charts.session import Scale, Tick
+from dashboard.charts.session import PanelScale, PanelTick
 from dashboard.languages.figures import general
 
 _LEFT = 40.0
@@ -70,8 +70,8 @@ class Small:
     zero_y: float
     strokes: tuple[str, ...]
     dots: tuple[tuple[float, float], ...]
-    x_ticks: tuple[Tick, ...]
-    y_ticks: tuple[Tick, ...]
+    x_ticks: tuple[PanelTick, ...]
+    y_ticks: tuple[PanelTick, ...]
     is_first: bool
 
 
@@ -100,14 +100,18 @@ def small_multiples(times: Sequence[float], curves: Sequence[Curve], width: floa
     for place, curve in enumerate(curves):
         row, column = divmod(place, columns)
         top = round(row * down + _NAME, 1)
-        scale = Scale.of([0.0, *known], top, _PANEL, _STEPS)
+        scale = PanelScale.of([0.0, *known], top, _PANEL, _STEPS)
         left = round(_LEFT + column * (across + _GAP), 1)
         panels.append(_panel(times, curve, scale, (left, round(left + across, 1)), column == 0))
     return Multiples(width, math.ceil(len(curves) / columns) * down + _TITLE, tuple(panels))
 
 
 def _panel(
-    times: Sequence[float], curve: Curve, scale: Scale, ends: tuple[float, float], is_first: bool
+    times: Sequence[float],
+    curve: Curve,
+    scale: PanelScale,
+    ends: tuple[float, float],
+    is_first: bool,
 ) -> Small:
     left, right = ends
     first, last = times[0], times[-1]
@@ -134,7 +138,7 @@ def _panel(
         zero_y=scale.at(0.0),
         strokes=tuple(" ".join(f"{x:g},{y:g}" for x, y in part) for part in parts if len(part) > 1),
         dots=tuple(part[0] for part in parts if len(part) == 1),
-        x_ticks=tuple(Tick(x_of(step * n), general(step * n)) for n in ticks),
-        y_ticks=tuple(Tick(one.at, one.text) for one in scale.ticks()),
+        x_ticks=tuple(PanelTick(x_of(step * n), general(step * n)) for n in ticks),
+        y_ticks=tuple(PanelTick(one.at, one.text) for one in scale.ticks()),
         is_first=is_first,
     )

@@ -18,7 +18,7 @@ _LONGEST_MS = 100 * 366 * _DAY_MS
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class RangeStep:
     """Another range.
 
     Attributes:
@@ -32,22 +32,22 @@ class Step:
     end_ms: int
 
 
-def steps_from(start_ms: int, end_ms: int, now_ms: int) -> tuple[Step, ...]:
+def steps_from(start_ms: int, end_ms: int, now_ms: int) -> tuple[RangeStep, ...]:
     """Return the ranges before and after, half as long and twice as long.
 
     None begins before 1970 or after now, and none grows beyond now.
     """
     length = end_ms - start_ms
     steps = [
-        Step(N_("Earlier"), start_ms - length, start_ms),
-        Step(N_("Later"), end_ms, end_ms + length),
+        RangeStep(N_("Earlier"), start_ms - length, start_ms),
+        RangeStep(N_("Later"), end_ms, end_ms + length),
     ]
     if length >= 2 * _SHORTEST_MS:
-        steps.append(Step(N_("Zoom in"), start_ms + length // 4, end_ms - length // 4))
+        steps.append(RangeStep(N_("Zoom in"), start_ms + length // 4, end_ms - length // 4))
     if 2 * length <= _LONGEST_MS:
         # It grows to both sides, but not beyond now; what is cut off there is added before.
         end = max(end_ms, min(end_ms + length // 2, now_ms))
-        steps.append(Step(N_("Zoom out"), end - 2 * length, end))
+        steps.append(RangeStep(N_("Zoom out"), end - 2 * length, end))
     return tuple(step for step in steps if 0 <= step.start_ms < min(step.end_ms, now_ms))
 
 

@@ -45,7 +45,7 @@ _NAMED = frozenset({MarkerKind.NOTE, MarkerKind.BASELINE})
 
 
 @dataclass(frozen=True, slots=True)
-class Recording(TrendData):
+class SessionRecording(TrendData):
     """The recorded data of one session; one that is open ends now.
 
     Attributes:
@@ -65,7 +65,7 @@ class Recording(TrendData):
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class ChartBox:
     """A rectangle; ``name`` says what its colour or its text is."""
 
     x: float
@@ -77,7 +77,7 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ChartLine:
     """A line that goes through, as SVG writes its path, and what it shows.
 
     ``dots`` are those points of a kind that is measured now and then. ``second`` is whether it is
@@ -92,7 +92,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Tick:
+class PanelTick:
     """A place on an axis with its text."""
 
     at: float
@@ -106,8 +106,8 @@ class Panel:
     caption: str
     top: float
     bottom: float
-    ticks: tuple[Tick, ...]
-    lines: tuple[Line, ...]
+    ticks: tuple[PanelTick, ...]
+    lines: tuple[ChartLine, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +116,10 @@ class Strip:
 
     caption: str
     caption_y: float
-    bands: tuple[Box, ...]
+    bands: tuple[ChartBox, ...]
     top: float
     bottom: float
-    bars: tuple[Box, ...]
+    bars: tuple[ChartBox, ...]
 
     def shapes(self) -> dict[str, str]:
         """Return one SVG path for all bars of each name."""
@@ -151,15 +151,15 @@ class Timeline:
     right: float
     strips: tuple[Strip, ...]
     panels: tuple[Panel, ...]
-    ticks: tuple[Tick, ...]
-    flags: tuple[Tick, ...]
-    left_out: tuple[Box, ...]
-    not_known: tuple[Box, ...]
+    ticks: tuple[PanelTick, ...]
+    flags: tuple[PanelTick, ...]
+    left_out: tuple[ChartBox, ...]
+    not_known: tuple[ChartBox, ...]
     foot: float
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class PanelScale:
     """Turns values of a panel into heights, from its top and over its height."""
 
     low: float
@@ -171,7 +171,7 @@ class Scale:
     @classmethod
     def of(
         cls, values: Sequence[float], top: float, height: float = _PANEL, steps: int = 2
-    ) -> Scale:
+    ) -> PanelScale:
         """Return the scale that holds these values between round ones, in about so many steps."""
         # At least 1 a step, or noise would fill the panel.
         step = round_step(max(float(steps), max(values) - min(values)), steps)
@@ -185,11 +185,11 @@ class Scale:
         share = (value - self.low) / (self.high - self.low)
         return round(self.top + (1 - share) * self.height, 1)
 
-    def ticks(self) -> tuple[Tick, ...]:
+    def ticks(self) -> tuple[PanelTick, ...]:
         """Return the round values, from the lowest."""
         count = round((self.high - self.low) / self.step)
         values = [self.low + number * self.step for number in range(count + 1)]
-        return tuple(Tick(self.at(value), general(value)) for value in values)
+        return tuple(PanelTick(self.at(value), general(value)) for value in values)
 
 
 def named_markers(markers: Iterable[Marker]) -> list[Marker]:
@@ -210,7 +210,7 @@ def since_start(ms: float) -> str:
     return f"{minutes}:{seconds:02d}"
 
 
-def session_timeline(recordings: Sequence[tuple[str, Recording]], width: float) -> Timeline:
+def session_timeline(recordings: Sequence[tuple[str, SessionRecording]], width: float) -> Timeline:
     """Return the picture of one session, or of two whose zeros lie at one place.
 
     Args:
@@ -223,7 +223,7 @@ def session_timeline(recordings: Sequence[tuple[str, Recording]], width: float) 
     length = max(1_000, last - first)
     axis = Axis(first, first + length, _LEFT, width - _RIGHT)
     flags = tuple(
-        Tick(axis.within(marker.at.wall_ms - recordings[0][1].zero), str(number))
+        PanelTick(axis.within(marker.at.wall_ms - recordings[0][1].zero), str(number))
         for number, marker in enumerate(named_markers(recordings[0][1].markers), 1)
     )
     y = _FLAGS if flags else 4.0
@@ -257,7 +257,7 @@ def session_timeline(recordings: Sequence[tuple[str, Recording]], width: float) 
     )
 
 
-def _not_known(recording: Recording, axis: Axis, strip: Strip) -> Iterator[Box]:
+def _not_known(recording: SessionRecording, axis: Axis, strip: Strip) -> Iterator[ChartBox]:
     """Yield the unknown stretches, at least one unit wide; those that meet there are one."""
     open_left = open_right = -math.inf
     for one in recording.not_known:
@@ -270,22 +270,24 @@ def _not_known(recording: Recording, axis: Axis, strip: Strip) -> Iterator[Box]:
     yield from _box(open_left, open_right, strip)
 
 
-def _box(left: float, right: float, strip: Strip) -> Iterator[Box]:
+def _box(left: float, right: float, strip: Strip) -> Iterator[ChartBox]:
     if math.isfinite(left):
         width, height = round(right - left, 1), round(strip.bottom - strip.top, 1)
-        yield Box(left, strip.top, width, height, "not known")
+        yield ChartBox(left, strip.top, width, height, "not known")
 
 
-def _left_out(recording: Recording, axis: Axis, top: float, bottom: float) -> Iterator[Box]:
+def _left_out(
+    recording: SessionRecording, axis: Axis, top: float, bottom: float
+) -> Iterator[ChartBox]:
     """Yield what is left out, at least two units wide: a sneeze of a second is seen in an hour."""
     for one in recording.left_out:
         start_ms, end_ms = one.span or (recording.start_ms, recording.end_ms)
         left = axis.within(start_ms - recording.zero)
         width = max(2.0, round(axis.within(end_ms - recording.zero) - left, 1))
-        yield Box(left, top, width, round(bottom - top, 1), "left out", one.reason)
+        yield ChartBox(left, top, width, round(bottom - top, 1), "left out", one.reason)
 
 
-def _strip(name: str, recording: Recording, axis: Axis, y: float) -> Strip:
+def _strip(name: str, recording: SessionRecording, axis: Axis, y: float) -> Strip:
     caption_y = y + 13
     if name:
         y += 20
@@ -298,7 +300,7 @@ def _strip(name: str, recording: Recording, axis: Axis, y: float) -> Strip:
     return Strip(name, caption_y, bands, top, top + _SHARES, tuple(bars))
 
 
-def _bands(recording: Recording, axis: Axis, y: float) -> Iterable[Box]:
+def _bands(recording: SessionRecording, axis: Axis, y: float) -> Iterable[ChartBox]:
     for condition in recording.conditions:
         left = axis.within(condition.start_ms - recording.zero)
         right = axis.within((condition.end_ms or recording.end_ms) - recording.zero)
@@ -306,7 +308,7 @@ def _bands(recording: Recording, axis: Axis, y: float) -> Iterable[Box]:
         name = state_name(condition.label)
         labelled = _MACROS.say("session", "stimulus", condition.label)
         text = labelled if _fits(labelled, width - 8) else _fitting(name, width - 8)
-        yield Box(left, y, width, _BAND, condition.label, text)
+        yield ChartBox(left, y, width, _BAND, condition.label, text)
 
 
 def _fits(text: str, width: float) -> bool:
@@ -321,7 +323,7 @@ def _fitting(text: str, width: float) -> str:
     return text[: letters - 1] + "…" if letters > 2 else ""
 
 
-def paths_of(bars: Iterable[Box]) -> dict[str, str]:
+def paths_of(bars: Iterable[ChartBox]) -> dict[str, str]:
     """Return one SVG path for all bars of each name: a third of the bytes of a shape a bar."""
     paths: dict[str, str] = {}
     # One path for all bars of a name: a long session has thousands of bars.
@@ -333,7 +335,7 @@ def paths_of(bars: Iterable[Box]) -> dict[str, str]:
 
 def share_bars(
     trend: Trend, place: Callable[[int], float], top: float, height: float
-) -> Iterator[Box]:
+) -> Iterator[ChartBox]:
     """Yield the shares of each bucket, piled up from the bottom.
 
     Args:
@@ -353,10 +355,10 @@ def share_bars(
             part = round((values[index] or 0.0) * height, 1)
             if part > 0 and width > 0:
                 foot -= part
-                yield Box(left, round(foot, 1), width, part, name)
+                yield ChartBox(left, round(foot, 1), width, part, name)
 
 
-def _panels(recordings: Sequence[Recording], axis: Axis, y: float) -> tuple[Panel, ...]:
+def _panels(recordings: Sequence[SessionRecording], axis: Axis, y: float) -> tuple[Panel, ...]:
     kinds: list[Measure] = [
         kind
         for kind in (*VitalKind, *MovementKind)
@@ -373,7 +375,11 @@ def _panels(recordings: Sequence[Recording], axis: Axis, y: float) -> tuple[Pane
 
 
 def _panel(
-    title: str, kinds: Sequence[Measure], recordings: Sequence[Recording], axis: Axis, top: float
+    title: str,
+    kinds: Sequence[Measure],
+    recordings: Sequence[SessionRecording],
+    axis: Axis,
+    top: float,
 ) -> Panel:
     values = [
         value
@@ -383,7 +389,7 @@ def _panel(
         for value in one.vitals[kind].mean
         if value is not None
     ]
-    scale = Scale.of(values, top)
+    scale = PanelScale.of(values, top)
     lines = [
         line
         for number, one in enumerate(recordings)
@@ -396,8 +402,8 @@ def _panel(
 
 
 def _lines(
-    recording: Recording, kind: Measure, axis: Axis, scale: Scale, *, second: bool
-) -> Iterable[Line]:
+    recording: SessionRecording, kind: Measure, axis: Axis, scale: PanelScale, *, second: bool
+) -> Iterable[ChartLine]:
     """Yield the line of a kind; one that comes all the time breaks where it was silent."""
     trend = recording.vitals[kind]
     middle = trend.bucket_ms / 2 - recording.zero
@@ -419,17 +425,17 @@ def _lines(
         # A piece of one reading has no line to be seen by.
         is_sparse = not kind.spec.stream or len(piece) == 1
         dots = tuple(piece) if is_sparse else ()
-        yield Line(path_of(piece), dots, kind.spec.colour, second, vital_label(kind))
+        yield ChartLine(path_of(piece), dots, kind.spec.colour, second, vital_label(kind))
 
 
-def _time_ticks(axis: Axis) -> tuple[Tick, ...]:
+def _time_ticks(axis: Axis) -> tuple[PanelTick, ...]:
     room = 64.0  # a text and the space beside it
     most = max(2, int((axis.end - axis.start) / room))
     step = next((s for s in _STEPS_S if (axis.high - axis.low) / 1000 / s <= most), _STEPS_S[-1])
     earliest = math.ceil(axis.low / 1000 / step)
     latest = math.floor(axis.high / 1000 / step)
     times = [1000 * step * number for number in range(earliest, latest + 1)]
-    return tuple(Tick(axis.within(ms), since_start(ms)) for ms in times)
+    return tuple(PanelTick(axis.within(ms), since_start(ms)) for ms in times)
 
 
 @dataclass(frozen=True, slots=True)
@@ -461,7 +467,7 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ConditionRow:
     """A condition of either session.
 
     Attributes:
@@ -483,7 +489,7 @@ class Row:
 
 def side_by_side(
     first: SessionSummary, second: SessionSummary, kinds: tuple[VitalKind, ...]
-) -> list[Row]:
+) -> list[ConditionRow]:
     """Return a row for each condition, those of the first session first.
 
     A condition that comes twice in a session has its first turn in the row.
@@ -499,11 +505,11 @@ def side_by_side(
         means = [{kind: mean.mean for kind, mean in known.items()} for known in vitals]
         pairs = [Pair(kind, *(known.get(kind) for known in means)) for kind in kinds]
         expressions = tuple(_strongest(one.expression if one else None) for one in summaries)
-        rows.append(Row(label, tuple(pairs), expressions))
+        rows.append(ConditionRow(label, tuple(pairs), expressions))
     return rows
 
 
-def description(rows: list[Row]) -> Iterator[str]:
+def description(rows: list[ConditionRow]) -> Iterator[str]:
     """Yield what the rows say in words, for who does not see the picture."""
     return (row.sentence() for row in rows if row.sentence())
 

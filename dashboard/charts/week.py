@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, tzinfo
 from enum import StrEnum
 
-from dashboard.charts.session import Box, paths_of, share_bars
+from dashboard.charts.session import ChartBox, paths_of, share_bars
 from edge_agent.timeline.read.base import Trend, VitalTrend
 
 HEIGHT = 40.0
@@ -31,7 +31,7 @@ SPARKLINE_HEIGHT = 28.0
 Point = tuple[float, float]
 
 
-class Recorded(StrEnum):
+class DayKind(StrEnum):
     """Kinds of days: a day without a face is not one without a recording."""
 
     FACE = "face"
@@ -56,7 +56,7 @@ class DayInWords:
     day: date
     start_ms: int
     end_ms: int
-    recorded: Recorded
+    recorded: DayKind
     name: str
     facts: str
     sentence: str
@@ -74,8 +74,8 @@ class DayShapes:
     """
 
     words: DayInWords
-    bars: tuple[Box, ...] = ()
-    open: tuple[Box, ...] = ()
+    bars: tuple[ChartBox, ...] = ()
+    open: tuple[ChartBox, ...] = ()
     lines: tuple[tuple[Point, ...], ...] = ()
 
     def shapes(self) -> dict[str, str]:
@@ -229,7 +229,7 @@ def drawn_hours(
     return first, max(last, first + _LEAST_H)
 
 
-def _bars(trend: Trend, place: _Place) -> Iterator[tuple[date, Box]]:
+def _bars(trend: Trend, place: _Place) -> Iterator[tuple[date, ChartBox]]:
     """Yield the shares of each bucket with its day."""
     for bar in share_bars(trend, lambda at_ms: at_ms, 0.0, HEIGHT):
         left = place.x(bar.x)
@@ -277,7 +277,9 @@ def _lines(
         yield on, tuple(piece)
 
 
-def _open(place: _Place, spans: Sequence[tuple[int, int]], start: int, end: int) -> Iterator[Box]:
+def _open(
+    place: _Place, spans: Sequence[tuple[int, int]], start: int, end: int
+) -> Iterator[ChartBox]:
     """Yield the times of a day in sessions."""
     for first, last in spans:
         if first < end and last > start:
@@ -285,7 +287,7 @@ def _open(place: _Place, spans: Sequence[tuple[int, int]], start: int, end: int)
             # By its length: the end of a day is midnight, and the next day's beginning.
             cut = place.cut(left, left + (min(last, end) - max(first, start)) / _MINUTE_MS)
             if cut is not None:
-                yield Box(cut[0], 0.0, round(cut[1] - cut[0], 1), HEIGHT, "open")
+                yield ChartBox(cut[0], 0.0, round(cut[1] - cut[0], 1), HEIGHT, "open")
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,8 +302,8 @@ class Sparkline:
     """
 
     width: float
-    bars: tuple[Box, ...]
-    open: tuple[Box, ...]
+    bars: tuple[ChartBox, ...]
+    open: tuple[ChartBox, ...]
     lines: tuple[tuple[Point, ...], ...]
 
     def shapes(self) -> dict[str, str]:
@@ -330,8 +332,8 @@ class SparklineDay:
 
 def week_sparkline(days: Sequence[SparklineDay]) -> Sparkline:
     """Return the sparkline of some days, in order."""
-    bars: list[Box] = []
-    unseen: list[Box] = []
+    bars: list[ChartBox] = []
+    unseen: list[ChartBox] = []
     for number, one in enumerate(days):
         left = _COLUMN * number + _GAP / 2
         foot = SPARKLINE_HEIGHT
@@ -340,9 +342,9 @@ def week_sparkline(days: Sequence[SparklineDay]) -> Sparkline:
             height = round(SPARKLINE_HEIGHT * ms / whole, 1) if whole else 0.0
             if height > 0:
                 foot -= height
-                bars.append(Box(left, round(max(0.0, foot), 1), _COLUMN - _GAP, height, name))
+                bars.append(ChartBox(left, round(max(0.0, foot), 1), _COLUMN - _GAP, height, name))
         if not whole and one.is_recorded:
-            unseen.append(Box(left, 0.0, _COLUMN - _GAP, SPARKLINE_HEIGHT, "open"))
+            unseen.append(ChartBox(left, 0.0, _COLUMN - _GAP, SPARKLINE_HEIGHT, "open"))
     return Sparkline(_COLUMN * len(days), tuple(bars), tuple(unseen), tuple(_day_means(days)))
 
 

@@ -48,7 +48,7 @@ from edge_agent.timeline.database.connection import insert, write_transaction
 from edge_agent.timeline.database.schema import DATABASE_NAME
 from edge_agent.timeline.database.upgrade import migrate
 from edge_agent.timeline.export.preregistration_files import FOLDER
-from edge_agent.timeline.intake.cells import ImportOptions
+from edge_agent.timeline.intake.cells import StudyImportOptions
 from edge_agent.timeline.intake.study_import import import_study
 from edge_agent.timeline.intake.tidy import TidySource
 from edge_agent.timeline.read.reader import Reader
@@ -131,7 +131,7 @@ def imported(folder: Path, leave_out: Iterable[str] = ()) -> Iterator[Path]:
         database = Path(passing) / DATABASE_NAME
         migrate(database)
         # Nothing is kept, so every purpose will do.
-        options = ImportOptions(
+        options = StudyImportOptions(
             purposes=tuple(Purpose), leave_out=frozenset(leave_out), flag_artefacts=False
         )
         try:

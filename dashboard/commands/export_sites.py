@@ -19,7 +19,7 @@ from dashboard.fleet.source import study_source
 from edge_agent.core.errors import StoreError
 from edge_agent.timeline.export.files import check_new
 from edge_agent.timeline.export.format import ExportFormat
-from edge_agent.timeline.export.rows import Choice
+from edge_agent.timeline.export.rows import ExportChoice
 from edge_agent.timeline.export.sealed import SUFFIX as SEALED
 from edge_agent.timeline.export.sealed import seal
 
@@ -49,7 +49,7 @@ class Wanted:
     every: bool
     out: Path
     form: ExportFormat
-    choice: Choice
+    choice: ExportChoice
     question: Callable[[Sites, tuple[int, ...] | None], AnalysisQuery]
     models: tuple[str, ...]
     passphrase: str | None = field(repr=False)

@@ -21,7 +21,7 @@ from edge_agent.core.errors import StatisticsError
 from edge_agent.timeline.export.bids_physioevents import SKIN_RESPONSES
 from edge_agent.timeline.export.bundle import METHOD_OF_ANALYSIS
 from edge_agent.timeline.export.format import Computed
-from edge_agent.timeline.export.rows import Choice
+from edge_agent.timeline.export.rows import ExportChoice
 from edge_agent.timeline.read.reader import Reader
 
 if TYPE_CHECKING:  # loads SciPy
@@ -45,7 +45,7 @@ def computed_files(
     wanted: Collection[Computed],
     sites: Sites,
     question: Mapping[str, Any],
-    choice: Choice,
+    choice: ExportChoice,
     models: tuple[str, ...],
 ) -> dict[str, str]:
     """Return what a format takes along that is computed: text by the name of the file.
@@ -62,7 +62,7 @@ def computed_files(
 
 
 def skin_response_files(
-    sites: Sites, question: Mapping[str, Any], choice: Choice
+    sites: Sites, question: Mapping[str, Any], choice: ExportChoice
 ) -> dict[str, str]:
     """Return the responses of skin conductance of the exported sessions as a table; nothing where
     nobody knows the question, which has the threshold, or no skin conductance was recorded.
@@ -81,7 +81,7 @@ def skin_response_files(
 
 
 def analysis_files(
-    sites: Sites, question: Mapping[str, Any], choice: Choice, models: tuple[str, ...]
+    sites: Sites, question: Mapping[str, Any], choice: ExportChoice, models: tuple[str, ...]
 ) -> dict[str, str]:
     """Return what the analysis adds to a bundle: text by the name of the file.
 
@@ -96,7 +96,7 @@ def analysis_files(
 
 
 def files_over_sites(
-    sites: Sites, question: Mapping[str, Any], choice: Choice, models: tuple[str, ...]
+    sites: Sites, question: Mapping[str, Any], choice: ExportChoice, models: tuple[str, ...]
 ) -> dict[str, str]:
     """Return the same about several sites together, and all that the analysis says, as JSON.
 
@@ -155,13 +155,13 @@ def _own_tables(inquiry: Inquiry, analysis: Analysis) -> dict[str, str]:
     return tables
 
 
-def _span(choice: Choice) -> tuple[int | None, int | None] | None:
+def _span(choice: ExportChoice) -> tuple[int | None, int | None] | None:
     span = (choice.start_ms, choice.end_ms)
     return None if span == (None, None) else span
 
 
 def _analyse_export(
-    sites: Sites, question: Mapping[str, Any], choice: Choice, models: tuple[str, ...]
+    sites: Sites, question: Mapping[str, Any], choice: ExportChoice, models: tuple[str, ...]
 ) -> tuple[Inquiry, Analysis] | None:
     """Return the analysis of what is exported; ``None`` where there can be none."""
     if not question:

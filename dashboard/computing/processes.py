@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from functools import partial
 from typing import ParamSpec, TypeVar, cast
 
-from dashboard.computing.tasks import Answer, Task
+from dashboard.computing.tasks import Task, TaskAnswer
 from dashboard.languages.current import language
 from edge_agent.core.errors import AffectEdgeError
 from edge_agent.core.helper.pool import HelperPool
@@ -110,7 +110,7 @@ def _value_of(task: Task, ask: Callable[[bytes], bytes]) -> object:
         raise ComputationEndedError(_STOPS) from None
     except HelperEndedError:
         raise ComputationEndedError(_ENDED) from None
-    answer = cast("Answer", pickle.loads(content))  # noqa: S301 - of our own process
+    answer = cast("TaskAnswer", pickle.loads(content))  # noqa: S301 - of our own process
     if answer.error is not None:
         raise answer.error
     if answer.fault:

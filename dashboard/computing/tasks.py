@@ -30,7 +30,7 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class TaskAnswer:
     """The answer to a task: its value, or an error.
 
     Attributes:
@@ -45,17 +45,17 @@ class Answer:
 
 
 def answer_task(question: bytes) -> bytes:
-    """Compute a pickled ``Task``; return the pickled ``Answer``."""
+    """Compute a pickled ``Task``; return the pickled ``TaskAnswer``."""
     task = cast("Task", pickle.loads(question))  # noqa: S301 - of the dashboard
     return pickle.dumps(_answer_task(task))
 
 
-def _answer_task(task: Task) -> Answer:
+def _answer_task(task: Task) -> TaskAnswer:
     try:
         with speaking(task.language):
-            return Answer(value=task.function(*task.values))
+            return TaskAnswer(value=task.function(*task.values))
     except AffectEdgeError as error:
-        return Answer(error=error)
+        return TaskAnswer(error=error)
     except Exception as error:
         log.exception("%s failed", task.function.__name__)
-        return Answer(fault=f"{type(error).__name__}: {error}")
+        return TaskAnswer(fault=f"{type(error).__name__}: {error}")

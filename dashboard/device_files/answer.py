@@ -42,7 +42,7 @@ class FileReadings:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class FileRefusal:
     """Why a file is not read.
 
     Attributes:
@@ -57,8 +57,8 @@ class Refusal:
 
 
 @cache
-def answer_type() -> TypeAdapter[FileReadings | Refusal]:
+def answer_type() -> TypeAdapter[FileReadings | FileRefusal]:
     """Return what checks an answer, and writes it as JSON."""
     from pydantic import TypeAdapter
 
-    return TypeAdapter(FileReadings | Refusal)
+    return TypeAdapter(FileReadings | FileRefusal)

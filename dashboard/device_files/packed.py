@@ -10,7 +10,7 @@ from typing import BinaryIO, cast
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
+class PackedBytes:
     """The bytes of a file, which never reach a disk.
 
     Attributes:
@@ -22,7 +22,7 @@ class Packed:
     size: int
 
     @classmethod
-    def of(cls, file: BinaryIO) -> Packed:
+    def of(cls, file: BinaryIO) -> PackedBytes:
         """Pack an opened file, portion by portion, from where it stands."""
         begin, packed = file.tell(), BytesIO()
         # Level 1 takes a tenth of the time of level 9 and makes the result a third larger.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from dashboard.device_files.answer import FileReadings, Refusal, answer_type
-from dashboard.device_files.packed import Packed
+from dashboard.device_files.answer import FileReadings, FileRefusal, answer_type
+from dashboard.device_files.packed import PackedBytes
 from edge_agent.core.bounds import printable
 from edge_agent.core.errors import AffectEdgeError, DataFileError
 from edge_agent.core.helper.process import (
@@ -17,7 +17,7 @@ from edge_agent.core.helper.process import (
 )
 from edge_agent.core.texts import N_, unpack_text
 from edge_agent.vitals.health.exports import export_of_member
-from edge_agent.vitals.health.files import Member
+from edge_agent.vitals.health.files import ExportMember
 from edge_agent.vitals.zone_names import zone_named
 
 ANSWER_S = 120.0
@@ -53,17 +53,17 @@ class DeviceFile:
 
     name: str
     form: str
-    packed: Packed
+    packed: PackedBytes
 
     @classmethod
-    def recognise(cls, name: str, packed: Packed) -> DeviceFile | None:
+    def recognise(cls, name: str, packed: PackedBytes) -> DeviceFile | None:
         """Return the file if its name and first bytes are those of a known format.
 
         Raises:
             DataFileError: it cannot be unpacked.
         """
         name = printable(name)
-        export = export_of_member(Member(name, packed.size, packed.open))
+        export = export_of_member(ExportMember(name, packed.size, packed.open))
         return None if export is None else cls(name, export.formats[0], packed)
 
 
@@ -128,6 +128,6 @@ class DeviceFileReader:
             raise TooLargeError(_ENDED, file=file.name) from None
 
 
-def _error_of(refusal: Refusal) -> DataFileError:
+def _error_of(refusal: FileRefusal) -> DataFileError:
     kind = TooLargeError if refusal.is_too_large else DataFileError
     return kind(unpack_text(refusal.problem, refusal.parts))

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
-from dashboard.device_files.answer import FileReadings, Refusal, answer_type
+from dashboard.device_files.answer import FileReadings, FileRefusal, answer_type
 from edge_agent.core import clock
 from edge_agent.core.bounds import limited_work
 from edge_agent.core.errors import AffectEdgeError, DataFileError
@@ -72,7 +72,9 @@ def _answer(question: bytes, zone: LocalTimes | None) -> bytes:
     return answer_type().dump_json(_read_or_refuse(name.decode(), content, zone))
 
 
-def _read_or_refuse(name: str, content: bytes, zone: LocalTimes | None) -> FileReadings | Refusal:
+def _read_or_refuse(
+    name: str, content: bytes, zone: LocalTimes | None
+) -> FileReadings | FileRefusal:
     try:
         return read(name, content, zone)
     # The limit of memory makes an allocation fail here, instead of in other programs.
@@ -81,7 +83,7 @@ def _read_or_refuse(name: str, content: bytes, zone: LocalTimes | None) -> FileR
     except AffectEdgeError as refused:
         error = refused
     text = text_of(error)
-    return Refusal(text, pack_text(text), isinstance(error, _TooManyError))
+    return FileRefusal(text, pack_text(text), isinstance(error, _TooManyError))
 
 
 def read(name: str, content: bytes, zone: LocalTimes | None) -> FileReadings:

@@ -63,7 +63,7 @@ _MEASURED = f"""
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class ClockPair:
     """A row of ``boot`` beside a row of ``fleet.clock`` of the same start of the machine.
 
     Attributes:
@@ -94,7 +94,7 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class ClockStretch:
     """Times of a device that belong together, by its own clock.
 
     Attributes:
@@ -136,7 +136,7 @@ class ClockOff:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class RollupPiece:
     """A part of the rollups of a stream whose rows are moved by the same step."""
 
     stream: int
@@ -162,13 +162,13 @@ class MixedPiece:
     by_ms: Mapping[int, int]
 
 
-def stretches(rows: Iterable[Measured]) -> list[Stretch]:
+def stretches(rows: Iterable[ClockPair]) -> list[ClockStretch]:
     """Return the stretches of streams, those of each in order of their rows of ``boot``.
 
     Args:
         rows: by stream and row of ``boot``, and by time where a start was measured several times.
     """
-    of_stream: dict[int, dict[int, list[Measured]]] = defaultdict(dict)
+    of_stream: dict[int, dict[int, list[ClockPair]]] = defaultdict(dict)
     for row in rows:
         of_stream[row.stream].setdefault(row.boot, []).append(row)
     return [
@@ -179,9 +179,9 @@ def stretches(rows: Iterable[Measured]) -> list[Stretch]:
     ]
 
 
-def _ends(boots: Mapping[int, Sequence[Measured]]) -> dict[int, int]:
+def _ends(boots: Mapping[int, Sequence[ClockPair]]) -> dict[int, int]:
     """Return the latest time that the rows of each row of ``boot`` may have, by its own clock."""
-    of_start: dict[str, list[Measured]] = {}
+    of_start: dict[str, list[ClockPair]] = {}
     for rows in boots.values():
         # The last measurement of a row of ``boot`` is the best known.
         of_start.setdefault(rows[0].boot_id, []).append(rows[-1])
@@ -201,7 +201,9 @@ def _ends(boots: Mapping[int, Sequence[Measured]]) -> dict[int, int]:
     return ends
 
 
-def _end_of_start(last: Measured, *, earlier: Sequence[Measured], later: Sequence[Measured]) -> int:
+def _end_of_start(
+    last: ClockPair, *, earlier: Sequence[ClockPair], later: Sequence[ClockPair]
+) -> int:
     """Return the latest time that the last stretch of a start may reach, by its own clock.
 
     It had ended when the next one began that was measured, and began itself after what was measured
@@ -221,14 +223,14 @@ def _end_of_start(last: Measured, *, earlier: Sequence[Measured], later: Sequenc
     return later[0].start_ms + _LATE_MS
 
 
-def _cut(rows: Sequence[Measured], end_ms: int) -> list[Stretch]:
+def _cut(rows: Sequence[ClockPair], end_ms: int) -> list[ClockStretch]:
     """Return the stretches of a row of ``boot``: one, or one for each time it was measured."""
     first = rows[0]
     start_ms = first.start_ms - _LATE_MS
     known = [row for row in rows if row.began_ms is not None and not row.synchronised]
     starts = [row.began_ms for row in known if row.began_ms is not None]
     if not known:
-        return [Stretch(first.stream, first.device, first.boot, start_ms, end_ms, 0, 0)]
+        return [ClockStretch(first.stream, first.device, first.boot, start_ms, end_ms, 0, 0)]
     # each figure counts until the next one; the first also for what was before it
     cuts = [
         start_ms,
@@ -236,15 +238,17 @@ def _cut(rows: Sequence[Measured], end_ms: int) -> list[Stretch]:
         end_ms,
     ]
     return [
-        Stretch(row.stream, row.device, row.boot, start, end, row.offset_ms - began, row.doubt_ms)
+        ClockStretch(
+            row.stream, row.device, row.boot, start, end, row.offset_ms - began, row.doubt_ms
+        )
         for row, began, (start, end) in zip(known, starts, pairwise(cuts), strict=True)
         if start < end
     ]
 
 
 def pieces(
-    of_stream: Sequence[Stretch], span: Span, step_ms: int
-) -> tuple[list[Piece], list[MixedPiece]] | None:
+    of_stream: Sequence[ClockStretch], span: Span, step_ms: int
+) -> tuple[list[RollupPiece], list[MixedPiece]] | None:
     """Return the pieces of one stream that lie in a range after correction.
 
     Each row of the range is in exactly one piece. Both lists are empty if the correction moves all
@@ -269,7 +273,7 @@ def pieces(
             cell = at // step_ms * step_ms
             # the step in which one stretch ends and another begins has rows of both
             cuts |= {one for one in (cell, cell + step_ms) if first < one < last}
-    whole: list[Piece] = []
+    whole: list[RollupPiece] = []
     mixed: list[MixedPiece] = []
     for start, end in pairwise(sorted(cuts)):
         there = [one for one in of_stream if one.start_ms < end and one.end_ms > start]
@@ -278,29 +282,29 @@ def pieces(
             # No single shift is right for this piece, so its rows differ by their ``boot``.
             mixed += _mixed_within(MixedPiece(stream, start, end, by), span)
         else:
-            _add(whole, Piece(stream, start, end, next(iter(by.values()), 0)))
+            _add(whole, RollupPiece(stream, start, end, next(iter(by.values()), 0)))
     return [one for one in (_within(piece, span) for piece in whole) if one is not None], mixed
 
 
-def _concerns(stretch: Stretch, span: Span, step_ms: int) -> bool:
+def _concerns(stretch: ClockStretch, span: Span, step_ms: int) -> bool:
     by_ms = stretch.moved_by(step_ms)
     return by_ms != 0 and any(
         stretch.start_ms + move < span[1] and stretch.end_ms + move > span[0] for move in (0, by_ms)
     )
 
 
-def _add(whole: list[Piece], piece: Piece) -> None:
+def _add(whole: list[RollupPiece], piece: RollupPiece) -> None:
     """Add a piece; join it to the last one if it continues that one with the same shift."""
     if whole and (whole[-1].end_ms, whole[-1].by_ms) == (piece.start_ms, piece.by_ms):
-        piece = Piece(piece.stream, whole.pop().start_ms, piece.end_ms, piece.by_ms)
+        piece = RollupPiece(piece.stream, whole.pop().start_ms, piece.end_ms, piece.by_ms)
     whole.append(piece)
 
 
-def _within(piece: Piece, span: Span) -> Piece | None:
+def _within(piece: RollupPiece, span: Span) -> RollupPiece | None:
     """Return the part of a piece that lies in a range after its shift."""
     start_ms = max(piece.start_ms, span[0] - piece.by_ms)
     end_ms = min(piece.end_ms, span[1] - piece.by_ms)
-    return Piece(piece.stream, start_ms, end_ms, piece.by_ms) if start_ms < end_ms else None
+    return RollupPiece(piece.stream, start_ms, end_ms, piece.by_ms) if start_ms < end_ms else None
 
 
 def _mixed_within(piece: MixedPiece, span: Span) -> list[MixedPiece]:
@@ -313,7 +317,7 @@ def _mixed_within(piece: MixedPiece, span: Span) -> list[MixedPiece]:
     return [MixedPiece(piece.stream, start_ms, end_ms, piece.by_ms)]
 
 
-def clocks_off(moved: Iterable[Stretch], span: Span, step_ms: int) -> tuple[ClockOff, ...]:
+def clocks_off(moved: Iterable[ClockStretch], span: Span, step_ms: int) -> tuple[ClockOff, ...]:
     """Return the devices whose times are moved in a range, by name; of each the newest figure.
 
     Args:
@@ -334,7 +338,7 @@ def clocks_off(moved: Iterable[Stretch], span: Span, step_ms: int) -> tuple[Cloc
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class TableSums:
     """The SQL for the sums of a table: of its rows, and of their rollups.
 
     Attributes:
@@ -376,15 +380,15 @@ class MovedRows:
         [2]
     """
 
-    def __init__(self, known: Sequence[Stretch], span: Span, length_ms: int) -> None:
+    def __init__(self, known: Sequence[ClockStretch], span: Span, length_ms: int) -> None:
         self._length_ms = length_ms
         # the same rollup as that of the others: finer ones take a page of the disk for each row
         self._step_ms, self._resolution = next(
             (step_ms, name) for step_ms, name in _ROLLUPS if length_ms % step_ms == 0
         )
-        self._pieces: list[Piece] = []
+        self._pieces: list[RollupPiece] = []
         self._mixed: list[MixedPiece] = []
-        of_stream: dict[int, list[Stretch]] = defaultdict(list)
+        of_stream: dict[int, list[ClockStretch]] = defaultdict(list)
         for stretch in known:
             of_stream[stretch.stream].append(stretch)
         self.streams: list[int] = []
@@ -403,7 +407,7 @@ class MovedRows:
         self.clocks: tuple[ClockOff, ...] = clocks_off(moved, span, self._step_ms)
 
     def add_to(
-        self, sums: dict[int, dict[str, Any]], connection: psycopg.Connection, table: Table
+        self, sums: dict[int, dict[str, Any]], connection: psycopg.Connection, table: TableSums
     ) -> None:
         """Add the sums of what is moved to those of the other devices, by start of the step."""
         for row in self._rolled_up(connection, table):
@@ -455,7 +459,9 @@ class MovedRows:
     def _step_of(self, at: int) -> int:
         return at // self._length_ms * self._length_ms
 
-    def _rolled_up(self, connection: psycopg.Connection, table: Table) -> Iterable[dict[str, Any]]:
+    def _rolled_up(
+        self, connection: psycopg.Connection, table: TableSums
+    ) -> Iterable[dict[str, Any]]:
         if not self._pieces:
             return ()
         length = self._length_ms
@@ -470,7 +476,7 @@ class MovedRows:
         )
 
     def _by_boot(
-        self, connection: psycopg.Connection, table: Table, piece: MixedPiece
+        self, connection: psycopg.Connection, table: TableSums, piece: MixedPiece
     ) -> Iterable[dict[str, Any]]:
         step = self._step_ms
         return _by_name(connection).execute(
@@ -483,7 +489,7 @@ class MovedRows:
 
 def read_stretches(
     connection: psycopg.Connection, start_ms: int, streams: Collection[int]
-) -> list[Stretch]:
+) -> list[ClockStretch]:
     """Return the stretches of devices whose clocks are off and not set by a server of time.
 
     Args:
@@ -493,7 +499,7 @@ def read_stretches(
     """
     rows = _by_name(connection).execute(_MEASURED.encode(), {"start": start_ms})
     return stretches(
-        Measured(
+        ClockPair(
             stream=row["stream"],
             device=row["device"],
             boot=row["boot"],

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PREFIXES = ("postgresql://", "postgres://")
 
 
-class StudySource(Protocol):
+class FleetStudySource(Protocol):
     """Gives the databases of a study.
 
     Example:
@@ -92,7 +92,7 @@ class FleetStudy:
 
 def study_source(
     address: str | None, own: Path, devices: tuple[str, ...], *, every: bool = False
-) -> StudySource:
+) -> FleetStudySource:
     """Return where the study lies.
 
     Args:

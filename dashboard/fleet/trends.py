@@ -22,7 +22,7 @@ from dashboard.fleet.clocks import (
     ClockOff,
     MovedRows,
     Span,
-    Table,
+    TableSums,
     is_believed,
     read_stretches,
 )
@@ -111,7 +111,9 @@ def _of_rows(*, with_means: bool) -> str:
     )
 
 
-_FACES = Table("expression", _OF_ALL, _of_rows(with_means=False), which_rows=" AND is_primary = 1")
+_FACES = TableSums(
+    "expression", _OF_ALL, _of_rows(with_means=False), which_rows=" AND is_primary = 1"
+)
 
 
 class FleetTrends:
@@ -196,7 +198,7 @@ class FleetTrends:
         if resolution == "row":
             columns, table = _OF_READINGS, "vital"
         which = f" AND kind = '{kind}'"
-        readings = Table("vital", _OF_VITAL_ROLLUP, _OF_READINGS, which)
+        readings = TableSums("vital", _OF_VITAL_ROLLUP, _OF_READINGS, which)
         rows = self._sums(columns, table, which, chosen, readings)
         return vital_trend_of(kind, chosen, resolution, rows)
 
@@ -254,7 +256,7 @@ class FleetTrends:
         return buckets_for(start_ms, end_ms, at_most, shortest_ms)
 
     def _sums(
-        self, columns: str, table: str, more: str, buckets: Buckets, moved_table: Table
+        self, columns: str, table: str, more: str, buckets: Buckets, moved_table: TableSums
     ) -> dict[int, dict[str, Any]]:
         """Return the sums of the buckets that hold anything, by their start."""
         length = buckets.length_ms

@@ -54,7 +54,7 @@ _ZERO = re.compile(r"(?<![\w.)])[-+](?=0(?:\.0+)?(?![\d.:]))")
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
+class NumberMarks:
     """The marks by which numbers and dates of the languages differ (CLDR).
 
     Attributes:
@@ -76,14 +76,14 @@ class Marks:
 
 
 @cache
-def marks(code: str) -> Marks:
+def marks(code: str) -> NumberMarks:
     """Return the marks of a language: English, or one that has a catalogue."""
     if code == SOURCE:
         # As in Britain, like the scripts of pages.
-        return Marks(".", ",", "{day} {name} {year}", _MONTHS)
+        return NumberMarks(".", ",", "{day} {name} {year}", _MONTHS)
     file = CATALOGUES / code / MARKS_NAME
     stored = json.loads(file.read_text(encoding="utf-8"))
-    return Marks(stored["decimal"], stored["group"], stored["date"], tuple(stored["months"]))
+    return NumberMarks(stored["decimal"], stored["group"], stored["date"], tuple(stored["months"]))
 
 
 def by_locale(english: str) -> str:

@@ -27,7 +27,7 @@ ANSWER_S = 60.0
 """A photograph takes 0.5 s on a desktop computer, some seconds on a Raspberry Pi."""
 
 
-class BusyError(AffectEdgeError):
+class PicturesBusyError(AffectEdgeError):
     """There is no place for another picture now."""
 
 
@@ -63,7 +63,7 @@ class PictureReader:
         """
         with self._counting:
             if self._closed or self._taken >= PLACES:
-                raise BusyError(
+                raise PicturesBusyError(
                     N_(
                         "{places} pictures are being read or are waiting. Send this one again "
                         "in 2 seconds."
@@ -107,7 +107,7 @@ class PictureReader:
         try:
             return self._helpers.ask(content, timeout_s=self._answer_s)
         except HelperClosedError:
-            raise BusyError(
+            raise PicturesBusyError(
                 N_("The dashboard is stopping. Send the picture again when it is back.")
             ) from None
         except HelperLateError:

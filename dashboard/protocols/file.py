@@ -20,7 +20,7 @@ from pydantic_core import ErrorDetails
 
 from dashboard.protocols.media import check_media
 from dashboard.protocols.steps import STEP_KINDS, Baseline, Following, Step, Stimulus, keys_of
-from dashboard.protocols.texts import Label, Part, Texts
+from dashboard.protocols.texts import Label, ProtocolTable, Texts
 from edge_agent.core.bounds import ERRORS_SHOWN
 from edge_agent.core.brought_values import ValuesError, parse_toml
 from edge_agent.core.errors import AffectEdgeError
@@ -30,7 +30,7 @@ from edge_agent.core.texts import N_
 
 FILE_BYTES = 64 * 1024
 MOST_STEPS = 200
-_MODELS: dict[str, type[Part]] = {kind.name: kind.model for kind in STEP_KINDS}
+_MODELS: dict[str, type[ProtocolTable]] = {kind.name: kind.model for kind in STEP_KINDS}
 ENDING = ".toml"
 EXAMPLES = Path(__file__).parent / "examples"
 """The folder of the shipped examples, listed where no other is configured."""
@@ -50,7 +50,7 @@ class Order(StrEnum):
     RANDOM = "random"
 
 
-class ProtocolFile(Part):
+class ProtocolFile(ProtocolTable):
     """The whole file."""
 
     title: Label = Field(title=N_("Title"), description="What people call it")
@@ -296,7 +296,7 @@ def _describe(detail: ErrorDetails, path: Path, text: str) -> str:
     return f"{where}{name}{value}: {message[0].lower()}{message[1:]}{allowed}."
 
 
-def _model_of(parts: list[Any]) -> type[Part]:
+def _model_of(parts: list[Any]) -> type[ProtocolTable]:
     """Return the table that an error lies in."""
     if parts[:1] == ["texts"]:
         return Texts

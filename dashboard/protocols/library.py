@@ -61,7 +61,7 @@ _PASSING = _INCOMING, _MADE, _REMOVED = ".incoming-", ".made-", ".removed-"
 _PROGRAM = N_("{name}: an experiment is a program. Ask an administrator to bring it.")
 
 
-class Origin(StrEnum):
+class ProtocolOrigin(StrEnum):
     """Place of a protocol."""
 
     OWN = "own"
@@ -77,7 +77,7 @@ class ListedProtocol:
     name: str
     title: str
     problem: str | None
-    origin: Origin
+    origin: ProtocolOrigin
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class Library:
         """
         return load_protocol(self.place_of(name)[1])
 
-    def place_of(self, name: str) -> tuple[Origin, Path]:
+    def place_of(self, name: str) -> tuple[ProtocolOrigin, Path]:
         """Return where the file of a protocol lies.
 
         Raises:
@@ -117,9 +117,12 @@ class Library:
         # The pattern first: a name with a slash or two dots must never become a path.
         if _NAME.fullmatch(name):
             own = self.own / name / (name + ENDING)
-            places = {own: Origin.OWN, self.configured / (name + ENDING): Origin.CONFIGURED}
+            places = {
+                own: ProtocolOrigin.OWN,
+                self.configured / (name + ENDING): ProtocolOrigin.CONFIGURED,
+            }
             # Where no folder is configured, this takes the place of it.
-            places[EXAMPLES / (name + ENDING)] = Origin.SHIPPED
+            places[EXAMPLES / (name + ENDING)] = ProtocolOrigin.SHIPPED
             for path, origin in places.items():
                 if path.is_file():
                     return origin, path
@@ -134,7 +137,7 @@ class Library:
             ProtocolError: there is none of that name, or it lies elsewhere.
         """
         origin, path = self.place_of(name)
-        if origin is not Origin.OWN:
+        if origin is not ProtocolOrigin.OWN:
             raise ProtocolError(
                 N_("{name}: is no protocol of this page. Copy it, and change the copy."), name=name
             )
@@ -385,14 +388,14 @@ class Library:
             while chunk := read.read(_CHUNK):
                 self.write(written, chunk)
 
-    def _files(self) -> Iterator[tuple[Origin, Path]]:
+    def _files(self) -> Iterator[tuple[ProtocolOrigin, Path]]:
         """Yield the files of all shelves, the first shelf first."""
         yield from (
-            (Origin.OWN, folder / (folder.name + ENDING))
+            (ProtocolOrigin.OWN, folder / (folder.name + ENDING))
             for folder in _inside(self.own)
             if _NAME.fullmatch(folder.name) and (folder / (folder.name + ENDING)).is_file()
         )
-        shelves = {self.configured: Origin.CONFIGURED, EXAMPLES: Origin.SHIPPED}
+        shelves = {self.configured: ProtocolOrigin.CONFIGURED, EXAMPLES: ProtocolOrigin.SHIPPED}
         for shelf, origin in shelves.items():
             for path in _inside(shelf):
                 if path.suffix == ENDING and _NAME.fullmatch(path.stem):
@@ -404,7 +407,7 @@ class Library:
         except OSError as error:
             problem = f"{self.configured}: the folder of protocols cannot be read"
             problem += f" ({error.strerror})."
-            return [ListedProtocol("", "", problem, Origin.CONFIGURED)]
+            return [ListedProtocol("", "", problem, ProtocolOrigin.CONFIGURED)]
         return []
 
     @contextmanager
@@ -458,7 +461,7 @@ def sha256_of(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _entry(origin: Origin, path: Path) -> ListedProtocol:
+def _entry(origin: ProtocolOrigin, path: Path) -> ListedProtocol:
     try:
         return ListedProtocol(path.stem, load_protocol(path).title, None, origin)
     except ProtocolError as error:

@@ -27,8 +27,8 @@ from edge_agent.timeline.gate.commands import Commands
 from edge_agent.timeline.study.protocol_runs import (
     SESSION_ENDED,
     NewRun,
-    Progress,
     ProtocolRuns,
+    RunProgress,
     RunState,
     SavedRun,
 )
@@ -142,7 +142,7 @@ class RunningProtocol:
             reports=tuple(state.reports),
         )
 
-    def progress(self, at: Instant) -> tuple[Progress, bool]:
+    def progress(self, at: Instant) -> tuple[RunProgress, bool]:
         """Return what has happened and is not written down, and whether that is all of it.
 
         The end of the session is in the last portion, because nothing can be added after it.
@@ -150,7 +150,7 @@ class RunningProtocol:
         state = self.state
         portion = state.pending.portion()
         is_all = portion == state.pending
-        progress = Progress(
+        progress = RunProgress(
             step=state.position.step,
             spent_ms=round(state.spent_s(at) * 1000),
             state=RunState.RUNNING if state.is_over and not is_all else state.state,
@@ -209,7 +209,7 @@ class ProtocolRunner:
             if condition is not None:
                 # In front: the condition ends before the note that says why.
                 markers.insert(0, Marker(saved.saved, MarkerKind.STIMULUS_END, condition))
-            paused = Progress(
+            paused = RunProgress(
                 saved.step, saved.spent_ms, RunState.PAUSED, RESTARTED, saved.saved, tuple(markers)
             )
             self._commands.save_protocol(saved.id, saved.session.id, paused, actor=DASHBOARD)
@@ -507,7 +507,7 @@ class ProtocolRunner:
         running: RunningProtocol,
         version: int,
         problem: str,
-        progress: Progress | None,
+        progress: RunProgress | None,
         *,
         goes_on: bool,
     ) -> None:

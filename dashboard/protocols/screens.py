@@ -52,7 +52,7 @@ _Unit = tuple[_Placed, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Parted:
+class PartingOrders:
     """The orders that part a stimulus from what is asked of it.
 
     Attributes:
@@ -102,7 +102,7 @@ def screens_of(protocol: StudyProtocol, order: RunOrder = RunOrder()) -> tuple[S
     return tuple(_screens(_steps_in(protocol, order), protocol.texts))
 
 
-def find_parted(protocol: StudyProtocol) -> Parted | None:
+def find_parted(protocol: StudyProtocol) -> PartingOrders | None:
     """Return in how many orders a stimulus lacks what is behind it in the file: every
     counterbalanced order, ``SEEDS`` random ones. ``None``: nothing changes places, or nothing is
     asked of what does.
@@ -121,7 +121,7 @@ def find_parted(protocol: StudyProtocol) -> Parted | None:
     lacking = [_lacking(_steps_in(protocol, order), wanted) for order in every]
     stimuli = [one.step for one in placed if any(one.number in own for own in lacking)]
     labels = tuple(one.label for one in stimuli if isinstance(one, Stimulus))
-    return Parted(sum(map(bool, lacking)), len(every), labels)
+    return PartingOrders(sum(map(bool, lacking)), len(every), labels)
 
 
 def _lacking(shown: Sequence[_Placed], wanted: Mapping[int, list[object]]) -> set[int]:

@@ -21,7 +21,7 @@ from edge_agent.core.texts import N_, Message
 from edge_agent.timeline.database.schema import POINTS
 from edge_agent.timeline.study.protocol_runs import (
     EXPERIMENT,
-    Progress,
+    RunProgress,
     RunState,
     SelfReport,
     ShownTime,
@@ -222,7 +222,7 @@ class Pending:
                 getattr(part, name).append(one)
         return part
 
-    def remove(self, saved: Progress) -> None:
+    def remove(self, saved: RunProgress) -> None:
         """Forget what was written down: more may have come meanwhile."""
         del self.markers[: len(saved.markers)]
         del self.reports[: len(saved.reports)]

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from dashboard.protocols.media import MediaKind
 from dashboard.protocols.questions import ProtocolQuestion
-from dashboard.protocols.texts import Label, Part, Scale, Text, Texts, on_screen
+from dashboard.protocols.texts import Label, ProtocolTable, Scale, Text, Texts, on_screen
 from edge_agent.core.study import MOST_POINTS, QuestionKind
 from edge_agent.core.texts import N_, Message
 
@@ -132,7 +132,7 @@ _TITLES = {
 }
 
 
-class StepBase(Part):
+class StepBase(ProtocolTable):
     """Fields that every step may have."""
 
     block: BlockName | None = Field(
@@ -165,7 +165,7 @@ class Following(StepBase):
 _IN_ALL = (*StepBase.model_fields, *Following.model_fields, *Practised.model_fields)
 
 
-def keys_of(model: type[Part]) -> list[str]:
+def keys_of(model: type[ProtocolTable]) -> list[str]:
     """Return the keys of a table, those that steps have in common last."""
     return sorted(model.model_fields, key=lambda name: name in _IN_ALL)
 

@@ -45,7 +45,7 @@ class Scale(StrEnum):
     EMOTION = "emotion"
 
 
-class Part(BaseModel):
+class ProtocolTable(BaseModel):
     """A table of the file: unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -91,7 +91,7 @@ def said_text(default: object) -> object:
     return gettext(str(default))
 
 
-class Texts(Part):
+class Texts(ProtocolTable):
     """Every text of the participant's page that is no step's own.
 
     What is left out is said in the language that the table names, where our catalogue has it, and

@@ -206,7 +206,7 @@ def still_needed(
 
 
 @dataclass(frozen=True, slots=True)
-class Design:
+class PlannedDesign:
     """A study as it is planned.
 
     Attributes:
@@ -266,7 +266,7 @@ def difference_sd(sd: float, correlation: float) -> float:
     return sd * math.sqrt(2 * (1 - correlation))
 
 
-def planned_power(design: Design, n: int, alpha: float) -> float:
+def planned_power(design: PlannedDesign, n: int, alpha: float) -> float:
     """Return how often a planned study finds its difference.
 
     Formula: P(|T| > t(1 − α/2; df)), T noncentral t. Pairs: the test at equal times in the session,
@@ -299,7 +299,7 @@ def planned_power(design: Design, n: int, alpha: float) -> float:
     return power_of(design.method, n, design.effect, alpha)
 
 
-def plan_study(design: Design, power: float) -> StudyPlan:
+def plan_study(design: PlannedDesign, power: float) -> StudyPlan:
     """Return how many people a design needs by the rule that decides in its family.
 
     Formula: the smallest n with ``planned_power`` at 0.05 / m of at least ``power``: the level of

@@ -40,7 +40,7 @@ _CONSTANT = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class EventWindow:
     """The time around an event, in bins of equal length.
 
     Attributes:
@@ -71,7 +71,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class CurveFigures:
     """The figures of one curve; ``None`` where it has too many gaps for one.
 
     Attributes:
@@ -154,7 +154,7 @@ def step_for(spacings_s: Sequence[float] | Reals) -> float:
     return float(next((step for step in STEPS_S if step >= least), STEPS_S[-1]))
 
 
-def are_apart(events_ms: Sequence[int], window: Window) -> list[bool]:
+def are_apart(events_ms: Sequence[int], window: EventWindow) -> list[bool]:
     """Tell of each event of a session whether its window meets that of no other.
 
     Of two that meet both are contaminated: the later one's baseline by the response to the earlier
@@ -165,7 +165,7 @@ def are_apart(events_ms: Sequence[int], window: Window) -> list[bool]:
     return [int(np.sum(np.abs(at - one) < reach)) == 1 for one in at]
 
 
-def curve_around(at_ms: Integers, values: Reals, event_ms: int, window: Window) -> Reals:
+def curve_around(at_ms: Integers, values: Reals, event_ms: int, window: EventWindow) -> Reals:
     """Return the mean of the readings in each bin around an event.
 
     An empty bin between two that are not takes the mean of both; longer gaps stay NaN.
@@ -190,7 +190,7 @@ def curve_around(at_ms: Integers, values: Reals, event_ms: int, window: Window) 
 
 
 def lost_around(
-    at_ms: Integers, doubtful_ms: Sequence[int], event_ms: int, window: Window
+    at_ms: Integers, doubtful_ms: Sequence[int], event_ms: int, window: EventWindow
 ) -> Reals:
     """Return which share of each bin around an event is lost: all of it without a reading, else
     that of the readings in doubt.
@@ -208,7 +208,7 @@ def lost_around(
     return np.where(every > 0, doubtful / np.maximum(every, 1), 1.0)
 
 
-def counts_around(at_ms: Integers, event_ms: int, window: Window) -> Reals:
+def counts_around(at_ms: Integers, event_ms: int, window: EventWindow) -> Reals:
     """Return how many of some times, which rise, lie in each bin around an event."""
     bins = window.bins_before + window.bins_after
     edges = event_ms + 1000 * window.step_s * (np.arange(bins + 1) - window.bins_before)
@@ -216,7 +216,7 @@ def counts_around(at_ms: Integers, event_ms: int, window: Window) -> Reals:
     return counts
 
 
-def less_baseline(curve: Reals, window: Window) -> tuple[Reals, float] | None:
+def less_baseline(curve: Reals, window: EventWindow) -> tuple[Reals, float] | None:
     """Return an event's curve less its baseline, and the baseline; ``None`` where less than half of
     the bins before the event, or none after it, has a value.
     """
@@ -235,7 +235,7 @@ def mean_curve(curves: Sequence[Reals]) -> Reals:
     return np.where(n > 0, np.nansum(table, axis=0) / np.maximum(n, 1), np.nan)
 
 
-def figures_of(curve: Reals, baseline: float, window: Window) -> Figures:
+def figures_of(curve: Reals, baseline: float, window: EventWindow) -> CurveFigures:
     """Return the figures of a curve that is less its baseline.
 
     Values that differ by rounding alone are equal: the first of several peaks counts, and what is
@@ -246,14 +246,14 @@ def figures_of(curve: Reals, baseline: float, window: Window) -> Figures:
     """
     after = curve[window.bins_before :]
     if np.isnan(after).all():
-        return Figures(baseline)
+        return CurveFigures(baseline)
     after = np.where(np.abs(after) <= _CONSTANT * abs(baseline), 0.0, after)
     sizes = np.abs(after)
     place = int(np.argmax(sizes >= np.nanmax(sizes) * _SAME))
     peak = float(after[place])
     latency = float(window.times_s[window.bins_before + place])
     area = None if np.isnan(after).any() else float(after.sum() * window.step_s)
-    return Figures(baseline, peak, latency, area, _half_s(after[place:], window.step_s))
+    return CurveFigures(baseline, peak, latency, area, _half_s(after[place:], window.step_s))
 
 
 def _half_s(from_peak: Reals, step_s: float) -> float | None:

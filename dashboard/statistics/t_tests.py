@@ -252,7 +252,7 @@ def _standardiser_df(a: Values, b: Values, method: Method) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class EquivalenceBounds:
     """The differences that count as none: everything between ``low`` and ``high``, in the unit of
     the vital.
 
@@ -294,7 +294,7 @@ class Equivalence:
     """
 
     method: Method
-    bounds: Bounds
+    bounds: EquivalenceBounds
     interval: Interval
     t_low: float
     t_high: float
@@ -305,7 +305,7 @@ class Equivalence:
 
 
 def equivalence(
-    first: Iterable[float], second: Iterable[float], method: Method, bounds: Bounds
+    first: Iterable[float], second: Iterable[float], method: Method, bounds: EquivalenceBounds
 ) -> Equivalence:
     """Two one-sided t-tests (TOST): is any difference smaller than the bounds?
 

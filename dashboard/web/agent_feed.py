@@ -30,7 +30,14 @@ from edge_agent.core.clock import boot_seconds
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.texts import N_, Message, message_of
 from edge_agent.live.feed import OFFLINE, live_messages, newest_messages
-from edge_agent.live.preview import LARGEST_PICTURE, MORE, Ended, Part, read_part, request_line
+from edge_agent.live.preview import (
+    LARGEST_PICTURE,
+    MORE,
+    PreviewEnded,
+    PreviewPart,
+    read_part,
+    request_line,
+)
 from edge_agent.live.sockets import is_served, socket_address
 
 log = logging.getLogger(__name__)
@@ -49,21 +56,23 @@ CHECK_S = 1.0
 """How often it is checked whether the preview may go on."""
 LEFT_S = 5.0
 """A browser that takes nothing for this long has left."""
-BUSY = Ended.BUSY.says
+BUSY = PreviewEnded.BUSY.says
 AWAY = N_(
     "The agent shows no picture: it is not running, or it was started before capture.preview "
     "was set. Restart it: sudo systemctl restart affect-edge-agent"
 )
 _REFUSED = {
-    Ended.BUSY: BUSY,
-    Ended.CAMERA: N_("No picture from the camera."),
-    Ended.SESSION: N_(
+    PreviewEnded.BUSY: BUSY,
+    PreviewEnded.CAMERA: N_("No picture from the camera."),
+    PreviewEnded.SESSION: N_(
         "A session is open, and the participant agreed that nobody sees a picture. End the "
         "session first."
     ),
-    Ended.DATABASE: N_("Permissions cannot be checked right now: the database does not answer."),
-    Ended.LOGIN: N_("The login has ended."),
-    Ended.ROLE: N_("Only administrators may see the preview."),
+    PreviewEnded.DATABASE: N_(
+        "Permissions cannot be checked right now: the database does not answer."
+    ),
+    PreviewEnded.LOGIN: N_("The login has ended."),
+    PreviewEnded.ROLE: N_("Only administrators may see the preview."),
 }
 
 
@@ -252,7 +261,7 @@ class Onlooker:
 
     name: str
     token: str
-    may_look: Callable[[], Ended | None]
+    may_look: Callable[[], PreviewEnded | None]
     record: Callable[[str, str], None]
 
 
@@ -267,9 +276,9 @@ class Previews:
     def __init__(self, socket: Path, stopping: asyncio.Event) -> None:
         self._socket = socket
         self._stopping = stopping
-        self._running: Preview | None = None
+        self._running: AgentPreview | None = None
 
-    async def start(self, onlooker: Onlooker) -> Preview:
+    async def start(self, onlooker: Onlooker) -> AgentPreview:
         """Start a preview after writing its start into the audit trail.
 
         Raises:
@@ -300,12 +309,12 @@ class Previews:
                 raise StudyError(refused(first.ended))
         except (OSError, EOFError, ValueError) as error:
             outgoing.close()
-            await run_in_threadpool(onlooker.record, "preview_end", Ended.AGENT)
+            await run_in_threadpool(onlooker.record, "preview_end", PreviewEnded.AGENT)
             raise StudyError(AWAY) from error
         except BaseException:
             outgoing.close()
             raise
-        self._running = Preview(onlooker, incoming, outgoing, self._stopping)
+        self._running = AgentPreview(onlooker, incoming, outgoing, self._stopping)
         return self._running
 
     def prolong(self, token: str) -> None:
@@ -325,7 +334,7 @@ class Previews:
             await self._running.wait(within_s)
 
 
-class Preview:
+class AgentPreview:
     """One preview. Its task reads the agent and checks whether it may go on; a browser reads it.
 
     Args:
@@ -345,7 +354,7 @@ class Preview:
         self._incoming = incoming
         self._outgoing = outgoing
         self._stopping = stopping
-        self._newest: Part | None = None
+        self._newest: PreviewPart | None = None
         self._something = asyncio.Event()
         self._taken_s = boot_seconds()
         self._began_s = boot_seconds()
@@ -399,12 +408,12 @@ class Preview:
         checking = asyncio.create_task(self._checked())
         reading = asyncio.create_task(self._read())
         done, _others = await asyncio.wait({checking, reading}, return_when=asyncio.FIRST_COMPLETED)
-        ended = Ended.LEFT if self._has_left else done.pop().result()
+        ended = PreviewEnded.LEFT if self._has_left else done.pop().result()
         for task in (checking, reading):
             task.cancel()
         await asyncio.wait({checking, reading})  # no part may follow the last one
         self._is_over = True
-        self._give(Part(ended=ended))
+        self._give(PreviewPart(ended=ended))
         await self._hang_up()
         seconds = round(boot_seconds() - self._began_s)
         told = f"{ended}; {seconds} s, {self._pictures} pictures"
@@ -428,34 +437,34 @@ class Preview:
                     pass
         self._outgoing.close()
 
-    async def _read(self) -> Ended:
+    async def _read(self) -> PreviewEnded:
         """Receive the agent's parts until the preview ends; return the reason."""
         try:
             while True:
                 async with asyncio.timeout(SILENT_S):
                     part = await read_part(self._incoming)
                 if part.ended:
-                    return Ended(part.ended)
+                    return PreviewEnded(part.ended)
                 self._pictures += bool(part.picture)
                 self._give(part)
         except (OSError, EOFError, ValueError):  # OSError includes TimeoutError
-            return Ended.AGENT
+            return PreviewEnded.AGENT
 
-    async def _checked(self) -> Ended:
+    async def _checked(self) -> PreviewEnded:
         """Check each second whether it may go on; return why not."""
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CHECK_S):
                     await self._stopping.wait()
             if self._stopping.is_set():
-                return Ended.DASHBOARD
+                return PreviewEnded.DASHBOARD
             if self._has_left or boot_seconds() - self._taken_s > LEFT_S:
-                return Ended.LEFT
+                return PreviewEnded.LEFT
             reason = await run_in_threadpool(self._onlooker.may_look)
             if reason is not None:
                 return reason
 
-    def _give(self, part: Part) -> None:
+    def _give(self, part: PreviewPart) -> None:
         """Store the next part for the browser; one without a picture replaces none with one."""
         waiting = self._newest
         if waiting is not None and waiting.picture and not part.picture and not part.ended:

@@ -18,7 +18,7 @@ from dashboard.languages.figures import with_instants
 from dashboard.languages.names import alert_name, translate
 from edge_agent.alerts.rules import SEEN_BY_DASHBOARD, UNHEARD_S, Zone
 from edge_agent.alerts.sending import AlertOptions, AlertSender
-from edge_agent.alerts.signals import UNKNOWN, WELL, Signal
+from edge_agent.alerts.signals import UNKNOWN, WELL, AlertSignal
 from edge_agent.alerts.watch import AlertWatch
 from edge_agent.config.alerts import AlertKind, RuleSettings
 from edge_agent.core import clock
@@ -30,7 +30,7 @@ from edge_agent.core.threads import Worker
 from edge_agent.live.feed import AgentProbe
 from edge_agent.live.sockets import is_served
 from edge_agent.timeline.gate.commands import Commands
-from edge_agent.timeline.write.alert_log import AlertEntry, AlertLog, Delivery, Signature
+from edge_agent.timeline.write.alert_log import AlertDelivery, AlertEntry, AlertLog, Signature
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ class AgentWatch(Worker):
             self._watch.change_rules(options.rules_of(SEEN_BY_DASHBOARD), now)
         self._watch.step(now)
 
-    def _signal(self, _rule: RuleSettings, at_s: float) -> Signal:
+    def _signal(self, _rule: RuleSettings, at_s: float) -> AlertSignal:
         told_ms = self._probe.last_state_ms(ANSWER_S)
         # The absolute value: after the clock was set back, a message of a moment ago carries a
         # time of the future and must not count as fresh until the clock has caught up with it.
@@ -110,8 +110,8 @@ class AgentWatch(Worker):
         if not self._was_heard and (at_s < self._give_up_s or not self._log.has_agent()):
             return UNKNOWN
         if self._is_gone():
-            return Signal(Zone.BEYOND, reason=Message(GONE))
-        return Signal(Zone.BEYOND, reason=Message(FROZEN))
+            return AlertSignal(Zone.BEYOND, reason=Message(GONE))
+        return AlertSignal(Zone.BEYOND, reason=Message(FROZEN))
 
     def _is_gone(self) -> bool:
         # Only a socket that nobody serves means a stopped agent; a full backlog does not.
@@ -137,7 +137,7 @@ class _WrittenByCommands(AlertLog):
         """Write that the agent answers again, or is not watched any more."""
         self._commands.end_alert(rule, ending, at, actor=DASHBOARD)
 
-    def note_delivery(self, alert: int, delivery: Delivery) -> bool:
+    def note_delivery(self, alert: int, delivery: AlertDelivery) -> bool:
         """Store the delivery of a message."""
         return self._commands.note_delivery(alert, delivery, actor=DASHBOARD)
 

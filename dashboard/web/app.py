@@ -36,7 +36,7 @@ from dashboard.web.authentication import current_account, is_public, key_of, req
 from dashboard.web.delivery import STATIC, KeptFiles, PageCompression
 from dashboard.web.erased import ErasedPeople
 from dashboard.web.errors import describe, handle_errors
-from dashboard.web.first_steps import Progress
+from dashboard.web.first_steps import FirstStepsProgress
 from dashboard.web.guards.addresses import address_of
 from dashboard.web.guards.connections import ConnectionGuard, RequestTimes
 from dashboard.web.guards.fair_share import FairShare
@@ -193,7 +193,7 @@ def _services(
         computing=computing,
         live=LiveFanOut(options.live_socket, stopping),
         previews=Previews(options.preview_socket, stopping),
-        first_steps=Progress(options.database),
+        first_steps=FirstStepsProgress(options.database),
         alerts=DashboardAlerts(options.alerts, commands, options.live_socket),
         once=Once(),
         fleet=fleet,

@@ -16,7 +16,7 @@ from edge_agent.core.csv_cells import guard_formula
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.texts import N_
 from edge_agent.timeline.gate.commands import Commands
-from edge_agent.timeline.intake.cells import Problem, StudyImport
+from edge_agent.timeline.intake.cells import StudyImport, StudyProblem
 from edge_agent.timeline.intake.sent_files import PORTION_BYTES
 from edge_agent.timeline.intake.study_import import notes_of
 from edge_agent.timeline.intake.tidy import TEXTS
@@ -80,7 +80,7 @@ class WidePreview:
         notes = [note for note in report.notes if not note.startswith(made)]
         return replace(report, counts=counts, problems=problems, notes=notes)
 
-    def _in_table(self, problem: Problem) -> Problem:
+    def _in_table(self, problem: StudyProblem) -> StudyProblem:
         lines = self.lines.get(problem.file.removesuffix(".csv"), ())
         if problem.line is None or problem.line - _FIRST_LINE >= len(lines):
             return problem

@@ -40,7 +40,7 @@ class NotWritableError(ConfigError):
 
 
 @dataclass(frozen=True, slots=True)
-class Present:
+class PresentConfiguration:
     """The present configuration.
 
     Attributes:
@@ -70,7 +70,7 @@ class Present:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ConfigurationChange:
     """A change that was checked and is not written yet.
 
     Attributes:
@@ -118,7 +118,7 @@ def restart_of(services: Collection[str]) -> str:
     return f"sudo systemctl restart {' '.join(services)}" if services else ""
 
 
-def read_present(path: Path | None) -> Present:
+def read_present(path: Path | None) -> PresentConfiguration:
     """Read the present configuration.
 
     Args:
@@ -133,7 +133,7 @@ def read_present(path: Path | None) -> Present:
             file = editing.read_file(path)
             written = parse_toml(file.text)
             text = file.text
-    return Present(
+    return PresentConfiguration(
         file,
         settings,
         keys.values_of(settings, text),
@@ -144,7 +144,9 @@ def read_present(path: Path | None) -> Present:
     )
 
 
-def planned(present: Present, digest: str, values: Mapping[str, Any]) -> Change:
+def planned(
+    present: PresentConfiguration, digest: str, values: Mapping[str, Any]
+) -> ConfigurationChange:
     """Check a change.
 
     Args:
@@ -183,7 +185,7 @@ def planned(present: Present, digest: str, values: Mapping[str, Any]) -> Change:
             )
         ) from error
     lines = editing.difference(before, after, present.settings, changed)
-    return Change(before, after, wanted, lines)
+    return ConfigurationChange(before, after, wanted, lines)
 
 
 def refuse_other_types(values: Mapping[str, Any]) -> None:
@@ -206,7 +208,7 @@ def refuse_other_types(values: Mapping[str, Any]) -> None:
             )
 
 
-def write(present: Present, change: Change) -> Path:
+def write(present: PresentConfiguration, change: ConfigurationChange) -> Path:
     """Write a change, and return the path of the saved old file.
 
     Raises:
@@ -287,7 +289,7 @@ def typed(key: keys.Key, text: str) -> Any:
     return text
 
 
-def fields_of(present: Present) -> dict[str, str]:
+def fields_of(present: PresentConfiguration) -> dict[str, str]:
     """Return the form value of each key that may be changed."""
     return {
         key.name: text_of(keys.written_value(present.written, key.name))
@@ -296,7 +298,7 @@ def fields_of(present: Present) -> dict[str, str]:
     }
 
 
-def changes_of(present: Present, sent: Mapping[str, str]) -> dict[str, Any]:
+def changes_of(present: PresentConfiguration, sent: Mapping[str, str]) -> dict[str, Any]:
     """Return the changes of a form, without keys that it lacks or that stayed the same."""
     changes: dict[str, Any] = {}
     for name, before in fields_of(present).items():

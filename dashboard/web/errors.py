@@ -39,7 +39,7 @@ from dashboard.computing.processes import ComputationEndedError
 from dashboard.languages.current import gettext, speaking
 from dashboard.languages.names import said_of
 from dashboard.languages.refused import refused_text
-from dashboard.picture.reader import BusyError
+from dashboard.picture.reader import PicturesBusyError
 from dashboard.web.authentication import LOGIN_COOKIE, LoginNeededError
 from dashboard.web.chosen_study import DeviceNeededError
 from dashboard.web.configuration import NotWritableError
@@ -330,7 +330,7 @@ def _status_of(error: AffectEdgeError) -> int:
     match error:
         case HeldUpError():
             return error.status
-        case StoreError() | BusyError() | ModelError() | ComputationEndedError():
+        case StoreError() | PicturesBusyError() | ModelError() | ComputationEndedError():
             return 503
         case StudyError() | ConfigChangedError() | NotWritableError():
             return 409
@@ -345,7 +345,7 @@ def _wait_of(error: AffectEdgeError) -> int:
     match error:
         case HeldUpError():
             return error.wait
-        case BusyError():
+        case PicturesBusyError():
             return _BUSY_S
         case _:
             return 0

@@ -150,7 +150,7 @@ def _changes(mqtt: MqttSettings, form: BrokerForm) -> dict[str, Any]:
     return {name: new for name, (new, old) in typed.items() if new != old}
 
 
-class Step(StrEnum):
+class FirstStep(StrEnum):
     """A step, in the order in which they are taken."""
 
     CAMERA = "camera"
@@ -160,23 +160,23 @@ class Step(StrEnum):
     SENSORS = "sensors"
 
 
-class Outcome(StrEnum):
+class StepOutcome(StrEnum):
     """The outcome of a step."""
 
     DONE = "done"
     SKIPPED = "skipped"
 
 
-TITLES: Mapping[Step, str] = {
-    Step.CAMERA: N_("Camera"),
-    Step.PRIVACY: N_("Privacy"),
-    Step.ACCOUNT: N_("A second account"),
-    Step.BROKER: N_("Broker"),
-    Step.SENSORS: N_("Sensors"),
+TITLES: Mapping[FirstStep, str] = {
+    FirstStep.CAMERA: N_("Camera"),
+    FirstStep.PRIVACY: N_("Privacy"),
+    FirstStep.ACCOUNT: N_("A second account"),
+    FirstStep.BROKER: N_("Broker"),
+    FirstStep.SENSORS: N_("Sensors"),
 }
 
 
-class Progress:
+class FirstStepsProgress:
     """The progress of the first steps on this appliance.
 
     Args:
@@ -199,30 +199,30 @@ class Progress:
             if read_setting(connection, _KEY) is None:
                 write_setting(connection, _KEY, "{}")
 
-    def left(self, step: Step, outcome: Outcome) -> None:
+    def left(self, step: FirstStep, outcome: StepOutcome) -> None:
         """Store the outcome of a step; a step once done stays done."""
         with write_dashboard(self._database) as connection:
             taken = _read(read_setting(connection, _KEY) or "{}")
-            if taken.get(step) is not Outcome.DONE:
+            if taken.get(step) is not StepOutcome.DONE:
                 taken[step] = outcome
             write_setting(connection, _KEY, json.dumps(taken))
 
-    def taken(self) -> dict[Step, Outcome] | None:
+    def taken(self) -> dict[FirstStep, StepOutcome] | None:
         """Return the outcome of each step; ``None``: the steps were never begun here."""
         with read_dashboard(self._database) as connection:
             text = read_setting(connection, _KEY)
         return None if text is None else _read(text)
 
-    def next_step(self) -> Step | None:
+    def next_step(self) -> FirstStep | None:
         """Return the first step that is neither done nor skipped; ``None``: there is none."""
         taken = self.taken() or {}
-        return next((step for step in Step if step not in taken), None)
+        return next((step for step in FirstStep if step not in taken), None)
 
     def is_open(self) -> bool:
         """Tell whether the steps were begun and are not all left."""
         taken = self.taken()
-        return taken is not None and len(taken) < len(Step)
+        return taken is not None and len(taken) < len(FirstStep)
 
 
-def _read(text: str) -> dict[Step, Outcome]:
-    return {Step(name): Outcome(how) for name, how in json.loads(text).items()}
+def _read(text: str) -> dict[FirstStep, StepOutcome]:
+    return {FirstStep(name): StepOutcome(how) for name, how in json.loads(text).items()}

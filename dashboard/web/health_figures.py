@@ -41,7 +41,7 @@ _STRIP = (33, 7)  # top and height of the coloured strip
 _MINUTE = 60
 
 
-class State(IntEnum):
+class FigureState(IntEnum):
     """The state of a figure: good, doubtful or bad; the larger, the worse."""
 
     GOOD = 0
@@ -69,7 +69,7 @@ class HealthFigure:
     trouble: str
     line: str
     strips: dict[str, str]
-    worst: State
+    worst: FigureState
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class _Kind:
     title: str
     value: Callable[[HealthMinute], float | None]
     text: Callable[[float], str]
-    state: Callable[[float, float], State]
+    state: Callable[[float, float], FigureState]
     """Judge a value beside the usual one of the day (its median)."""
     words: tuple[str, str]
     """What it is while it is doubtful, and while it is bad."""
@@ -118,18 +118,20 @@ def _figure(kind: _Kind, minutes: Sequence[HealthMinute], end_ms: int) -> Health
         line=_line(means),
         strips={
             state.name.lower(): _strip([place for place in states if states[place] is state])
-            for state in State
+            for state in FigureState
             if state in states.values()
         },
         worst=max(judged),
     )
 
 
-def _trouble(kind: _Kind, judged: Sequence[State]) -> str:
+def _trouble(kind: _Kind, judged: Sequence[FigureState]) -> str:
     """Say for how many minutes the figure was not good."""
     parts = []
     # The worse state first; ``words`` has them the other way round.
-    for state, words in zip((State.BAD, State.DOUBTFUL), reversed(kind.words), strict=True):
+    for state, words in zip(
+        (FigureState.BAD, FigureState.DOUBTFUL), reversed(kind.words), strict=True
+    ):
         minutes = judged.count(state)
         if minutes:
             time = duration(1000 * _MINUTE * minutes)
@@ -175,12 +177,12 @@ def _runs(places: Sequence[int]) -> Iterator[list[int]]:
         yield run
 
 
-def _state(doubtful: bool, bad: bool) -> State:
+def _state(doubtful: bool, bad: bool) -> FigureState:
     if bad:
-        return State.BAD
+        return FigureState.BAD
     if doubtful:
-        return State.DOUBTFUL
-    return State.GOOD
+        return FigureState.DOUBTFUL
+    return FigureState.GOOD
 
 
 def _lost_share(minute: HealthMinute) -> float | None:

@@ -20,7 +20,7 @@ from dashboard.computing.processes import ComputationFailedError, Computing
 from dashboard.languages.current import speaking
 from dashboard.questions.week.letter import Letter, write_letter
 from dashboard.web.options import DashboardOptions
-from edge_agent.alerts.claims import Claims, Outcome, Parcel
+from edge_agent.alerts.claims import Claims, MessageOutcome, Parcel
 from edge_agent.alerts.sending import AlertOptions, Courier, Post, Target, post
 from edge_agent.core import clock
 from edge_agent.core.addresses import MessageAddress
@@ -186,7 +186,7 @@ class LetterSender(Worker):
         self._report(plan, until, [outcome for _, outcome in tried])
 
     def _parcel(
-        self, plan: LetterPlan, before: Addressed, until: date, send: Callable[[], Outcome]
+        self, plan: LetterPlan, before: Addressed, until: date, send: Callable[[], MessageOutcome]
     ) -> Parcel:
         at_ms, person = self._now_ms(), plan.person
         key = _key(plan, before, until)
@@ -194,7 +194,7 @@ class LetterSender(Worker):
         def claim() -> bool:
             return self._letters.claim(plan, before.address, until, at_ms)
 
-        def write(outcome: Outcome) -> None:
+        def write(outcome: MessageOutcome) -> None:
             if outcome.is_sent:
                 self._letters.note_sent(person, before.address, until, at_ms)
             elif outcome.is_refused:
@@ -208,7 +208,7 @@ class LetterSender(Worker):
 
         return Parcel(key, claim, send, write)
 
-    def _report(self, plan: LetterPlan, until: date, outcomes: Sequence[Outcome]) -> None:
+    def _report(self, plan: LetterPlan, until: date, outcomes: Sequence[MessageOutcome]) -> None:
         for words, count in (
             ("to", sum(one.is_sent for one in outcomes)),
             ("perhaps to", sum(one.may_have_arrived for one in outcomes)),

@@ -31,7 +31,7 @@ from dashboard.protocols.runner import ProtocolRunner
 from dashboard.web.agent_feed import LiveFanOut, Previews
 from dashboard.web.alert_watching import DashboardAlerts
 from dashboard.web.erased import ErasedPeople
-from dashboard.web.first_steps import Progress
+from dashboard.web.first_steps import FirstStepsProgress
 from dashboard.web.guards.connections import ConnectionGuard
 from dashboard.web.guards.fair_share import KnownSecrets
 from dashboard.web.guards.login_throttle import LoginThrottle
@@ -287,7 +287,7 @@ class Services:
     computing: Computing
     live: LiveFanOut
     previews: Previews
-    first_steps: Progress
+    first_steps: FirstStepsProgress
     alerts: DashboardAlerts
     once: Once
     fleet: FleetDatabase | None

@@ -20,7 +20,7 @@ from edge_agent.alerts.figures import (
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.mqtt.health_payload import FleetHealth, SensorHealth
-from edge_agent.mqtt.payloads import Part
+from edge_agent.mqtt.payloads import PayloadPart
 from edge_agent.timeline.upkeep.health_history import HealthHistory
 
 _PROCESSOR_SENSORS = ("cpu_thermal", "coretemp", "k10temp", "zenpower", "soc_thermal", "acpitz")
@@ -185,7 +185,7 @@ def _thread_tables(figures: AgentFigures) -> dict[str, Any]:
     }
 
 
-def _told(model: type[Part], figures: object) -> dict[str, Any]:
+def _told(model: type[PayloadPart], figures: object) -> dict[str, Any]:
     """Return the attributes of a part of the payload."""
     return model.model_validate(figures, from_attributes=True).model_dump(mode="json")
 

@@ -44,7 +44,7 @@ from edge_agent.core import clock
 from edge_agent.core.clock import Every
 from edge_agent.core.errors import DamageError, StoreError
 from edge_agent.core.expression import Frame
-from edge_agent.core.given_readings import Origin
+from edge_agent.core.given_readings import ReadingOrigin
 from edge_agent.core.process import StopRequest, SystemdNotifier
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.threads import LatestValue, Worker
@@ -182,7 +182,7 @@ class Agent:
             purposes=settings.dashboard.purposes,
             outbox_rows=settings.mqtt.outbox_rows,
         )
-        ingest = VitalIngest(self._take_vital, Origin("mqtt", prefix="mqtt:"))
+        ingest = VitalIngest(self._take_vital, ReadingOrigin("mqtt", prefix="mqtt:"))
         switch = CaptureSwitch(self._database)
         self._permission = CapturePermission(settings.capture.mode, switch)
         client = configured_client(

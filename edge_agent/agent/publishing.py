@@ -23,7 +23,7 @@ from edge_agent.live.feed import LiveServer
 from edge_agent.mqtt.broker import read_password
 from edge_agent.mqtt.client import MqttClient, MqttOptions, Subscription
 from edge_agent.mqtt.discovery import Device
-from edge_agent.mqtt.incoming import Commands, RejectedPayload, rejected_payload
+from edge_agent.mqtt.incoming import IncomingCommands, RejectedPayload, rejected_payload
 from edge_agent.mqtt.payloads import AlertsPayload, Topics
 from edge_agent.timeline.database.connection import read_transaction
 from edge_agent.timeline.salvage.rescue import Rescue
@@ -190,9 +190,9 @@ def _note_clock(study: Study, sender: str, offset: ClockOffset) -> None:
         log.warning("control: the clock of %s is not in the audit trail: %s", sender, error)
 
 
-def study_commands(study: Study, permission: CapturePermission) -> Commands:
+def study_commands(study: Study, permission: CapturePermission) -> IncomingCommands:
     """Return what carries out commands that come over MQTT."""
-    return Commands(
+    return IncomingCommands(
         partial(study.start_session, actor=_MQTT),
         partial(study.end_session, actor=_MQTT),
         study.add_marker,

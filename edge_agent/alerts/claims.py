@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class MessageOutcome:
     """What became of a message.
 
     Attributes:
@@ -63,8 +63,8 @@ class Parcel:
 
     key: Hashable
     claim: Callable[[], bool]
-    send: Callable[[], Outcome]
-    write: Callable[[Outcome], None]
+    send: Callable[[], MessageOutcome]
+    write: Callable[[MessageOutcome], None]
 
 
 class Claims:
@@ -80,7 +80,7 @@ class Claims:
     def __init__(self, what: str) -> None:
         self._what = what
         self._handed_over: set[Hashable] = set()
-        self._unwritten: dict[Hashable, tuple[Parcel, Outcome]] = {}
+        self._unwritten: dict[Hashable, tuple[Parcel, MessageOutcome]] = {}
         self.waits = ""
         """Why nothing is sent now; empty: nothing keeps it from being sent."""
         self.waits_since_ms = 0
@@ -89,7 +89,9 @@ class Claims:
         """Tell whether the outcome of a message is known here and not on the disk yet."""
         return key in self._unwritten
 
-    def send(self, parcels: Iterable[Parcel], stopping: Event) -> list[tuple[Parcel, Outcome]]:
+    def send(
+        self, parcels: Iterable[Parcel], stopping: Event
+    ) -> list[tuple[Parcel, MessageOutcome]]:
         """Send messages that were not sent yet; return those that were tried, with their outcomes.
 
         It stops at the first message that cannot be claimed, which is logged once.
@@ -98,7 +100,7 @@ class Claims:
             parcels: the messages.
             stopping: ends it before the next message when it is set.
         """
-        tried: list[tuple[Parcel, Outcome]] = []
+        tried: list[tuple[Parcel, MessageOutcome]] = []
         if not self.write_outcomes():
             return tried
         for parcel in parcels:
@@ -118,7 +120,7 @@ class Claims:
                 self.note_well()
         return tried
 
-    def _hand_over(self, parcel: Parcel) -> Outcome:
+    def _hand_over(self, parcel: Parcel) -> MessageOutcome:
         self._handed_over.add(parcel.key)
         outcome = parcel.send()
         self._unwritten[parcel.key] = parcel, outcome

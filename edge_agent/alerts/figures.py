@@ -61,7 +61,7 @@ def _fleet_alerts(fleet: ReplicationStanding | None, broken_s: float) -> dict[st
 
 
 @dataclass(frozen=True, slots=True)
-class Throttling:
+class FirmwareThrottling:
     """Power and heat of a Raspberry Pi, now and since its start, as its firmware reports them."""
 
     under_voltage: bool
@@ -72,7 +72,7 @@ class Throttling:
     throttled_since_start: bool
 
 
-def parse_throttled(text: str) -> Throttling | None:
+def parse_throttled(text: str) -> FirmwareThrottling | None:
     """Read a line such as ``throttled=0x50005``; ``None`` when it is something else.
 
     Bits as documented by Raspberry Pi for ``vcgencmd get_throttled``: 0 under-voltage, 1 frequency
@@ -86,7 +86,7 @@ def parse_throttled(text: str) -> Throttling | None:
         return None
     if name != "throttled":
         return None
-    return Throttling(*(bool(bits >> bit & 1) for bit in (0, 1, 2, 3, 16, 18)))
+    return FirmwareThrottling(*(bool(bits >> bit & 1) for bit in (0, 1, 2, 3, 16, 18)))
 
 
 class ThrottlingProbe:
@@ -113,9 +113,9 @@ class ThrottlingProbe:
         self._clock = clock
         self._running: subprocess.Popen[str] | None = None
         self._asked_s: float | None = None
-        self._latest: Throttling | None = None
+        self._latest: FirmwareThrottling | None = None
 
-    def latest(self) -> Throttling | None:
+    def latest(self) -> FirmwareThrottling | None:
         """Return the newest answer, and ask again when it is half a minute old."""
         now_s = self._clock()
         if self._running is not None:
@@ -243,7 +243,7 @@ class MachineState:
 
     uptime_s: float
     temperature: float | None
-    throttling: Throttling | None
+    throttling: FirmwareThrottling | None
     disk_free_bytes: int | None
     clock_synchronised: bool
 

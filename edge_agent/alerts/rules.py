@@ -141,7 +141,7 @@ class Zone(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Change(StrEnum):
+class AlertChange(StrEnum):
     """The change of an alert: it has begun, is over, or is not known any more."""
 
     BEGUN = "begun"
@@ -189,7 +189,7 @@ class AlertEngine:
                 after.is_open = course.is_open
         return gone
 
-    def step(self, name: str, zone: Zone, at_s: float) -> Change | None:
+    def step(self, name: str, zone: Zone, at_s: float) -> AlertChange | None:
         """Update a rule with the zone of its value; return the change of its alert.
 
         Args:
@@ -210,21 +210,21 @@ class _Course:
         self._zone: Zone | None = None
         self._since_s = 0.0
 
-    def step_closed(self, zone: Zone, at_s: float) -> Change | None:
+    def step_closed(self, zone: Zone, at_s: float) -> AlertChange | None:
         lasted_s = self._seconds_in(zone, at_s)
         if zone is not Zone.BEYOND or lasted_s < self.rule.seconds:
             return None
         self.is_open = True
-        return Change.BEGUN
+        return AlertChange.BEGUN
 
-    def step_open(self, zone: Zone, at_s: float) -> Change | None:
+    def step_open(self, zone: Zone, at_s: float) -> AlertChange | None:
         lasted = self._seconds_in(zone, at_s)
         if zone is Zone.WELL and lasted >= self.rule.clear_seconds:
             self.is_open = False
-            return Change.OVER
+            return AlertChange.OVER
         if zone is Zone.UNKNOWN and lasted >= FORGET_S:
             self.is_open = False
-            return Change.NOT_KNOWN
+            return AlertChange.NOT_KNOWN
         return None
 
     def _seconds_in(self, zone: Zone, at_s: float) -> float:

@@ -21,7 +21,7 @@ from threading import Event
 from typing import Self
 from zoneinfo import ZoneInfo
 
-from edge_agent.alerts.claims import Claims, Outcome, Parcel
+from edge_agent.alerts.claims import Claims, MessageOutcome, Parcel
 from edge_agent.alerts.rule_file import RuleFile
 from edge_agent.alerts.rules import DISCLAIMER, NEVER_QUIET, QuietHours, rule_name
 from edge_agent.config.alerts import AlertKind, AlertSettings, RuleSettings
@@ -41,7 +41,7 @@ from edge_agent.core.pauses import doubling, pause_after
 from edge_agent.core.texts import N_, pack_text
 from edge_agent.core.texts import Message as Text
 from edge_agent.core.threads import Worker
-from edge_agent.timeline.write.alert_log import AlertEntry, AlertLog, Delivery
+from edge_agent.timeline.write.alert_log import AlertDelivery, AlertEntry, AlertLog
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +118,7 @@ def read_addresses(file: Path) -> tuple[MessageAddress, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class AlertMessage:
     """A message that is to be sent.
 
     Attributes:
@@ -138,9 +138,9 @@ class Message:
         """Key of the message, which tells it from all others."""
         return self.alert.id, self.event, self.target.name
 
-    def delivery(self, sent_ms: int | None, error: str) -> Delivery:
+    def delivery(self, sent_ms: int | None, error: str) -> AlertDelivery:
         """Return its delivery after one more attempt."""
-        return Delivery(self.event, self.target.name, self.tries + 1, sent_ms, error)
+        return AlertDelivery(self.event, self.target.name, self.tries + 1, sent_ms, error)
 
     def title(self, device: str) -> Text:
         """Return its heading."""
@@ -165,7 +165,7 @@ def due_messages(
     quiet: QuietHours,
     after_s: float,
     now_ms: int,
-) -> Iterator[Message]:
+) -> Iterator[AlertMessage]:
     """Yield the messages that are due now.
 
     An alert that ended before it was due is not sent. If the beginning was sent, also perhaps, the
@@ -184,11 +184,11 @@ def due_messages(
         sent = {d.event: d for d in alert.deliveries if d.target == target.name}
         event = _due_event(alert, sent, after_s, now_ms)
         if event:
-            yield Message(alert, event, target, sent[event].tries if event in sent else 0)
+            yield AlertMessage(alert, event, target, sent[event].tries if event in sent else 0)
 
 
 def _due_event(
-    alert: AlertEntry, sent: dict[str, Delivery], after_s: float, now_ms: int
+    alert: AlertEntry, sent: dict[str, AlertDelivery], after_s: float, now_ms: int
 ) -> str | None:
     told = {event for event, delivery in sent.items() if delivery.may_have_arrived}
     if alert.ended_ms is None:
@@ -234,7 +234,7 @@ class Courier:
     """The process that sends messages; it starts with the first of them.
 
     Args:
-        language: language of each title and body that is a ``Message``.
+        language: language of each title and body that is a ``AlertMessage``.
         stopping: ends an attempt when it is set.
 
     Example::
@@ -257,12 +257,12 @@ class Courier:
         if self._helper is not None:
             self._helper.close()
 
-    def send(self, one: Post) -> Outcome:
+    def send(self, one: Post) -> MessageOutcome:
         """Send a message, unless the process could not be started or has ended over another."""
         if self._helper is None and not self._problem:
             self._problem = self._start()
         if self._helper is None or self._problem:
-            return Outcome(self._problem)
+            return MessageOutcome(self._problem)
         outcome = self._ask(self._helper, one)
         return replace(outcome, error=one.target.address.hide_in(outcome.error)[:_LONGEST])
 
@@ -285,16 +285,16 @@ class Courier:
             return Text(_NOT_STARTED, reason=str(error))
         return ""
 
-    def _ask(self, helper: HelperProcess, one: Post) -> Outcome:
+    def _ask(self, helper: HelperProcess, one: Post) -> MessageOutcome:
         self._end_s += EACH_S
         left_s = self._end_s - clock.boot_seconds()
         try:
             answer = json.loads(helper.ask(one.question, timeout_s=left_s, stopping=self._stopping))
-            return Outcome(str(answer["error"]), bool(answer["may_have_arrived"]))
+            return MessageOutcome(str(answer["error"]), bool(answer["may_have_arrived"]))
         except (HelperEndedError, ValueError, KeyError):
             # It had the message: nobody knows how far it got.
             self._problem = _LATE
-            return Outcome(_LATE, may_have_arrived=True)
+            return MessageOutcome(_LATE, may_have_arrived=True)
 
 
 def post(
@@ -305,7 +305,7 @@ def post(
     Args:
         posts: the messages.
         stopping: ends the attempt when it is set.
-        language: language of each title and body that is a ``Message``.
+        language: language of each title and body that is a ``AlertMessage``.
     """
     with Courier(language, stopping) as courier:
         return [courier.send(one).error for one in posts]
@@ -476,7 +476,7 @@ class AlertSender(Worker):
         with Courier(options.language, self.stopping) as courier:
             self._claims.send([self._parcel(one, courier) for one in messages], self.stopping)
 
-    def _parcel(self, message: Message, courier: Courier) -> Parcel:
+    def _parcel(self, message: AlertMessage, courier: Courier) -> Parcel:
         device = self._options.device
         kind = "success" if message.event == ENDED else "warning"
         ready = Post(message.target, message.title(device), message.body(), kind)
@@ -484,12 +484,12 @@ class AlertSender(Worker):
         def claim() -> bool:
             return self._log.note_delivery(message.alert.id, message.delivery(None, ""))
 
-        def send() -> Outcome:
+        def send() -> MessageOutcome:
             outcome = courier.send(ready)
             self._report(message, outcome)
             return outcome
 
-        def write(outcome: Outcome) -> None:
+        def write(outcome: MessageOutcome) -> None:
             if outcome.may_have_arrived:
                 return  # the claim says so
             sent_ms = outcome.at_ms if outcome.is_sent else None
@@ -497,7 +497,7 @@ class AlertSender(Worker):
 
         return Parcel(message.key, claim, send, write)
 
-    def _report(self, message: Message, outcome: Outcome) -> None:
+    def _report(self, message: AlertMessage, outcome: MessageOutcome) -> None:
         """Log what is new of an address, and note when a refused message is tried again."""
         target = message.target.name
         if outcome.may_have_arrived:

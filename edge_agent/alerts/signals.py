@@ -39,7 +39,7 @@ _COPY = "copy_"
 
 
 @dataclass(frozen=True, slots=True)
-class Signal:
+class AlertSignal:
     """In which zone the value is that a rule watches.
 
     Attributes:
@@ -53,8 +53,8 @@ class Signal:
     reason: str = ""
 
 
-UNKNOWN = Signal(Zone.UNKNOWN)
-WELL = Signal(Zone.WELL)
+UNKNOWN = AlertSignal(Zone.UNKNOWN)
+WELL = AlertSignal(Zone.WELL)
 
 
 def zone_of(rule: RuleSettings, value: float) -> Zone:
@@ -81,7 +81,7 @@ class FeedSignals:
         self._started_s = started_s
         self._lock = threading.Lock()
         self._newest: dict[str, tuple[float, Mapping[str, Any]]] = {}
-        self._looks: dict[AlertKind, Callable[[RuleSettings, float], Signal]] = {
+        self._looks: dict[AlertKind, Callable[[RuleSettings, float], AlertSignal]] = {
             AlertKind.VITAL: self._vital,
             AlertKind.SENSOR: self._sensor,
             AlertKind.FACE: self._face,
@@ -103,7 +103,7 @@ class FeedSignals:
         with self._lock:
             self._newest[key] = (at_s, message)
 
-    def signal(self, rule: RuleSettings, at_s: float) -> Signal:
+    def signal(self, rule: RuleSettings, at_s: float) -> AlertSignal:
         """Return the present signal of a rule."""
         look = self._looks.get(rule.when)
         return UNKNOWN if look is None else look(rule, at_s)
@@ -113,7 +113,7 @@ class FeedSignals:
             heard_s, message = self._newest.get(key, (0.0, None))
         return message if at_s - heard_s <= within_s else None
 
-    def _vital(self, rule: RuleSettings, at_s: float) -> Signal:
+    def _vital(self, rule: RuleSettings, at_s: float) -> AlertSignal:
         kind = rule.vital or VitalKind.HEART_RATE
         reading = self._find_recent(
             f"vital {kind}", at_s, STREAM_S if kind.spec.stream else SINGLE_S
@@ -122,22 +122,24 @@ class FeedSignals:
             return UNKNOWN
         value = float(reading["value"])
         is_simulated = "simulated" in reading["flags"]
-        return Signal(zone_of(rule, value), value, Message(SIMULATED) if is_simulated else "")
+        return AlertSignal(zone_of(rule, value), value, Message(SIMULATED) if is_simulated else "")
 
-    def _variability(self, rule: RuleSettings, at_s: float) -> Signal:
+    def _variability(self, rule: RuleSettings, at_s: float) -> AlertSignal:
         """Return the signal of RMSSD; too few good beats say nothing."""
         now = self._find_recent("variability", at_s, VARIABILITY_S)
         if now is None or now["rmssd_ms"] is None:
             return UNKNOWN
         value = float(now["rmssd_ms"])
-        return Signal(zone_of(rule, value), value, Message(SIMULATED) if now["simulated"] else "")
+        return AlertSignal(
+            zone_of(rule, value), value, Message(SIMULATED) if now["simulated"] else ""
+        )
 
-    def _sensor(self, rule: RuleSettings, at_s: float) -> Signal:
+    def _sensor(self, rule: RuleSettings, at_s: float) -> AlertSignal:
         with self._lock:
             heard_s, _ = self._newest.get(f"vital {rule.vital}", (self._started_s, {}))
-        return Signal(Zone.BEYOND) if at_s - heard_s > UNHEARD_S[AlertKind.SENSOR] else WELL
+        return AlertSignal(Zone.BEYOND) if at_s - heard_s > UNHEARD_S[AlertKind.SENSOR] else WELL
 
-    def _face(self, _rule: RuleSettings, at_s: float) -> Signal:
+    def _face(self, _rule: RuleSettings, at_s: float) -> AlertSignal:
         seen = self._find_recent("expression", at_s, FEED_S)
         if seen is None:
             return UNKNOWN
@@ -145,10 +147,12 @@ class FeedSignals:
             return WELL
         is_unknown = any(face["attribution"] == Attribution.UNKNOWN for face in seen["faces"])
         if is_unknown:
-            return Signal(Zone.BEYOND, reason=Message(NOT_KNOWN))
-        return Signal(Zone.BEYOND, reason=Message(BLANK) if seen["blank"] else "")
+            return AlertSignal(Zone.BEYOND, reason=Message(NOT_KNOWN))
+        return AlertSignal(Zone.BEYOND, reason=Message(BLANK) if seen["blank"] else "")
 
-    def _part(self, name: str, well: frozenset[str], _rule: RuleSettings, at_s: float) -> Signal:
+    def _part(
+        self, name: str, well: frozenset[str], _rule: RuleSettings, at_s: float
+    ) -> AlertSignal:
         """Return the signal of a part of the agent, from its state and reason."""
         state = self._find_recent("state", at_s, FEED_S)
         if state is None:
@@ -156,29 +160,29 @@ class FeedSignals:
         part = state[name]
         if part["state"] in well:
             return WELL
-        return Signal(Zone.BEYOND, reason=part["reason"] or "")
+        return AlertSignal(Zone.BEYOND, reason=part["reason"] or "")
 
-    def _disk(self, rule: RuleSettings, at_s: float) -> Signal:
+    def _disk(self, rule: RuleSettings, at_s: float) -> AlertSignal:
         health = self._find_recent("health", at_s, HEALTH_S)
         if health is None:
             return UNKNOWN
         if health["disk"] is None:
-            return Signal(Zone.BEYOND, reason=_alert_text(health, _DISK_GONE))
+            return AlertSignal(Zone.BEYOND, reason=_alert_text(health, _DISK_GONE))
         free_mb = health["disk"]["free_bytes"] / 1e6
-        return Signal(zone_of(rule, free_mb), free_mb)
+        return AlertSignal(zone_of(rule, free_mb), free_mb)
 
-    def _backup(self, rule: RuleSettings, at_s: float) -> Signal:
+    def _backup(self, rule: RuleSettings, at_s: float) -> AlertSignal:
         health = self._find_recent("health", at_s, HEALTH_S)
         if health is None:
             return UNKNOWN
         text = _alert_text(health, _COPY)
         if text:
-            return Signal(Zone.BEYOND, reason=text)
+            return AlertSignal(Zone.BEYOND, reason=text)
         age_s = health["copies"]["last_good_age_seconds"]
         if rule.above is None or age_s is None:
             return WELL
         hours = age_s / 3600
-        return Signal(zone_of(rule, hours), hours)
+        return AlertSignal(zone_of(rule, hours), hours)
 
 
 def _alert_text(health: Mapping[str, Any], start: str) -> str:

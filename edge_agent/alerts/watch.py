@@ -16,13 +16,13 @@ from typing import Any
 from edge_agent.alerts.rules import (
     NEVER_QUIET,
     SEEN_BY_DASHBOARD,
+    AlertChange,
     AlertEngine,
-    Change,
     QuietHours,
     alert_text,
 )
 from edge_agent.alerts.sending import AlertOptions, AlertSender
-from edge_agent.alerts.signals import WELL, FeedSignals, Signal
+from edge_agent.alerts.signals import WELL, AlertSignal, FeedSignals
 from edge_agent.config.alerts import AlertKind, RuleSettings
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
@@ -70,7 +70,7 @@ class AlertWatch:
         rules: Iterable[RuleSettings],
         kinds: Iterable[str],
         alert_log: AlertLog,
-        signal: Callable[[RuleSettings, float], Signal],
+        signal: Callable[[RuleSettings, float], AlertSignal],
         quiet: QuietHours = NEVER_QUIET,
     ) -> None:
         self._rules = tuple(rules)
@@ -155,8 +155,10 @@ class AlertWatch:
         newest = {line.rule: line.begun for line in self._unwritten}
         self.unwritten = tuple(begun for begun in newest.values() if begun is not None)
 
-    def _line(self, rule: RuleSettings, change: Change, signal: Signal, at: Instant) -> _Line:
-        if change is not Change.BEGUN:
+    def _line(
+        self, rule: RuleSettings, change: AlertChange, signal: AlertSignal, at: Instant
+    ) -> _Line:
+        if change is not AlertChange.BEGUN:
             log.info("alert %s has ended (%s)", rule.name, change.value)
             return _Line(at, rule.name, None, change.value)
         log.warning("alert %s has begun", rule.name)

@@ -178,13 +178,13 @@ def _plain(text: str) -> str:
 ArchivePath = Annotated[str, Field(max_length=1000), AfterValidator(_plain)]
 
 
-class Part(BaseModel):
+class ArchiveTable(BaseModel):
     """The rules that all tables of the list have in common."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class ArchivedFile(Part):
+class ArchivedFile(ArchiveTable):
     """A file of the archive."""
 
     path: ArchivePath = Field(description="Its path in the archive")
@@ -193,7 +193,7 @@ class ArchivedFile(Part):
     private: bool = Field(description="Whether only its owner could read it")
 
 
-class ArchivedSetting(Part):
+class ArchivedSetting(ArchiveTable):
     """A key of the configuration that names a file or folder."""
 
     key: Literal[FILE_KEYS] = Field(description="Section and key")  # type: ignore[valid-type]
@@ -201,7 +201,7 @@ class ArchivedSetting(Part):
     path: ArchivePath = Field(description="Where it is in the archive")
 
 
-class Manifest(Part):
+class Manifest(ArchiveTable):
     """The table of contents of an archive."""
 
     format: Literal["affect-edge-backup"] = "affect-edge-backup"

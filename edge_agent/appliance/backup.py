@@ -45,7 +45,7 @@ _LARGEST_FILE = 10_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class BackupFile:
     """A file that goes into an archive."""
 
     file: Path
@@ -63,7 +63,7 @@ class Parts:
         environment: names of the environment variables that override the configuration.
     """
 
-    sources: tuple[Source, ...]
+    sources: tuple[BackupFile, ...]
     settings: tuple[ArchivedSetting, ...]
     left_out: tuple[str, ...]
     environment: tuple[str, ...]
@@ -84,15 +84,15 @@ def parts_of(
         BackupError: a file cannot be read.
         StoreError: this user may not read the data folder.
     """
-    sources: dict[str, Source] = {}
+    sources: dict[str, BackupFile] = {}
     named = []
     left_out = []
     if config is not None:
-        sources[CONFIG] = Source(config, CONFIG)
+        sources[CONFIG] = BackupFile(config, CONFIG)
     with translate_errors(data):
         own = dashboard_file(data / DATABASE_NAME)
         if own.exists():
-            sources[DASHBOARD] = Source(own, DASHBOARD)
+            sources[DASHBOARD] = BackupFile(own, DASHBOARD)
         sources |= {one.path: one for one in _own_protocols(own_folder(data) / PROTOCOLS)}
     for key, value in named_files(settings):
         file = Path(value).expanduser().absolute()
@@ -140,12 +140,12 @@ def named_files(settings: Settings) -> Iterator[tuple[str, str]]:
             yield key, str(value)
 
 
-def _own_protocols(folder: Path) -> Iterator[Source]:
+def _own_protocols(folder: Path) -> Iterator[BackupFile]:
     """Yield the protocols that were made or brought in the browser, with their media."""
     for file in sorted(folder.glob("[!.]*/**/[!.]*")):
         # A link there may lead to what its owner may not read.
         if file.is_file() and not file.is_symlink():
-            yield Source(file, f"{archive.OWN_PROTOCOLS}/{file.relative_to(folder)}")
+            yield BackupFile(file, f"{archive.OWN_PROTOCOLS}/{file.relative_to(folder)}")
 
 
 def _place(file: Path, key: str, data: Path, config: Path | None) -> str:
@@ -165,20 +165,20 @@ def _place(file: Path, key: str, data: Path, config: Path | None) -> str:
     return f"other/{key}/{file.name}"
 
 
-def _files(file: Path, path: str, *, is_model: bool) -> Iterator[Source]:
+def _files(file: Path, path: str, *, is_model: bool) -> Iterator[BackupFile]:
     """Yield a file, the files of a folder, or a model with its card."""
     if file.is_dir():
         for inner in sorted(file.rglob("*")):
             was_set_aside = ".replaced." in inner.name or inner.name.endswith(PREPARED)
             if inner.is_file() and not was_set_aside:
-                yield Source(inner, f"{path}/{inner.relative_to(file)}")
+                yield BackupFile(inner, f"{path}/{inner.relative_to(file)}")
         return
     # A folder is named whole, a model is two files: card and network.
-    yield Source(file, path)
+    yield BackupFile(file, path)
     for end in (".json", ".tflite"):
         beside = file.with_suffix(end)
         if is_model and beside != file and beside.is_file() and file.suffix != ".onnx":
-            yield Source(beside, str(Path(path).with_suffix(end)))
+            yield BackupFile(beside, str(Path(path).with_suffix(end)))
 
 
 def make_backup(

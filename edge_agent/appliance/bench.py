@@ -192,7 +192,7 @@ class Laps:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class BenchFigures:
     """The measurements of the benchmark.
 
     Attributes:
@@ -298,7 +298,7 @@ def run_by_need(recognizer: Recognizer, images: Iterator[Image], fps: float) -> 
     }
 
 
-def run(recognizer: Recognizer, images: Iterator[Image], fps: float) -> Measured:
+def run(recognizer: Recognizer, images: Iterator[Image], fps: float) -> BenchFigures:
     """Recognize frames as if they came at ``fps``, taking the time of each stage."""
     laps = Laps()
     cpu_ms = []
@@ -324,7 +324,7 @@ def run(recognizer: Recognizer, images: Iterator[Image], fps: float) -> Measured
     # of a very short video, the last frame is better than none
     first = min(WARM_UP, len(cpu_ms) - 1)
     height, width = image.shape[:2]
-    return Measured(
+    return BenchFigures(
         laps.frames[first:],
         cpu_ms[first:],
         sum(faces[first:]),

@@ -226,7 +226,7 @@ def _rules_of(right: Right, device: Device) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class BrokerAccount:
     """An account at the broker.
 
     Attributes:
@@ -267,7 +267,7 @@ class BrokerAccounts:
         self.in_force = True
         """Whether the broker runs, and so has read the last change."""
 
-    def all(self) -> list[Account]:
+    def all(self) -> list[BrokerAccount]:
         """Return every account, in the order of the file.
 
         Raises:
@@ -328,9 +328,9 @@ class BrokerAccounts:
             write(self._files.access, without_rules(read(self._files.access), name))
             self.in_force = self._reload()
 
-    def _account(self, access: str, name: str) -> Account:
+    def _account(self, access: str, name: str) -> BrokerAccount:
         rights, more = rights_in(rules_in(access, name), self._device)
-        return Account(name, rights, more, name in self._agents)
+        return BrokerAccount(name, rights, more, name in self._agents)
 
     def _set_rules(self, name: str, rights: Collection[Right]) -> None:
         access = with_rules(read(self._files.access), name, rules_for(rights, self._device))

@@ -25,7 +25,7 @@ _CHUNK = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class DownloadBounds:
     """The limits of one download.
 
     Attributes:
@@ -37,7 +37,7 @@ class Bounds:
     seconds: float
 
 
-def fetch_file(place: str, target: Path, bounds: Bounds) -> None:
+def fetch_file(place: str, target: Path, bounds: DownloadBounds) -> None:
     """Copy a file, or the content of an https address, into a new file.
 
     Raises:
@@ -62,7 +62,9 @@ def fetch_file(place: str, target: Path, bounds: Bounds) -> None:
         raise _too_slow(shown, bounds)
 
 
-def _copy(stream: Any, file: BinaryIO, place: Address, bounds: Bounds, folder: Path) -> None:
+def _copy(
+    stream: Any, file: BinaryIO, place: Address, bounds: DownloadBounds, folder: Path
+) -> None:
     taken = 0
     while chunk := stream.read(_CHUNK):
         taken += len(chunk)
@@ -84,14 +86,14 @@ def no_room_error(what: str) -> UpdateError:
     )
 
 
-def _too_slow(place: Address, bounds: Bounds) -> UpdateError:
+def _too_slow(place: Address, bounds: DownloadBounds) -> UpdateError:
     return UpdateError(
         f"{place}: did not arrive within {bounds.seconds:g} s. Nothing of it was used."
     )
 
 
 @contextmanager
-def _open(place: str, bounds: Bounds) -> Iterator[Any]:
+def _open(place: str, bounds: DownloadBounds) -> Iterator[Any]:
     if not place.startswith("https://"):
         if Path(place).exists() and not Path(place).is_file():
             raise UpdateError(f"{place}: is not a file. Name the archive of a release.")

@@ -14,7 +14,7 @@ from edge_agent.config.vision import VisionSettings
 from edge_agent.core.clock import Instant
 from edge_agent.core.study import Purpose
 from edge_agent.timeline.gate.commands import Commands
-from edge_agent.timeline.intake.cells import ImportOptions, Labelling, ReadFace
+from edge_agent.timeline.intake.cells import Labelling, ReadFace, StudyImportOptions
 
 
 def gate_commands(
@@ -40,9 +40,9 @@ def gate_commands(
 
 def import_options(
     *, purposes: Iterable[Purpose], keep_days: int, vision: VisionSettings
-) -> ImportOptions:
+) -> StudyImportOptions:
     """Return the options of this machine for a study that is imported; arguments as above."""
-    return ImportOptions(
+    return StudyImportOptions(
         purposes=tuple(purposes), keep_days=keep_days, labels=partial(_labelling, vision)
     )
 

@@ -7,7 +7,7 @@ import re
 import tarfile
 from pathlib import Path, PurePosixPath
 
-from edge_agent.appliance.fetching import LARGEST_BYTES, Bounds, fetch_file, no_room_error
+from edge_agent.appliance.fetching import LARGEST_BYTES, DownloadBounds, fetch_file, no_room_error
 from edge_agent.core.errors import UpdateError
 from edge_agent.core.files import write_piece
 
@@ -58,9 +58,9 @@ def fetch(source: str, folder: Path) -> tuple[Path, Path]:
         )
     archive = folder / "release.tar"
     signature = folder / "release.tar.sig"
-    fetch_file(source, archive, Bounds(LARGEST_BYTES, FETCH_SECONDS))
+    fetch_file(source, archive, DownloadBounds(LARGEST_BYTES, FETCH_SECONDS))
     try:
-        fetch_file(f"{source}.sig", signature, Bounds(LARGEST_SIGNATURE, FETCH_SECONDS))
+        fetch_file(f"{source}.sig", signature, DownloadBounds(LARGEST_SIGNATURE, FETCH_SECONDS))
     except UpdateError as error:
         raise UpdateError(
             f"{error} The signature must be beside the archive, with the same name and .sig."

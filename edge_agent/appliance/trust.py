@@ -44,7 +44,7 @@ _LEAST_RSA_BITS = 3072
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class ReleaseKey:
     """The public part of a key that signs releases.
 
     Attributes:
@@ -65,7 +65,7 @@ class TrustedKey:
         revoked: whether the list of revoked keys names it.
     """
 
-    key: Key
+    key: ReleaseKey
     revoked: bool
 
 
@@ -108,7 +108,7 @@ class Trust:
         keys = [_key_of_signer(line, self.signers) for line in _lines(self.signers)]
         return [TrustedKey(key, key.fingerprint in revoked) for key in keys]
 
-    def trusts(self, key: Key) -> bool:
+    def trusts(self, key: ReleaseKey) -> bool:
         """Return whether releases signed by a key are accepted.
 
         Raises:
@@ -119,7 +119,7 @@ class Trust:
             for one in self.trusted_keys()
         )
 
-    def add(self, key: Key) -> Path:
+    def add(self, key: ReleaseKey) -> Path:
         """Trust a key from now on; return the file that stores this.
 
         Raises:
@@ -133,7 +133,7 @@ class Trust:
         _append(self.signers, [f"{PURPOSE} {key.line}"])
         return self.signers
 
-    def revoke(self, key: Key) -> Path:
+    def revoke(self, key: ReleaseKey) -> Path:
         """Never trust a key again; return the file that stores this.
 
         Raises:
@@ -234,7 +234,7 @@ def take_over(release: Trust, owner: Trust) -> list[str]:
 
 
 def _take_lines(
-    target: Path, sources: Sequence[Path], read: Callable[[str, Path], Key]
+    target: Path, sources: Sequence[Path], read: Callable[[str, Path], ReleaseKey]
 ) -> list[str]:
     """Add the lines of other files that a file lacks; return the fingerprints of their keys."""
     there = _lines(target)
@@ -248,7 +248,7 @@ def _take_lines(
     return list(new.values())
 
 
-def read_key_file(file: Path) -> Key:
+def read_key_file(file: Path) -> ReleaseKey:
     """Return the one public key of a ``.pub`` file.
 
     Raises:
@@ -266,7 +266,7 @@ def read_key_file(file: Path) -> Key:
     return read_key(lines[0], str(file))
 
 
-def read_key(line: str, source: str) -> Key:
+def read_key(line: str, source: str) -> ReleaseKey:
     """Return the key of a line of a ``.pub`` file.
 
     Args:
@@ -296,14 +296,14 @@ def read_key(line: str, source: str) -> Key:
             f"{source}: an RSA key of {words[0]} bits is too weak; ask for one of "
             f"{_LEAST_RSA_BITS} or more, or an ed25519 key."
         )
-    return Key(" ".join(line.split()), words[1])
+    return ReleaseKey(" ".join(line.split()), words[1])
 
 
-def _key_of_pub(line: str, file: Path) -> Key:
+def _key_of_pub(line: str, file: Path) -> ReleaseKey:
     return read_key(line, str(file))
 
 
-def _key_of_signer(line: str, file: Path) -> Key:
+def _key_of_signer(line: str, file: Path) -> ReleaseKey:
     """Return the key of a line of ALLOWED SIGNERS, without name and options."""
     # The options of a line may contain blanks within quotes: the kind of the key is looked for.
     begins = [at for kind in _KINDS if (at := line.find(f" {kind}")) >= 0]

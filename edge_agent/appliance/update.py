@@ -65,7 +65,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Installation:
     """The place where an appliance is installed.
 
     Attributes:
@@ -133,7 +133,9 @@ class Place:
         return release
 
 
-def update(place: Place, source: str, say: Say, *, well_seconds: float = WELL_SECONDS) -> str:
+def update(
+    place: Installation, source: str, say: Say, *, well_seconds: float = WELL_SECONDS
+) -> str:
     """Install a newer release and watch it.
 
     If it does not run well, the previous release is started again.
@@ -180,7 +182,7 @@ def update(place: Place, source: str, say: Say, *, well_seconds: float = WELL_SE
         return version_of(new)
 
 
-def roll_back(place: Place, say: Say) -> str:
+def roll_back(place: Installation, say: Say) -> str:
     """Start the previous release again, with its database if the newer one changed the schema.
 
     Returns:
@@ -206,7 +208,7 @@ def roll_back(place: Place, say: Say) -> str:
 
 
 @contextmanager
-def _alone(place: Place) -> Iterator[None]:
+def _alone(place: Installation) -> Iterator[None]:
     """Lock the appliance against other updates.
 
     Raises:
@@ -227,12 +229,12 @@ def _alone(place: Place) -> Iterator[None]:
         os.close(handle)
 
 
-def loses_rows(place: Place, old: Path) -> bool:
+def loses_rows(place: Installation, old: Path) -> bool:
     """Return whether going back sets rows aside that came since: the schema has changed."""
     return _was_upgraded(place.database, version_of(old))
 
 
-def loses_accounts(place: Place, old: Path) -> bool:
+def loses_accounts(place: Installation, old: Path) -> bool:
     """Return whether going back brings the accounts of before the update, as ``loses_rows``."""
     try:
         return _was_upgraded(place.accounts, version_of(old))
@@ -272,7 +274,7 @@ def _build(unpacked: Path) -> Path:
     return Path(lines[-1])
 
 
-def _check_config(place: Place, new: Path) -> None:
+def _check_config(place: Installation, new: Path) -> None:
     done = _run([str(new / "venv/bin/affect-edge"), "config", "check", str(place.config)], 120.0)
     if done.returncode:
         raise UpdateError(
@@ -281,7 +283,7 @@ def _check_config(place: Place, new: Path) -> None:
         )
 
 
-def _switch(place: Place, old: Path, new: Path, say: Say, well_seconds: float) -> None:
+def _switch(place: Installation, old: Path, new: Path, say: Say, well_seconds: float) -> None:
     before = place.program / "previous"
     # Read now, for the installer will point this link at the release that still runs.
     older = before.readlink() if before.is_symlink() else None
@@ -336,7 +338,7 @@ def _start_again(
         ) from error
 
 
-def _copy_database(place: Place, version: str) -> None:
+def _copy_database(place: Installation, version: str) -> None:
     # Root works by itself in no folder that another user can change. And whoever may write beside a
     # database can end a process that maps its index, by cutting the file off: so not this one.
     _apart(owner_of(place.database), place.database, partial(_copy_timeline, place, version))
@@ -371,7 +373,7 @@ def _apart(owner: Owner | None, database: Path, work: Callable[[], None]) -> Non
         raise StoreError(str(told["failed"]))
 
 
-def _copy_timeline(place: Place, version: str) -> None:
+def _copy_timeline(place: Installation, version: str) -> None:
     with translate_errors(place.database):
         # Only the newest copy serves a way back, and each is as large as the database.
         for copy in place.data.glob(f"{DATABASE_NAME}.before-update-of-*"):
@@ -406,7 +408,7 @@ class _Aside:
     accounts: Path | None = None
 
 
-def _put_back(place: Place, old: Path, say: Say) -> _Aside:
+def _put_back(place: Installation, old: Path, say: Say) -> _Aside:
     """Stop everything; put back the databases of before the update that a release cannot read."""
     systemctl("stop", *SERVICES, *GATE)
     version = version_of(old)
@@ -428,7 +430,7 @@ def _put_back(place: Place, old: Path, say: Say) -> _Aside:
     return _Aside(database, accounts)
 
 
-def _undo(place: Place, aside: _Aside) -> None:
+def _undo(place: Installation, aside: _Aside) -> None:
     """Put the upgraded databases back that were set aside."""
     systemctl("stop", *SERVICES, *GATE)
     if aside.database is not None:
@@ -457,7 +459,7 @@ def _activate(release: Path) -> None:
         raise UpdateError(f"{version_of(release)} does not start. {_last(done)}")
 
 
-def _stay_well(place: Place, seconds: float) -> None:
+def _stay_well(place: Installation, seconds: float) -> None:
     """Wait until both services ran for so long without a restart, and check the dashboard.
 
     Raises:

@@ -41,7 +41,7 @@ LIBCAMERA_DRIVERS = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class VideoNode:
     """A Video4Linux node that could be opened."""
 
     path: Path
@@ -55,16 +55,16 @@ class Node:
         return self.captures and self.driver not in LIBCAMERA_DRIVERS
 
 
-def parse_capability(path: Path, data: bytes) -> Node:
+def parse_capability(path: Path, data: bytes) -> VideoNode:
     """Parse a ``struct v4l2_capability`` (104 bytes) of a node."""
     driver, card, _bus, _version, capabilities, device_caps, *_reserved = _CAPABILITY.unpack(data)
     # A USB camera has a second node for metadata; only device_caps are those of this node
     # (VIDIOC_QUERYCAP).
     flags = device_caps if capabilities & _DEVICE_CAPS else capabilities
-    return Node(path, _text(driver), _text(card), captures=bool(flags & _CAPTURE))
+    return VideoNode(path, _text(driver), _text(card), captures=bool(flags & _CAPTURE))
 
 
-def ask(path: Path) -> Node:
+def ask(path: Path) -> VideoNode:
     """Open a node and query its capabilities.
 
     Raises:
@@ -161,7 +161,7 @@ class DeviceCamera(LiveCamera):
         super().__init__(f"opencv:{path} ({node.card})", open_capture, lost_error, seconds, rotate)
 
 
-def _camera_node(path: Path) -> Node:
+def _camera_node(path: Path) -> VideoNode:
     """Return the node of a camera; raise if it cannot be used."""
     try:
         node = ask(path)

@@ -36,7 +36,7 @@ from edge_agent.core.readings import (
     measurements,
     time_ms,
 )
-from edge_agent.core.vitals import Scale, VitalKind
+from edge_agent.core.vitals import UnitConversion, VitalKind
 
 LEAST_PULSE_PRESSURE_MMHG = 10.0
 NO_VALUE = frozenset(
@@ -99,7 +99,7 @@ class GivenReading(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class ReadingOrigin:
     """The origin of readings, with the rules for details that they leave out.
 
     Attributes:
@@ -190,7 +190,7 @@ def parse_payload(payload: bytes) -> list[object]:
 
 
 def read_given(
-    items: Iterable[object], arrived: Instant, origin: Origin, arrivals: ArrivalTimes
+    items: Iterable[object], arrived: Instant, origin: ReadingOrigin, arrivals: ArrivalTimes
 ) -> list[VitalReading | ReadingError]:
     """Validate readings that came together; return each reading with flags, or its error."""
     given = list(items)
@@ -218,7 +218,7 @@ def _at_own_times(readings: Sequence[VitalReading]) -> list[VitalReading]:
     return [one for _, one in sorted(zip(places, spread, strict=True), key=lambda pair: pair[0])]
 
 
-def reading_of(item: object, arrived: Instant, origin: Origin) -> VitalReading:
+def reading_of(item: object, arrived: Instant, origin: ReadingOrigin) -> VitalReading:
     """Validate one reading; its boot time is 0 (unknown), unless it has the time of its arrival.
 
     Raises:
@@ -340,7 +340,7 @@ def _kind(value: object) -> VitalKind:
         ) from error
 
 
-def _scale(kind: VitalKind, unit: object, needed: bool) -> Scale:
+def _scale(kind: VitalKind, unit: object, needed: bool) -> UnitConversion:
     """Return the conversion of a value to the unit of its kind."""
     spec = kind.spec
     allowed = ", ".join(spec.units)
@@ -351,7 +351,7 @@ def _scale(kind: VitalKind, unit: object, needed: bool) -> Scale:
                 f"Allowed: {allowed}."
             )
             raise ReadingError("unit", "", missing)
-        return Scale()
+        return UnitConversion()
     scale = spec.scale_of(unit) if isinstance(unit, str) else None
     if scale is None:
         unknown = f"is no unit of {kind.value}. Allowed: {allowed}, or empty for {kind.unit}."
@@ -391,7 +391,7 @@ def refuse_impossible(kind: VitalKind, value: float) -> None:
         raise ImpossibleError("value", f"{value:g} {spec.unit_shown}", impossible)
 
 
-def _number(value: object, origin: Origin, scale: Scale, kind: VitalKind) -> float:
+def _number(value: object, origin: ReadingOrigin, scale: UnitConversion, kind: VitalKind) -> float:
     """Return a value as a number in the unit of its kind."""
     number = math.nan
     with suppress(ValueError, OverflowError):
@@ -409,7 +409,7 @@ def _number(value: object, origin: Origin, scale: Scale, kind: VitalKind) -> flo
     return float(number)
 
 
-def _error(value: object, origin: Origin, scale: Scale) -> float | None:
+def _error(value: object, origin: ReadingOrigin, scale: UnitConversion) -> float | None:
     """Return an expected error in the unit of its kind; of a resistance there is none."""
     if value is None or value == "" or scale.is_inverse:
         return None
@@ -425,7 +425,7 @@ def _error(value: object, origin: Origin, scale: Scale) -> float | None:
     return check_error(number * scale.factor)
 
 
-def _no_number(value: object, origin: Origin) -> tuple[str, str]:
+def _no_number(value: object, origin: ReadingOrigin) -> tuple[str, str]:
     """Return a value for a message, and why it is no number."""
     if value is None:
         return "", "is missing. Send a number."
@@ -436,7 +436,7 @@ def _no_number(value: object, origin: Origin) -> tuple[str, str]:
     return shown_value(value), "is not a number."
 
 
-def _refuse_thousands(text: str, number: float, scale: Scale, kind: VitalKind) -> None:
+def _refuse_thousands(text: str, number: float, scale: UnitConversion, kind: VitalKind) -> None:
     """Refuse ``1.012`` or ``1,012`` where only 1012 is plausible: its mark may be one of thousands.
 
     Raises:
@@ -454,7 +454,7 @@ def _refuse_thousands(text: str, number: float, scale: Scale, kind: VitalKind) -
         )
 
 
-def _source(value: object, origin: Origin) -> str:
+def _source(value: object, origin: ReadingOrigin) -> str:
     if value is None or value == "":
         return origin.source
     longest = SOURCE_LENGTH if origin.live else _FILE_SOURCE_LENGTH
@@ -468,7 +468,7 @@ def _source(value: object, origin: Origin) -> str:
     return origin.prefix + value
 
 
-def _flags(value: object, origin: Origin) -> frozenset[VitalFlag]:
+def _flags(value: object, origin: ReadingOrigin) -> frozenset[VitalFlag]:
     words: object = [] if value is None else value
     if isinstance(value, str) and origin.as_text:
         words = value.split()

@@ -135,7 +135,7 @@ def first_interleaved(readings: Iterable[tuple[int, int]]) -> tuple[int, int] | 
     return next((pair for pair in pairs if pair is not None), None)
 
 
-class Parted(NamedTuple):
+class PartingColumn(NamedTuple):
     """A column that parts readings of one source into streams.
 
     Attributes:
@@ -197,19 +197,19 @@ class TextsBeside:
         for sample, one in kept:
             sample.add(one.at.wall_ms, one.value, places)
 
-    def find_named(self) -> Parted | None:
+    def find_named(self) -> PartingColumn | None:
         """Return a column that has a name of devices and several of them; ``None``: none has."""
         for place, name in enumerate(self._columns):
             texts = [text for text in self._texts[place] if text]
             if place in self._named and 1 < len(texts) <= _DEVICES_MOST:
-                return Parted(name, texts, next((source for _, source in self._kept), ""))
+                return PartingColumn(name, texts, next((source for _, source in self._kept), ""))
         return None
 
-    def find_column(self) -> Parted | None:
+    def find_column(self) -> PartingColumn | None:
         """Return the likeliest column that parts the readings of a source; ``None``: none does."""
         return next(self._parting_columns(), None)
 
-    def _parting_columns(self) -> Iterator[Parted]:
+    def _parting_columns(self) -> Iterator[PartingColumn]:
         open_ = [n for n, texts in enumerate(self._texts) if 1 < len(texts) <= _TEXTS_MOST]
         open_.sort(key=lambda n: (n not in self._named, _are_numbers(self._texts[n])))
         # In a table of many columns fewer readings have to show what parts them.
@@ -222,9 +222,9 @@ class TextsBeside:
             for (_, source), sample in self._kept.items():
                 readings = sample.with_texts(itemgetter(column))
                 if is_named and first_interleaved(sorted((at, name) for at, _, name in readings)):
-                    yield Parted(self._columns[column], texts, source)
+                    yield PartingColumn(self._columns[column], texts, source)
                 if parts_streams(readings, texts) or are_joined(readings, texts):
-                    yield Parted(self._columns[column], texts, source)
+                    yield PartingColumn(self._columns[column], texts, source)
         # Two people with two arms each: neither column parts them alone.
         samples = {key: one for key, one in self._kept.items() if one.has_several()}
         for first, second in combinations(open_[:_TOGETHER_MOST] if samples else [], 2):
@@ -233,7 +233,7 @@ class TextsBeside:
             together = partial(_together, first, second, len(of_second))
             for (_, source), sample in samples.items():
                 if share_times(sample.with_texts(together), both):
-                    yield Parted(self._columns[first], of_first, source)
+                    yield PartingColumn(self._columns[first], of_first, source)
 
 
 def _together(first: int, second: int, width: int, places: bytes) -> int:

@@ -144,7 +144,7 @@ class RatingKind(StrEnum):
         return self.value.removeprefix("sam_")
 
 
-class Table(StrEnum):
+class MeasureTable(StrEnum):
     """The table of the timeline that a measure is read from."""
 
     VITAL = "vital"
@@ -167,7 +167,7 @@ def measure_of(name: str) -> Measure:
     return VitalKind(name) if kind is None else kind
 
 
-def table_of(kind: Measure) -> Table:
+def table_of(kind: Measure) -> MeasureTable:
     """Return the table that the values of a measure stand in."""
     return _TABLES[type(kind)]
 
@@ -291,11 +291,11 @@ _RATED: Mapping[Measure, VitalSpec] = {
 }
 _SPECS: Mapping[Measure, VitalSpec] = {**_MOVED, **_SHOWN, **_RATED}
 _NAMED: Mapping[str, Measure] = {kind.value: kind for kind in _SPECS}
-_TABLES: Mapping[type, Table] = {
-    VitalKind: Table.VITAL,
-    ExpressionKind: Table.EXPRESSION,
-    MovementKind: Table.MOVEMENT,
-    RatingKind: Table.SELF_REPORT,
+_TABLES: Mapping[type, MeasureTable] = {
+    VitalKind: MeasureTable.VITAL,
+    ExpressionKind: MeasureTable.EXPRESSION,
+    MovementKind: MeasureTable.MOVEMENT,
+    RatingKind: MeasureTable.SELF_REPORT,
 }
 MEASURES: tuple[Measure, ...] = (*VitalKind, *ExpressionKind, *MovementKind, *RatingKind)
 """All measures, in the order of the pages."""

@@ -60,7 +60,7 @@ class OwnNeutralState(Worded):
     REFUSED = "refused", N_("own neutral: baseline refused, set another one")
 
 
-class Refusal(StrEnum):
+class BaselineRefusal(StrEnum):
     """Why a baseline calibrates nothing."""
 
     SHORT = "short"
@@ -124,7 +124,7 @@ class Calibration:
     seconds: int
     logits: tuple[float, ...]
     shift: float = 0.0
-    refusal: Refusal | None = None
+    refusal: BaselineRefusal | None = None
 
 
 def logits_of(expression: Expression, temperature: float) -> tuple[float, ...]:
@@ -154,21 +154,25 @@ def _refusal(
     read: Sequence[tuple[float, ...]],
     means: Sequence[float],
     length_s: float,
-) -> Refusal | None:
+) -> BaselineRefusal | None:
     if length_s < LEAST_SECONDS:
-        return Refusal.SHORT
+        return BaselineRefusal.SHORT
     if len(read) < LEAST_SECONDS:
         turned = sum(one.turned_away > 0 and one.logits is None for one in seen)
         # The reason that took most of the seconds that are missing.
-        return Refusal.TURNED_AWAY if 2 * turned > length_s - len(read) else Refusal.FEW_FACES
+        return (
+            BaselineRefusal.TURNED_AWAY
+            if 2 * turned > length_s - len(read)
+            else BaselineRefusal.FEW_FACES
+        )
     smiles = [one.smile for one in seen if one.smile is not None]
     is_smiling = bool(smiles) and fmean(smiles) > MOST_SMILE
     if is_smiling or means[_NEUTRAL] - means[_HAPPINESS] < LEAST_LEAD:
-        return Refusal.SMILING
+        return BaselineRefusal.SMILING
     if pstdev(map(_lead, read)) > MOST_SPREAD:
-        return Refusal.RESTLESS
+        return BaselineRefusal.RESTLESS
     if _lead(means) < LEAST_LEAD:
-        return Refusal.NOT_NEUTRAL
+        return BaselineRefusal.NOT_NEUTRAL
     return None
 
 

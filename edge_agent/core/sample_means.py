@@ -13,7 +13,7 @@ _JITTER = 0.95
 """Samples are faster than they are kept where their distance is below this share of it."""
 
 
-class Sample(NamedTuple):
+class TimedSample(NamedTuple):
     """A value at a time.
 
     Attributes:
@@ -46,12 +46,12 @@ Sample(at_s=0.37109375, value=47.5, is_doubtful=False)]
 
     def __init__(self, per_second: float) -> None:
         self._per_second = per_second
-        self._waiting: list[Sample] | None = []
+        self._waiting: list[TimedSample] | None = []
         self._is_averaged = False
         self._slot = 0
-        self._samples: list[Sample] = []
+        self._samples: list[TimedSample] = []
 
-    def add(self, sample: Sample) -> Iterator[Sample]:
+    def add(self, sample: TimedSample) -> Iterator[TimedSample]:
         """Add a sample; yield those that are complete."""
         if self._waiting is None:
             yield from self._pass_on(sample)
@@ -60,13 +60,13 @@ Sample(at_s=0.37109375, value=47.5, is_doubtful=False)]
         if len(self._waiting) == _FIRST:
             yield from self._find_rate()
 
-    def finish(self) -> Iterator[Sample]:
+    def finish(self) -> Iterator[TimedSample]:
         """Yield the last ones."""
         if self._waiting is not None:
             yield from self._find_rate()
         yield from self._mean()
 
-    def _find_rate(self) -> Iterator[Sample]:
+    def _find_rate(self) -> Iterator[TimedSample]:
         """Find out how fast the first samples come; yield what is complete of them."""
         waiting = self._waiting or []
         times = [sample.at_s for sample in waiting]
@@ -76,7 +76,7 @@ Sample(at_s=0.37109375, value=47.5, is_doubtful=False)]
         for sample in waiting:
             yield from self._pass_on(sample)
 
-    def _pass_on(self, sample: Sample) -> Iterator[Sample]:
+    def _pass_on(self, sample: TimedSample) -> Iterator[TimedSample]:
         if not self._is_averaged:
             yield sample
             return
@@ -86,12 +86,12 @@ Sample(at_s=0.37109375, value=47.5, is_doubtful=False)]
             self._slot = slot
         self._samples.append(sample)
 
-    def _mean(self) -> Iterator[Sample]:
+    def _mean(self) -> Iterator[TimedSample]:
         """Yield the mean of the samples of a slot, at the mean of their times."""
         if self._samples:
             # fsum: a mean of equal values is that value
             count = len(self._samples)
             at_s = math.fsum(sample.at_s for sample in self._samples) / count
             value = math.fsum(sample.value for sample in self._samples) / count
-            yield Sample(at_s, value, any(sample.is_doubtful for sample in self._samples))
+            yield TimedSample(at_s, value, any(sample.is_doubtful for sample in self._samples))
         self._samples = []

@@ -105,7 +105,7 @@ class VitalKind(StrEnum):
         return SPECS[self].plausible
 
 
-class Scale(NamedTuple):
+class UnitConversion(NamedTuple):
     """A conversion of a number to the unit that is kept: ``number · factor + offset``.
 
     Of a resistance, of which the kept unit is the inverse, ``factor / number + offset``.
@@ -194,7 +194,7 @@ class VitalSpec:
     unit: str
     unit_shown: str
     plausible: tuple[float, float]
-    units: Mapping[str, Scale]
+    units: Mapping[str, UnitConversion]
     headers: str
     lag_s: float
     settling_s: float
@@ -250,7 +250,7 @@ class VitalSpec:
         """Whether its means can be compared between states."""
         return self.bound is not None
 
-    def scale_of(self, unit: str) -> Scale | None:
+    def scale_of(self, unit: str) -> UnitConversion | None:
         """Return the conversion of a unit, however it is spelt; ``None``: it is none of this kind.
 
         Example:
@@ -269,7 +269,7 @@ class VitalSpec:
         forms = _SPELLINGS.get(self.unit, {}).items()
         return next((name for form, name in forms if re.fullmatch(form, plain)), plain)
 
-    def scale_of_stream(self, unit: str) -> Scale | None:
+    def scale_of_stream(self, unit: str) -> UnitConversion | None:
         """Return the conversion of a unit of a laboratory's stream; ``None``: it is none.
 
         Streams also have the units of physics. Files do not: there, K and Hz are parts of names.
@@ -291,12 +291,12 @@ class VitalSpec:
         return low <= value <= high
 
 
-_MMHG = {"mm[hg]": Scale(), "mmhg": Scale(), "kpa": Scale(MMHG_IN_KPA)}
-FAHRENHEIT = Scale(5 / 9, -160 / 9)
-_DEGREES = dict.fromkeys(("cel", "°c", "c"), Scale())
+_MMHG = {"mm[hg]": UnitConversion(), "mmhg": UnitConversion(), "kpa": UnitConversion(MMHG_IN_KPA)}
+FAHRENHEIT = UnitConversion(5 / 9, -160 / 9)
+_DEGREES = dict.fromkeys(("cel", "°c", "c"), UnitConversion())
 _DEGREES |= dict.fromkeys(("[degf]", "°f", "f"), FAHRENHEIT)
-_OF_PHYSICS = {("Cel", "k"): Scale(offset=-273.15), ("/min", "hz"): Scale(60.0)}
-_PER_MINUTE = {"/min": Scale(), "1/min": Scale(), "bpm": Scale()}
+_OF_PHYSICS = {("Cel", "k"): UnitConversion(offset=-273.15), ("/min", "hz"): UnitConversion(60.0)}
+_PER_MINUTE = {"/min": UnitConversion(), "1/min": UnitConversion(), "bpm": UnitConversion()}
 
 _pressure = partial(
     VitalSpec,
@@ -314,14 +314,16 @@ _pressure = partial(
 )
 
 # ω is the lower case of Ω, of the Greek letter as of the sign of the ohm
-_CONDUCTANCE: Mapping[str, Scale] = {
-    **dict.fromkeys((*(f"{micro}s" for micro in _MICRO), "microsiemens"), Scale()),
-    **dict.fromkeys((*(f"{micro}mho" for micro in _MICRO), "micromho", "micromhos"), Scale()),
-    **dict.fromkeys(("ns", "nanosiemens"), Scale(0.001)),
-    **dict.fromkeys(("ms", "millisiemens"), Scale(1000.0)),
-    **dict.fromkeys(("s", "siemens", "mho", "mhos"), Scale(1e6)),
-    **dict.fromkeys(("kω", "kohm", "kohms", "kiloohm"), Scale(1000.0, is_inverse=True)),
-    **dict.fromkeys(("ω", "ohm", "ohms"), Scale(1e6, is_inverse=True)),
+_CONDUCTANCE: Mapping[str, UnitConversion] = {
+    **dict.fromkeys((*(f"{micro}s" for micro in _MICRO), "microsiemens"), UnitConversion()),
+    **dict.fromkeys(
+        (*(f"{micro}mho" for micro in _MICRO), "micromho", "micromhos"), UnitConversion()
+    ),
+    **dict.fromkeys(("ns", "nanosiemens"), UnitConversion(0.001)),
+    **dict.fromkeys(("ms", "millisiemens"), UnitConversion(1000.0)),
+    **dict.fromkeys(("s", "siemens", "mho", "mhos"), UnitConversion(1e6)),
+    **dict.fromkeys(("kω", "kohm", "kohms", "kiloohm"), UnitConversion(1000.0, is_inverse=True)),
+    **dict.fromkeys(("ω", "ohm", "ohms"), UnitConversion(1e6, is_inverse=True)),
 }
 
 # The first five kinds have no limits of what is possible: values that were once accepted still are.
@@ -425,7 +427,7 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         unit_shown="s",
         decimals=2,
         plausible=(0.24, 2.4),
-        units={"s": Scale(), "ms": Scale(0.001)},
+        units={"s": UnitConversion(), "ms": UnitConversion(0.001)},
         unit_needed=True,
         unit_choices=("s", "ms"),
         headers=(
@@ -448,7 +450,7 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         unit_shown="%",
         plausible=(70.0, 100.0),
         possible=(0.0, 100.0),
-        units={"%": Scale(), "share": Scale(100.0)},
+        units={"%": UnitConversion(), "share": UnitConversion(100.0)},
         unit_choices=("%", "share"),
         withings=("raw_spo2_auto_spo2.csv",),
         headers=(
@@ -507,7 +509,12 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         unit_shown="/min",
         plausible=(4.0, 60.0),
         possible=(0.0, 200.0),
-        units={"/min": Scale(), "1/min": Scale(), "rpm": Scale(), "brpm": Scale()},
+        units={
+            "/min": UnitConversion(),
+            "1/min": UnitConversion(),
+            "rpm": UnitConversion(),
+            "brpm": UnitConversion(),
+        },
         # "respiratory" and "breathing" alone are a belt's waveform as often as a rate
         withings=("raw_bed_respiratory-rate.csv", "raw_sleep-monitor_respiratory-rate.csv"),
         embraceplus="respiratory_rate_brpm",
@@ -632,7 +639,7 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         # shorter and longer ones are not counted: edge_agent/vitals/lids.py
         plausible=(60.0, 500.0),
         possible=(0.0, 10_000.0),
-        units={"ms": Scale(), "s": Scale(1000.0)},
+        units={"ms": UnitConversion(), "s": UnitConversion(1000.0)},
         unit_needed=True,
         unit_choices=("ms", "s"),
         moved=False,
@@ -658,7 +665,12 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         plausible=(0.0, 2000.0),
         # the deviation of lengths from 0 to that of 16 g in each of three directions
         possible=(0.0, 14_000.0),
-        units={"m[g]": Scale(), "mg": Scale(), "[g]": Scale(1000.0), "g": Scale(1000.0)},
+        units={
+            "m[g]": UnitConversion(),
+            "mg": UnitConversion(),
+            "[g]": UnitConversion(1000.0),
+            "g": UnitConversion(1000.0),
+        },
         unit_needed=True,
         unit_choices=("mg", "g"),
         headers=r"body ?motion|mean amplitude deviation",

@@ -45,7 +45,7 @@ BYTES_A_CHANGE = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Stream:
+class FleetStream:
     """The state of a stream: its epoch and its confirmed position.
 
     Attributes:
@@ -75,7 +75,7 @@ class ChangeLog:
         """True where the database is not open, or no longer the file that ``begin`` opened."""
         return self._file is None or not self._file.is_in_place
 
-    def begin(self) -> Stream:
+    def begin(self) -> FleetStream:
         """Return the stream of this database; a new one if the old one cannot be continued.
 
         A new stream begins with the whole database. It is needed the first time, after the database
@@ -90,7 +90,7 @@ class ChangeLog:
             # Missing triggers, or those of another version, may have let changes pass unlogged.
             whole = present_triggers(connection) == expected_triggers()
             if row is not None and row["stream"] == source and whole:
-                return Stream(row["epoch"], row["confirmed"])
+                return FleetStream(row["epoch"], row["confirmed"])
             return _begin_anew(connection, source, row["epoch"] if row else None)
 
     def read(self, after: int, most_rows: int) -> Chunk | None:
@@ -231,7 +231,7 @@ def end_stream(path: Path) -> bool:
     return True
 
 
-def _begin_anew(connection: sqlite3.Connection, source: str, follows: str | None) -> Stream:
+def _begin_anew(connection: sqlite3.Connection, source: str, follows: str | None) -> FleetStream:
     """Begin a stream with the whole database; keep only waiting erasures of the old one."""
     # First, so that the copy below does not log itself.
     drop_triggers(connection)
@@ -259,7 +259,7 @@ def _begin_anew(connection: sqlite3.Connection, source: str, follows: str | None
     # In the same transaction: a row between copy and triggers would never be sent.
     for sql in expected_triggers().values():
         connection.execute(sql)
-    return Stream(epoch, 0)
+    return FleetStream(epoch, 0)
 
 
 def _ranges(connection: sqlite3.Connection, table: SentTable) -> Iterator[tuple[int, int]]:

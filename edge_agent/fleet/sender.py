@@ -24,7 +24,7 @@ from edge_agent.core.errors import StoreError
 from edge_agent.core.pauses import doubling, pause_after
 from edge_agent.core.threads import Worker
 from edge_agent.fleet.chunks import Chunk, MessageError, TimelineMessage, encode, read_confirmation
-from edge_agent.fleet.log import ChangeLog, Stream
+from edge_agent.fleet.log import ChangeLog, FleetStream
 from edge_agent.fleet.tables import BOOT_CHARACTERS
 from edge_agent.mqtt.broker import ConnectionEndedError, MqttState, WakeSignal, encryption
 from edge_agent.mqtt.connection import Backoff, Connection, Connector
@@ -159,7 +159,7 @@ class Flight:
         self._progress_s = now_s
 
 
-class Trouble(IntEnum):
+class SenderTrouble(IntEnum):
     """Kinds of problems; the first present one is reported, since it may cause the others."""
 
     CONNECTION = 1
@@ -175,13 +175,13 @@ class Troubles:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._texts: dict[Trouble, str] = {}
+        self._texts: dict[SenderTrouble, str] = {}
         self._since_s = 0.0
         self._state = "connecting"
         self._given_up: list[tuple[int, int]] = []
         self._newest = self._confirmed = 0
 
-    def begin(self, kind: Trouble, text: str) -> None:
+    def begin(self, kind: SenderTrouble, text: str) -> None:
         """Record a problem with its cure; log it if it is new."""
         with self._lock:
             # Since the first of several problems: the later ones may come of it.
@@ -191,7 +191,7 @@ class Troubles:
         if text != before:
             log.warning("fleet: %s", text)
 
-    def end(self, *kinds: Trouble) -> None:
+    def end(self, *kinds: SenderTrouble) -> None:
         """Record that problems are over."""
         with self._lock:
             ended = [kind for kind in kinds if self._texts.pop(kind, None) is not None]
@@ -273,7 +273,7 @@ class FleetSender(Worker):
             options.broker, context, client_id, None, self._wake, backoff=options.backoff
         )
         self._changes = changes
-        self._stream: Stream | None = None
+        self._stream: FleetStream | None = None
         self._flight = Flight(0, clock.boot_seconds(), options.resend_s)
         self._erased: dict[int, int] = {}
         self._forgotten = 0
@@ -320,7 +320,7 @@ class FleetSender(Worker):
         # many appliances lose one broker at the same moment: they do not all come back at once
         pause_s = self._connector.pause_after(end) * random.uniform(0.5, 1.5)  # noqa: S311
         self._troubles.set_state(end.state.value)
-        self._troubles.begin(Trouble.CONNECTION, end.text)
+        self._troubles.begin(SenderTrouble.CONNECTION, end.text)
         # The log grows while the broker is away, so its bound is kept here too.
         self._keep_house()
         self.stopping.wait(pause_s)
@@ -333,7 +333,9 @@ class FleetSender(Worker):
             if connection.remark is not None:
                 log.info("fleet: %s", connection.remark)
             self._troubles.set_state(MqttState.CONNECTED.value)
-            self._troubles.end(Trouble.CONNECTION, Trouble.PUBLISH, Trouble.SUBSCRIBE)
+            self._troubles.end(
+                SenderTrouble.CONNECTION, SenderTrouble.PUBLISH, SenderTrouble.SUBSCRIBE
+            )
             self._look = True
             settle_s = self._options.backoff.settle_s * random.uniform(0.5, 1.5)  # noqa: S311
             self._next_send_s = clock.boot_seconds() + settle_s
@@ -365,7 +367,7 @@ class FleetSender(Worker):
             self._forget()
             self._keep_bounds()
             self._count()
-            self._troubles.end(Trouble.DATABASE)
+            self._troubles.end(SenderTrouble.DATABASE)
         except StoreError as error:
             # The database may be back with the next look; the connection need not end for it.
             self._report_damage(error)
@@ -385,7 +387,7 @@ class FleetSender(Worker):
             self._flight = Flight(stream.confirmed, clock.boot_seconds(), self._options.resend_s)
             self._forgotten = stream.confirmed
             self._erased.clear()
-            self._troubles.end(Trouble.CLOSED, Trouble.SILENCE)
+            self._troubles.end(SenderTrouble.CLOSED, SenderTrouble.SILENCE)
         self._stream = stream
         self._look = True
 
@@ -395,7 +397,7 @@ class FleetSender(Worker):
                 f"the MQTT broker does not let this account read {topic}. Allow it there "
                 "(mosquitto: acl_file), then restart the agent."
             )
-            self._troubles.begin(Trouble.SUBSCRIBE, text)
+            self._troubles.begin(SenderTrouble.SUBSCRIBE, text)
         for ack in connection.acks():
             if ack.refusal is not None:
                 topic = self._topics.full(Topics.TIMELINE)
@@ -403,7 +405,7 @@ class FleetSender(Worker):
                     f"the MQTT broker refuses the timeline ({ack.refusal}). Let this account write "
                     f"{topic} there (mosquitto: acl_file)."
                 )
-                self._troubles.begin(Trouble.PUBLISH, text)
+                self._troubles.begin(SenderTrouble.PUBLISH, text)
             else:
                 self._flight.note_taken(ack.mid)
             self._look = True
@@ -423,7 +425,7 @@ class FleetSender(Worker):
                 "begun. Does another appliance have the same device.name? Give each its own, then "
                 "restart the agent."
             )
-            self._troubles.begin(Trouble.CLOSED, text)
+            self._troubles.begin(SenderTrouble.CLOSED, text)
         newest = self._changes.newest()
         # Anybody who may publish there could make the log be deleted: never beyond what exists.
         if confirmation.position > newest:
@@ -435,11 +437,11 @@ class FleetSender(Worker):
             )
             return
         if not confirmation.closed:
-            self._troubles.end(Trouble.CLOSED)
+            self._troubles.end(SenderTrouble.CLOSED)
         self._erased.update({each.position: each.rows for each in confirmation.erased})
         if self._flight.note_confirmed(confirmation.position, clock.boot_seconds()):
             self._look = True
-            self._troubles.end(Trouble.PUBLISH, Trouble.SILENCE)
+            self._troubles.end(SenderTrouble.PUBLISH, SenderTrouble.SILENCE)
         now_s = clock.boot_seconds()
         if confirmation.again and self._flight.send_again(confirmation.position, now_s):
             self._look = True
@@ -541,11 +543,11 @@ class FleetSender(Worker):
             f"and reaches its database, and that the MQTT broker lets this account write {topic} "
             f"and read {topic}/confirmed."
         )
-        self._troubles.begin(Trouble.SILENCE, text)
+        self._troubles.begin(SenderTrouble.SILENCE, text)
 
     def _report_damage(self, error: StoreError) -> None:
         text = f"the log of changes cannot be read or written: {error}"
-        self._troubles.begin(Trouble.DATABASE, text)
+        self._troubles.begin(SenderTrouble.DATABASE, text)
 
 
 def timeline_message(device: str, epoch: str, chunk: Chunk) -> TimelineMessage:

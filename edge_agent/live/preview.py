@@ -56,7 +56,7 @@ _MOST_TURNED_AWAY = 4
 """Connections that are kept open after the answer ``busy``."""
 
 
-class Ended(Worded):
+class PreviewEnded(Worded):
     """The reasons why a preview ended, or did not begin."""
 
     TIME = "time", N_("The preview has ended: the minute is up.")
@@ -81,7 +81,7 @@ class Ended(Worded):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PreviewPart:
     """A part of a preview.
 
     Attributes:
@@ -109,7 +109,7 @@ def request_line(by: str) -> bytes:
     return json.dumps({"by": by}).encode() + b"\n"
 
 
-async def read_part(incoming: asyncio.StreamReader) -> Part:
+async def read_part(incoming: asyncio.StreamReader) -> PreviewPart:
     """Read the next part.
 
     Raises:
@@ -129,7 +129,7 @@ async def read_part(incoming: asyncio.StreamReader) -> Part:
         raise ValueError(f"no part of a preview: {line!r}") from error
     if not 0 <= size <= LARGEST_PICTURE:
         raise ValueError(f"a picture of {size} bytes")
-    return Part(until_ms, await incoming.readexactly(size), ended)
+    return PreviewPart(until_ms, await incoming.readexactly(size), ended)
 
 
 class SharedFrames(LatestValue[Frame]):
@@ -203,10 +203,10 @@ class PreviewServer(SocketWorker):
         log.info("preview: begins, for %s", by)
         self._announce(by, show.until_ms)
         show.on_more = lambda: self._announce(by, show.until_ms)
-        ended = Ended.LEFT
+        ended = PreviewEnded.LEFT
         try:
             ended = show.run(self.stopping.is_set)
-            connection.sendall(Part(ended=ended).encode())
+            connection.sendall(PreviewPart(ended=ended).encode())
         finally:
             self.frames.onlooker = None
             show.close()
@@ -241,18 +241,18 @@ class _Show:
         self.until_ms = 0
         self._prolong()
 
-    def run(self, is_stopping: Callable[[], bool]) -> Ended:
+    def run(self, is_stopping: Callable[[], bool]) -> PreviewEnded:
         """Send pictures until there is a reason to end; return it."""
         began_s = seen_s = signed_s = self._begun_s
         while True:
             reason = self._handle_requests()
             present_s = self._clock()
             if is_stopping():
-                reason = Ended.AGENT
+                reason = PreviewEnded.AGENT
             elif reason is None and present_s >= self._end_s:
-                reason = Ended.TIME
+                reason = PreviewEnded.TIME
             elif reason is None and present_s - seen_s > self._late_s:
-                reason = Ended.CAMERA
+                reason = PreviewEnded.CAMERA
             if reason is not None:
                 return reason
             if present_s < began_s + FRAME_S:
@@ -275,9 +275,9 @@ class _Show:
             return bool(selector.select(within_s))
 
     def _send(self, picture: bytes) -> None:
-        self._connection.sendall(Part(self.until_ms, picture).encode())
+        self._connection.sendall(PreviewPart(self.until_ms, picture).encode())
 
-    def _handle_requests(self) -> Ended | None:
+    def _handle_requests(self) -> PreviewEnded | None:
         """Handle requests of the reader and refuse others; return a reason to end, if any."""
         with contextlib.suppress(BlockingIOError):
             other, _ = self._listener.accept()
@@ -286,7 +286,7 @@ class _Show:
             return None
         request = self._connection.recv(LONGEST_LINE)
         if not request:
-            return Ended.LEFT
+            return PreviewEnded.LEFT
         if MORE in request:
             self._prolong()
             self.on_more()
@@ -301,7 +301,7 @@ class _Show:
         self._turned_away.append(other)
         with contextlib.suppress(OSError):
             other.settimeout(SEND_S)
-            other.sendall(Part(ended=Ended.BUSY).encode())
+            other.sendall(PreviewPart(ended=PreviewEnded.BUSY).encode())
             other.shutdown(socket.SHUT_WR)
         if len(self._turned_away) > _MOST_TURNED_AWAY:
             self._turned_away.pop(0).close()

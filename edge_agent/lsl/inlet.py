@@ -24,7 +24,7 @@ from edge_agent.core.given_readings import ArrivalTimes, refuse_impossible, with
 from edge_agent.core.lab_streams import PREFIX
 from edge_agent.core.pauses import Pauses
 from edge_agent.core.readings import CLOCK_TOLERANCE_S, BeatTimes, Gap, VitalFlag, VitalReading
-from edge_agent.core.vitals import Scale, VitalKind
+from edge_agent.core.vitals import UnitConversion, VitalKind
 from edge_agent.lsl.outlet import StreamClock, load_pylsl
 from edge_agent.vitals.sensor import PAUSES_S, STALL_S, Silence
 from edge_agent.vitals.sources import Sink, VitalSource
@@ -677,7 +677,7 @@ def _text(get: Callable[[], str]) -> str:
     return text if len(text) <= _NAME_LENGTH else f"{text[: _NAME_LENGTH - 1]}…"
 
 
-def _scale(stream: OfferedStream, number: int, chosen: StreamSettings) -> Scale:
+def _scale(stream: OfferedStream, number: int, chosen: StreamSettings) -> UnitConversion:
     """Return the conversion of a channel: its configured unit counts before that of the stream.
 
     Raises:

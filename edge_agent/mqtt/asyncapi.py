@@ -66,7 +66,7 @@ _LAB = Device("lab", root="affect-edge", prefix="homeassistant", version="0.1.0"
 
 
 @dataclass(frozen=True, slots=True)
-class Channel:
+class TopicChannel:
     """One topic: its payload, how it is sent, and when.
 
     Attributes:
@@ -101,12 +101,12 @@ def _channel_of(
     payload: type[BaseModel],
     qos: int,
     retain: bool,
-) -> Channel:
+) -> TopicChannel:
     """Return the channel of a topic; its example is the first one of the payload model."""
     schema = payload.model_config["json_schema_extra"]
     assert isinstance(schema, dict)
     examples = cast("list[dict[str, Any]]", schema["examples"])
-    return Channel(suffix, payload, qos, retain, _WHEN[suffix], examples[0], action)
+    return TopicChannel(suffix, payload, qos, retain, _WHEN[suffix], examples[0], action)
 
 
 CHANNELS = (
@@ -122,7 +122,9 @@ CHANNELS = (
     _channel_of("send", Topics.COMMAND_REJECTED, incoming.CommandRejectedPayload, 0, False),
     _channel_of("send", Topics.SESSION, payloads.SessionPayload, 1, False),
 )
-INGEST = Channel(Topics.INGEST, GivenReading, 1, False, _WHEN[Topics.INGEST], _READING, "receive")
+INGEST = TopicChannel(
+    Topics.INGEST, GivenReading, 1, False, _WHEN[Topics.INGEST], _READING, "receive"
+)
 COMMANDS = (
     _channel_of("receive", Topics.COMMAND_SESSION, incoming.SessionCommand, 1, False),
     _channel_of("receive", Topics.COMMAND_MARKER, incoming.MarkerCommand, 1, False),
@@ -132,7 +134,7 @@ FLEET = (
     _channel_of("send", Topics.TIMELINE, payloads.TimelinePayload, 1, False),
     _channel_of("receive", Topics.TIMELINE_CONFIRMED, payloads.Confirmation, 1, True),
 )
-DISCOVERY = Channel(
+DISCOVERY = TopicChannel(
     "home_assistant",
     DiscoveryPayload,
     1,
@@ -184,7 +186,7 @@ def document() -> dict[str, Any]:
     }
 
 
-def _channel(channel: Channel) -> dict[str, Any]:
+def _channel(channel: TopicChannel) -> dict[str, Any]:
     return {
         "address": channel.address or f"{{root}}/{{device}}/{channel.suffix}",
         "description": channel.when,
@@ -196,7 +198,7 @@ def _channel(channel: Channel) -> dict[str, Any]:
     }
 
 
-def _operation(channel: Channel) -> dict[str, Any]:
+def _operation(channel: TopicChannel) -> dict[str, Any]:
     return {
         "action": channel.action,
         "channel": {"$ref": f"#/channels/{channel.key}"},
@@ -208,7 +210,7 @@ def _operation(channel: Channel) -> dict[str, Any]:
     }
 
 
-def _message(channel: Channel) -> dict[str, Any]:
+def _message(channel: TopicChannel) -> dict[str, Any]:
     schema: dict[str, Any] = {"$ref": f"#/components/schemas/{channel.payload.__name__}"}
     if channel is INGEST:
         schema = {

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from edge_agent.core.expression import FACE_STATES
 from edge_agent.core.vitals import SPECS
-from edge_agent.mqtt.payloads import Part, Topics
+from edge_agent.mqtt.payloads import PayloadPart, Topics
 
 WINDOWS_SILENT = 3
 """Summary windows without a message after which values become unavailable."""
@@ -32,7 +32,7 @@ _MARKERS = (
 )
 
 
-class DeviceEntry(Part):
+class DeviceEntry(PayloadPart):
     """The device, as it stands in Home Assistant's list."""
 
     identifiers: list[str] = Field(min_length=1, description="By which it is known again")
@@ -42,21 +42,21 @@ class DeviceEntry(Part):
     sw_version: str
 
 
-class Origin(Part):
+class Origin(PayloadPart):
     """The program that sends the discovery."""
 
     name: str
     sw_version: str
 
 
-class Availability(Part):
+class Availability(PayloadPart):
     """A topic that tells whether a value can be relied on."""
 
     topic: str
     value_template: str = Field(description="Gives `online`, `offline`, or nothing new")
 
 
-class Component(Part):
+class Component(PayloadPart):
     """One entity. What does not apply to it is left out of the message."""
 
     platform: Literal["sensor", "binary_sensor", "button", "switch"]

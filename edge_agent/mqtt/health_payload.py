@@ -7,24 +7,24 @@ from typing import Literal
 from pydantic import Field
 
 from edge_agent.core.vitals import SensorKind
-from edge_agent.mqtt.payloads import Part, Payload, Time, message_example
+from edge_agent.mqtt.payloads import Payload, PayloadPart, Time, message_example
 
 
-class Disk(Part):
+class Disk(PayloadPart):
     """The disk that holds the database."""
 
     free_bytes: int = Field(ge=0)
     free_percent: float = Field(ge=0, le=100)
 
 
-class Memory(Part):
+class Memory(PayloadPart):
     """Memory of the agent and of the machine."""
 
     process_bytes: int = Field(ge=0, description="Resident memory of the agent")
     available_bytes: int = Field(ge=0, description="Memory that programs can still use")
 
 
-class Throttling(Part):
+class Throttling(PayloadPart):
     """What the Raspberry Pi's firmware says about power and heat, now and since its start."""
 
     under_voltage: bool
@@ -35,7 +35,7 @@ class Throttling(Part):
     throttled_since_start: bool
 
 
-class CameraHealth(Part):
+class CameraHealth(PayloadPart):
     """Frames: how many are read, how old the newest is, how many are dropped."""
 
     fps: float | None = Field(
@@ -64,7 +64,7 @@ class CameraHealth(Part):
     )
 
 
-class RecorderHealth(Part):
+class RecorderHealth(PayloadPart):
     """The writing of rows to the database."""
 
     queue_depth: int = Field(ge=0, description="Items waiting to be written")
@@ -83,7 +83,7 @@ class RecorderHealth(Part):
     )
 
 
-class CopiesHealth(Part):
+class CopiesHealth(PayloadPart):
     """The nightly copies of the database."""
 
     last_good_age_seconds: float | None = Field(
@@ -98,7 +98,7 @@ class CopiesHealth(Part):
     )
 
 
-class SeqHoleHealth(Part):
+class SeqHoleHealth(PayloadPart):
     """Numbers of a topic under which nothing will come."""
 
     epoch: str = Field(description="Whose numbers they are")
@@ -113,7 +113,7 @@ class SeqHoleHealth(Part):
     at: Time = Field(description="When the last of them was noted, UTC")
 
 
-class MqttHealth(Part):
+class MqttHealth(PayloadPart):
     """The connection to the broker and the messages over it."""
 
     state: str
@@ -130,7 +130,7 @@ class MqttHealth(Part):
     )
 
 
-class FleetHealth(Part):
+class FleetHealth(PayloadPart):
     """The stream of the timeline to the collector of a fleet."""
 
     state: str = Field(description="Of its own connection to the broker")
@@ -141,7 +141,7 @@ class FleetHealth(Part):
     )
 
 
-class SensorHealth(Part):
+class SensorHealth(PayloadPart):
     """State of a Bluetooth sensor."""
 
     source: str = Field(description="As in its readings")
@@ -156,7 +156,7 @@ class SensorHealth(Part):
     reason: str | None = Field(description="Why it is not connected, one word; null: it is")
 
 
-class RestartHealth(Part):
+class RestartHealth(PayloadPart):
     """A worker that died and begins again by itself."""
 
     name: str = Field(description="Its thread")
@@ -165,7 +165,7 @@ class RestartHealth(Part):
     running: bool = Field(description="false: it waits to begin again")
 
 
-class MarkerStreamHealth(Part):
+class MarkerStreamHealth(PayloadPart):
     """The stream by which a program of the laboratory sets markers."""
 
     stream: str = Field(description="Its name (control.lsl_stream)")
@@ -173,7 +173,7 @@ class MarkerStreamHealth(Part):
     since: Time = Field(description="Since when that is so, UTC")
 
 
-class Alarm(Part):
+class Alarm(PayloadPart):
     """Something that a person should look at."""
 
     name: str = Field(description="Short and stable, for programs")

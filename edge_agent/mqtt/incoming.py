@@ -15,7 +15,7 @@ from edge_agent.core.clock import ClockOffset, Instant, SenderClocks, iso_utc
 from edge_agent.core.errors import ReadingError, StoreError, StudyError
 from edge_agent.core.given_sessions import GivenLabel, optional_session_fields
 from edge_agent.core.study import EXAMPLE, SESSION_FIELDS, MarkerKind, NewSession
-from edge_agent.mqtt.payloads import Part, Payload, Time, Topics, example, message_example
+from edge_agent.mqtt.payloads import Payload, PayloadPart, Time, Topics, example, message_example
 
 REFUSALS_SHOWN = 20
 """Refused readings named in one report: a message may hold a thousand."""
@@ -23,7 +23,7 @@ COMMAND_BYTES = 4096
 """Longest command; the longest that makes sense has about 300 bytes."""
 
 
-class RefusedReading(Part):
+class RefusedReading(PayloadPart):
     """A refused reading, and why."""
 
     index: int | None = Field(
@@ -66,7 +66,7 @@ class RejectedPayload(Payload):
     )
 
 
-class SessionAction(Part):
+class SessionAction(PayloadPart):
     """Opens or closes a session, now."""
 
     model_config = example(action="start", **{k: v for k, v in asdict(EXAMPLE).items() if v})
@@ -83,7 +83,7 @@ SessionCommand = create_model(
 """A session action with the fields of a new session, which start needs."""
 
 
-class MarkerCommand(Part):
+class MarkerCommand(PayloadPart):
     """Sets a marker in the open session: now, or when the sender's clock says."""
 
     model_config = example(kind="stimulus_start", label="anger")
@@ -103,7 +103,7 @@ class MarkerCommand(Part):
     )
 
 
-class CaptureCommand(Part):
+class CaptureCommand(PayloadPart):
     """Turns the camera on or off; it stays so after a restart."""
 
     model_config = example(action="off")
@@ -156,7 +156,7 @@ def rejected_payload(
 Command = TypeVar("Command", bound=BaseModel)
 
 
-class Commands:
+class IncomingCommands:
     """Carries out commands.
 
     A retained command is never carried out: it may be days old, and would open a session by itself.

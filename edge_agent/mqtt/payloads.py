@@ -146,7 +146,7 @@ class Payload(BaseModel):
         return self.model_dump_json(by_alias=True).encode()
 
 
-class Part(BaseModel):
+class PayloadPart(BaseModel):
     """Base class of an object inside a payload."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -191,7 +191,7 @@ class EmotionPayload(Payload):
     simulated: bool = Field(description="Whether the camera is a demonstration")
 
 
-class HeadPose(Part):
+class HeadPose(PayloadPart):
     """Orientation of the head in the picture."""
 
     yaw: float = Field(description="Degrees; positive: turned to the picture's right")
@@ -199,7 +199,7 @@ class HeadPose(Part):
     roll: float = Field(description="Degrees; positive: tilted counterclockwise")
 
 
-class Look(Part):
+class Look(PayloadPart):
     """Direction of the eyes relative to the face."""
 
     look_x: float = Field(ge=-1, le=1, description="Positive: toward the person's left")
@@ -307,7 +307,7 @@ def vital_payload(reading: VitalReading) -> VitalPayload:
     )
 
 
-class MarkerInMessage(Part):
+class MarkerInMessage(PayloadPart):
     """The marker of a message about a session."""
 
     kind: str = Field(description="stimulus_start, stimulus_end, baseline, note or declared")
@@ -348,7 +348,7 @@ SessionPayload = create_model(
 """An event with what was said of its session."""
 
 
-class VitalNow(Part):
+class VitalNow(PayloadPart):
     """The newest usable reading of one kind."""
 
     value: float = Field(description="In the unit of the kind, as it is stored")
@@ -358,7 +358,7 @@ class VitalNow(Part):
     flags: list[VitalFlag] = Field(description="Notes such as manual or simulated")
 
 
-class VariabilityNow(Part):
+class VariabilityNow(PayloadPart):
     """Heart-rate variability of the last five minutes, of the source with most good beats."""
 
     at: Time = Field(description="End of the last interval")
@@ -444,7 +444,7 @@ class StatePayload(Payload):
     simulated: bool = Field(description="Whether the camera is a demonstration")
 
 
-class Window(Part):
+class Window(PayloadPart):
     """The interval that a summary covers."""
 
     start: Time
@@ -452,7 +452,7 @@ class Window(Part):
     seconds: float = Field(ge=0, description="Length by a clock that is never set")
 
 
-class VitalSummary(Part):
+class VitalSummary(PayloadPart):
     """One kind of reading over the window.
 
     Readings in doubt, and estimated ones, are only counted.
@@ -539,7 +539,7 @@ class SummaryPayload(Payload):
     simulated: bool = Field(description="Whether any part is simulated")
 
 
-class OpenAlert(Part):
+class OpenAlert(PayloadPart):
     """An open alert."""
 
     rule: str = Field(description="Name of its rule in the configuration")

@@ -176,7 +176,7 @@ _PROGRAMS = (_OPENFACE, _FACEREADER, _PYFEAT, _EMOTIEFFLIB)
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class FaceChoice:
     """The choice of faces and rows of a table.
 
     Attributes:
@@ -246,7 +246,7 @@ class FaceTable:
 
 
 def read_face_table(
-    path: Path, choice: Choice, on_row: Callable[[], None] | None = None
+    path: Path, choice: FaceChoice, on_row: Callable[[], None] | None = None
 ) -> FaceTable:
     """Read the table of a face program.
 
@@ -304,7 +304,7 @@ class _Reader:
         choice: what is taken.
     """
 
-    def __init__(self, file: BroughtTable, choice: Choice) -> None:
+    def __init__(self, file: BroughtTable, choice: FaceChoice) -> None:
         self._file = file
         self._name = file.name
         self._choice = choice

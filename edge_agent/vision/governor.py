@@ -48,7 +48,7 @@ class Limit(Worded):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class VisionPlan:
     """The pace and the effort that the vision chain may use.
 
     Attributes:
@@ -93,7 +93,7 @@ class Governor:
     def __init__(self, budget: float, fps: float) -> None:
         if not budget > 0 or not fps > 0:
             raise ValueError(f"budget {budget} and frames per second {fps} must be above 0")
-        self.plan = self._told = Plan()
+        self.plan = self._told = VisionPlan()
         self._budget = budget
         self._period_s = 1.0 / fps
         self._heat = 0
@@ -109,7 +109,7 @@ class Governor:
         """
         self._celsius = celsius
 
-    def record_cost(self, cpu_s: float, at_s: float) -> Plan:
+    def record_cost(self, cpu_s: float, at_s: float) -> VisionPlan:
         """Record the cost of one frame, and return the plan for the next ones.
 
         Args:
@@ -136,7 +136,7 @@ class Governor:
         held = sum(celsius > limit - COOLED for limit, _ in HEAT)
         return max(reached, min(held, self._heat))
 
-    def _make_plan(self) -> Plan:
+    def _make_plan(self) -> VisionPlan:
         allowed = self._budget * (HEAT[self._heat - 1][1] if self._heat else 1.0)
         frame_s = self.cost_s / allowed
         # Once limited, stays so until the frames fit with room to spare: no flutter around the
@@ -144,12 +144,12 @@ class Governor:
         fits = frame_s <= self._period_s / (_SLACK if self.plan.limit else 1.0)
         effort = self._effort(fits, frame_s)
         if fits:
-            return Plan(effort=effort)
+            return VisionPlan(effort=effort)
         frame_s = min(frame_s, max(SLOWEST_S, self._period_s))
         # Heat is the reason only if the full budget would have been enough.
         is_heat = self._heat > 0 and self.cost_s / self._budget <= self._period_s
         limit = Limit.HEAT if is_heat else Limit.BUDGET
-        return Plan(frame_s, max(WHOLE_S, WHOLE_FRAMES * frame_s), limit, effort)
+        return VisionPlan(frame_s, max(WHOLE_S, WHOLE_FRAMES * frame_s), limit, effort)
 
     def _effort(self, fits: bool, frame_s: float) -> Effort:
         """Choose how carefully faces are read; go back to *by need* only when that fits too."""
@@ -199,7 +199,7 @@ class Governor:
             )
 
 
-def _differ(plan: Plan, told: Plan) -> bool:
+def _differ(plan: VisionPlan, told: VisionPlan) -> bool:
     """Return whether a change is worth logging: another reason, or a rate that changed by half."""
     if plan.limit is not told.limit or plan.effort is not told.effort:
         return True

@@ -11,7 +11,7 @@ from edge_agent.core.csv_cells import strip_guard
 from edge_agent.core.given_readings import is_no_value
 from edge_agent.core.texts import N_, Message, as_message
 from edge_agent.core.vitals import VitalKind
-from edge_agent.vitals.column_names import Doubt, bare_name, names_times, unit_in_name
+from edge_agent.vitals.column_names import ColumnDoubt, bare_name, names_times, unit_in_name
 from edge_agent.vitals.dates import DateOrder, half_of
 from edge_agent.vitals.row_times import SECONDS, Elapsed
 from edge_agent.vitals.zone_names import says_local, zone_in_name
@@ -72,7 +72,7 @@ class ColumnMap:
     columns: Mapping[str, str]
     units: Mapping[str, str] = field(default_factory=dict)
     dates: DateOrder = "iso"
-    doubts: Mapping[str, Doubt] = field(default_factory=dict)
+    doubts: Mapping[str, ColumnDoubt] = field(default_factory=dict)
     day: str = ""
     elapsed: Elapsed | None = None
     half: str = ""

@@ -82,7 +82,7 @@ _WITHIN_SOURCE = N_(
 )
 
 
-class Doubt(NamedTuple):
+class ColumnDoubt(NamedTuple):
     """Why no column was guessed for a target.
 
     Attributes:
@@ -106,14 +106,14 @@ class Names:
 
     columns: Mapping[str, str]
     units: Mapping[str, str]
-    doubts: Mapping[str, Doubt]
+    doubts: Mapping[str, ColumnDoubt]
 
 
 def read_names(header: Sequence[str]) -> Names:
     """Return what the names of columns tell; each column has one meaning at most."""
     columns: dict[str, str] = {}
     units: dict[str, str] = {}
-    doubts: dict[str, Doubt] = {}
+    doubts: dict[str, ColumnDoubt] = {}
     for target in ("at", "time", *VitalKind):
         names = [name for name in _candidates(target, header) if name not in columns.values()]
         # A name that occurs twice is refused as such by whoever reads the table.
@@ -298,7 +298,7 @@ def _label(target: str) -> Message:
     return as_message(N_("the time") if target == "at" else N_("the time of day"))
 
 
-def _several(target: str, names: Sequence[str]) -> Doubt:
+def _several(target: str, names: Sequence[str]) -> ColumnDoubt:
     example = min(names, key=lambda name: _is_doubtful(target, name))
     sentence = Message(
         N_(
@@ -309,10 +309,10 @@ def _several(target: str, names: Sequence[str]) -> Doubt:
         columns=", ".join(dict.fromkeys(names)),
         option=how_to_choose(target, example),
     )
-    return Doubt(tuple(names), sentence)
+    return ColumnDoubt(tuple(names), sentence)
 
 
-def doubtful(target: str, column: str) -> Doubt:
+def doubtful(target: str, column: str) -> ColumnDoubt:
     """Return the doubt about a column whose name, or file, may say something else."""
     sentence = Message(
         N_(
@@ -323,10 +323,10 @@ def doubtful(target: str, column: str) -> Doubt:
         what=_label(target),
         option=how_to_choose(target, column),
     )
-    return Doubt((column,), sentence)
+    return ColumnDoubt((column,), sentence)
 
 
-def _doubt_of_temperature(header: Sequence[str]) -> dict[str, Doubt]:
+def _doubt_of_temperature(header: Sequence[str]) -> dict[str, ColumnDoubt]:
     """Return the doubt about a temperature in a table without other values: its place on the body
     is unknown.
     """
@@ -344,11 +344,11 @@ def _doubt_of_temperature(header: Sequence[str]) -> dict[str, Doubt]:
                 option=how_to_choose(kinds[0], name),
                 other_option=how_to_choose(kinds[1], name),
             )
-            return {kinds[0]: Doubt((name,), sentence)}
+            return {kinds[0]: ColumnDoubt((name,), sentence)}
     return {}
 
 
-def doubt_of_values(kind: VitalKind, column: str, value: str) -> Doubt:
+def doubt_of_values(kind: VitalKind, column: str, value: str) -> ColumnDoubt:
     """Return the doubt about a column of which no value is plausible."""
     sentence = Message(
         N_(
@@ -360,10 +360,10 @@ def doubt_of_values(kind: VitalKind, column: str, value: str) -> Doubt:
         value=value,
         option=how_to_choose(kind, column),
     )
-    return Doubt((column,), sentence)
+    return ColumnDoubt((column,), sentence)
 
 
-def doubt_of_devices(column: str, names: Sequence[str]) -> Doubt:
+def doubt_of_devices(column: str, names: Sequence[str]) -> ColumnDoubt:
     """Return the doubt about readings of several devices, arms or people in one file."""
     is_named = names_devices(bare_name(column))
     sentence = Message(
@@ -373,7 +373,7 @@ def doubt_of_devices(column: str, names: Sequence[str]) -> Doubt:
         names=", ".join(names[:5]),
         option=how_to_choose("source", column),
     )
-    return Doubt((column,), sentence)
+    return ColumnDoubt((column,), sentence)
 
 
 def doubt_of_things(column: str, names: Sequence[str], values: str) -> Message:

@@ -25,7 +25,7 @@ from edge_agent.core.brought_tables import (
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError, ImpossibleError, ReadingError
 from edge_agent.core.files import why_unreadable
-from edge_agent.core.given_readings import Origin, flag_near_pressures, reading_of
+from edge_agent.core.given_readings import ReadingOrigin, flag_near_pressures, reading_of
 from edge_agent.core.readings import LocalTimes, VitalFlag, VitalReading
 from edge_agent.core.texts import N_, Message, text_of
 from edge_agent.vitals.column_map import DERIVED, OPTIONAL, OURS, ColumnMap, is_number
@@ -144,7 +144,7 @@ class CsvFile(BroughtTable):
             raise DataFileError("{file}: {problem}", file=self.name, problem=problem)
         columns = self.with_halves(columns)
         named = self._zone_named(columns, zone)
-        origin = Origin(
+        origin = ReadingOrigin(
             f"csv:{self.name}",
             flags=frozenset({VitalFlag.IMPORTED}),
             zone=zone if named is None else LocalTimes(named),
@@ -356,7 +356,7 @@ class CsvFile(BroughtTable):
         return VitalFlag.POOR_SIGNAL.value if is_poor else ""
 
     def _validate_row(
-        self, row: Row, columns: ColumnMap, times: RowTimes, origin: Origin, now: Instant
+        self, row: Row, columns: ColumnMap, times: RowTimes, origin: ReadingOrigin, now: Instant
     ) -> JudgedRow:
         number = row.number
         if row.fault:

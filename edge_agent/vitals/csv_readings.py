@@ -19,7 +19,7 @@ from edge_agent.core.errors import DataFileError, ReadingError
 from edge_agent.core.given_readings import with_near_pressures
 from edge_agent.core.interleaving import TextsBeside, names_devices
 from edge_agent.core.readings import BeatSums, BeatTimes, LocalTimes, VitalFlag, VitalReading
-from edge_agent.core.sample_means import Sample, SampleMeans
+from edge_agent.core.sample_means import SampleMeans, TimedSample
 from edge_agent.core.texts import N_, Message
 from edge_agent.core.unmet import unmet_choice
 from edge_agent.core.vitals import VitalKind
@@ -37,7 +37,7 @@ from edge_agent.vitals.dates import WholeMinutes, iso_of, needs_order
 from edge_agent.vitals.guessed_columns import day_above
 from edge_agent.vitals.passed_over import (
     NO_VALUES,
-    LeftOut,
+    LeftOutRow,
     NotAReading,
     NoValue,
     PassedOver,
@@ -231,7 +231,7 @@ def _readings_in(
         for sentence in row.left_out:
             place, what = _parts_of(sentence)
             left_out.add(file.name, place, what)
-            others.append(LeftOut(f"{file.name}, {place}", what.lstrip(",: ")))
+            others.append(LeftOutRow(f"{file.name}, {place}", what.lstrip(",: ")))
         others += (NoValue(file.name, column) for column in row.no_value)
         count += len(row.readings)
         devices.add(row)
@@ -298,7 +298,7 @@ class _Means:
             means = self._means.setdefault(key, SampleMeans(one.kind.spec.per_second))
             self._last[key] = one
             is_doubtful = VitalFlag.OUT_OF_RANGE in one.flags
-            for done in means.add(Sample(one.at.wall_ms / 1000, one.value, is_doubtful)):
+            for done in means.add(TimedSample(one.at.wall_ms / 1000, one.value, is_doubtful)):
                 yield self._reading(key, done)
 
     def finish(self) -> Iterator[VitalReading]:
@@ -307,7 +307,7 @@ class _Means:
             for done in means.finish():
                 yield self._reading(key, done)
 
-    def _reading(self, key: tuple[VitalKind, str], sample: Sample) -> VitalReading:
+    def _reading(self, key: tuple[VitalKind, str], sample: TimedSample) -> VitalReading:
         last = self._last[key]
         doubt = frozenset({VitalFlag.OUT_OF_RANGE})
         flags = last.flags - doubt | (doubt if sample.is_doubtful else frozenset())

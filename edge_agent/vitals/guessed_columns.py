@@ -13,7 +13,7 @@ from itertools import islice
 from edge_agent.core.brought_tables import DAY_ALONE
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError, ImpossibleError, ReadingError
-from edge_agent.core.given_readings import Origin, reading_of
+from edge_agent.core.given_readings import ReadingOrigin, reading_of
 from edge_agent.core.interleaving import names_devices
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
@@ -27,7 +27,7 @@ from edge_agent.vitals.column_map import (
 )
 from edge_agent.vitals.column_names import (
     PAIRS,
-    Doubt,
+    ColumnDoubt,
     bare_name,
     doubt_of_devices,
     doubt_of_values,
@@ -302,7 +302,7 @@ def _with_fitting_unit(
 
 def _doubts_of_values(
     file: CsvFile, columns: ColumnMap, rows: int | None
-) -> Iterator[tuple[str, Doubt]]:
+) -> Iterator[tuple[str, ColumnDoubt]]:
     """Yield a doubt for each guessed column of which no value is plausible."""
     for kind in columns.kinds:
         column = columns.columns[kind]
@@ -316,7 +316,7 @@ def _doubts_of_values(
 
 def _implausible(kind: VitalKind, unit: str, texts: Iterator[str]) -> str:
     """Return the first value of a column without a plausible one; empty: it has one, or none."""
-    origin = Origin("", decimal_comma=True, units_needed=False)
+    origin = ReadingOrigin("", decimal_comma=True, units_needed=False)
     example = ""
     for text in texts:
         value = value_of(kind, text)
@@ -331,7 +331,9 @@ def _implausible(kind: VitalKind, unit: str, texts: Iterator[str]) -> str:
     return example
 
 
-def _doubt_of_devices(file: CsvFile, columns: ColumnMap, rows: int | None) -> dict[str, Doubt]:
+def _doubt_of_devices(
+    file: CsvFile, columns: ColumnMap, rows: int | None
+) -> dict[str, ColumnDoubt]:
     """Return the doubt about the source of readings of several devices or arms in one file."""
     if "source" in columns.columns or not columns.kinds:
         return {}

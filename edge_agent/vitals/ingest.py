@@ -12,7 +12,7 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ReadingError
 from edge_agent.core.given_readings import (
     ArrivalTimes,
-    Origin,
+    ReadingOrigin,
     has_time,
     id_of,
     parse_payload,
@@ -28,7 +28,7 @@ _RETAINED = ReadingError(
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class ReadingRefusal:
     """A reading that was not taken.
 
     Attributes:
@@ -43,7 +43,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class IngestVerdict:
     """The outcome of one message: readings taken, and refusals.
 
     Attributes:
@@ -53,7 +53,7 @@ class Verdict:
     """
 
     taken: int
-    refusals: tuple[Refusal, ...]
+    refusals: tuple[ReadingRefusal, ...]
     digest: str
 
 
@@ -71,7 +71,9 @@ class VitalIngest:
         1
     """
 
-    def __init__(self, sink: Sink, origin: Origin, now: Callable[[], Instant] = clock.now) -> None:
+    def __init__(
+        self, sink: Sink, origin: ReadingOrigin, now: Callable[[], Instant] = clock.now
+    ) -> None:
         self._sink = sink
         self._origin = origin
         self._now = now
@@ -79,7 +81,7 @@ class VitalIngest:
         self.taken = 0
         self.refused = 0
 
-    def accept(self, payload: bytes, *, retained: bool = False) -> Verdict:
+    def accept(self, payload: bytes, *, retained: bool = False) -> IngestVerdict:
         """Accept the readings of a message, one or a list; a bad one does not affect the others.
 
         A retained message must contain the time of its measurement. Otherwise it is refused: the
@@ -89,9 +91,9 @@ class VitalIngest:
         try:
             items = parse_payload(payload)
         except ReadingError as error:
-            return self._count(Verdict(0, (Refusal(None, None, error),), digest))
+            return self._count(IngestVerdict(0, (ReadingRefusal(None, None, error),), digest))
         taken: list[VitalReading] = []
-        refusals: list[Refusal] = []
+        refusals: list[ReadingRefusal] = []
         answers = read_given(items, self._now(), self._origin, self._arrivals)
         for index, (item, answer) in enumerate(zip(items, answers, strict=True)):
             # Judged after the reading itself, so that a faulty one is refused for its fault.
@@ -101,13 +103,13 @@ class VitalIngest:
             if isinstance(judged, VitalReading):
                 taken.append(judged)
             else:
-                refusals.append(Refusal(index, id_of(item), judged))
+                refusals.append(ReadingRefusal(index, id_of(item), judged))
         # After all of them were judged: the sink may take its time.
         for reading in taken:
             self._sink(reading)
-        return self._count(Verdict(len(taken), tuple(refusals), digest))
+        return self._count(IngestVerdict(len(taken), tuple(refusals), digest))
 
-    def _count(self, verdict: Verdict) -> Verdict:
+    def _count(self, verdict: IngestVerdict) -> IngestVerdict:
         # Once: a sender with a fault repeats it with every message.
         if verdict.refusals and not self.refused:
             text = "readings from %s are refused, the first for its %s"

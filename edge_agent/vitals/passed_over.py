@@ -36,7 +36,7 @@ class _Note(NamedTuple):
         return Message("{file}: {problem}", file=self.where, problem=self.why)
 
 
-class LeftOut(_Note):
+class LeftOutRow(_Note):
     """A row that gives no reading."""
 
 
@@ -77,7 +77,7 @@ class NoValue(NamedTuple):
     column: str
 
 
-NotAReading = LeftOut | Remark | ColumnNotTaken | NoValue
+NotAReading = LeftOutRow | Remark | ColumnNotTaken | NoValue
 Row = VitalReading | NotAReading
 Rows = Iterator[Row]
 
@@ -142,7 +142,7 @@ class PassedOver:
 
     def _keep(self, row: NotAReading) -> None:
         match row:
-            case LeftOut(where, why):
+            case LeftOutRow(where, why):
                 file, _, place = where.rpartition(", ")
                 column, colon, _ = why.partition(": ")
                 self.messages.add(file or where, place if file else "", f": {why}")

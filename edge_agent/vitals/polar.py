@@ -68,7 +68,7 @@ chest."""
 _BLOCKER, _CONTACT, _CONTACT_KNOWN = 0b1, 0b10, 0b100
 
 
-class Stream(IntEnum):
+class PolarMeasurement(IntEnum):
     """A measurement of the protocol, by the number that it has there."""
 
     ECG = 0
@@ -78,7 +78,7 @@ class Stream(IntEnum):
     @property
     def is_of_beats(self) -> bool:
         """Tell whether it has beats."""
-        return self is not Stream.ACC
+        return self is not PolarMeasurement.ACC
 
 
 class Setting(IntEnum):
@@ -92,7 +92,7 @@ class Setting(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class PolarFrame:
     """One notification.
 
     Attributes:
@@ -103,14 +103,14 @@ class Frame:
         form: of the samples; 0 but of an acceleration.
     """
 
-    stream: Stream
+    stream: PolarMeasurement
     time_s: float | None
     samples: bytes
     form: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class PulseInterval:
     """One pulse-to-pulse interval of an armband.
 
     Attributes:
@@ -128,7 +128,7 @@ class Interval:
     flags: frozenset[VitalFlag]
 
 
-def streams_of(features: bytes) -> frozenset[Stream]:
+def streams_of(features: bytes) -> frozenset[PolarMeasurement]:
     """Return the streams that a sensor has, of those that we know; its control point tells it.
 
     Raises:
@@ -136,12 +136,12 @@ def streams_of(features: bytes) -> frozenset[Stream]:
     """
     if len(features) < 2 or features[0] != _FEATURES:
         raise _problem(f"{features.hex(' ') or 'nothing'} names no features")
-    return frozenset(one for one in Stream if features[1] >> one & 1)
+    return frozenset(one for one in PolarMeasurement if features[1] >> one & 1)
 
 
-def start_request(stream: Stream) -> bytes:
+def start_request(stream: PolarMeasurement) -> bytes:
     """Return the request that starts a stream of beats."""
-    return bytes([START, stream]) + (_ECG_SETTINGS if stream is Stream.ECG else b"")
+    return bytes([START, stream]) + (_ECG_SETTINGS if stream is PolarMeasurement.ECG else b"")
 
 
 def settings_of(answer: bytes) -> dict[Setting, tuple[int, ...]]:
@@ -186,7 +186,7 @@ def acceleration_request(chosen: Mapping[Setting, int]) -> bytes:
         bytes([setting, 1]) + value.to_bytes(_SETTING_OCTETS[setting], "little")
         for setting, value in sorted(chosen.items())
     )
-    return bytes([START, Stream.ACC]) + b"".join(listed)
+    return bytes([START, PolarMeasurement.ACC]) + b"".join(listed)
 
 
 def factor_of(answer: bytes) -> float | None:
@@ -247,7 +247,7 @@ def stream_of(answer: bytes) -> int:
     return answer[2]
 
 
-def decode_frame(payload: bytes) -> Frame | None:
+def decode_frame(payload: bytes) -> PolarFrame | None:
     """Return the head of a frame; ``None``: of a measurement that nobody asked for.
 
     Raises:
@@ -255,20 +255,20 @@ def decode_frame(payload: bytes) -> Frame | None:
     """
     if len(payload) < _HEAD:
         raise _problem(f"is too short: {len(payload)} octets, a head has {_HEAD}")
-    if payload[0] not in set(Stream):
+    if payload[0] not in set(PolarMeasurement):
         return None
-    stream, form, samples = Stream(payload[0]), payload[9], payload[_HEAD:]
-    if stream is not Stream.ACC:
+    stream, form, samples = PolarMeasurement(payload[0]), payload[9], payload[_HEAD:]
+    if stream is not PolarMeasurement.ACC:
         if form:
             raise _problem(f"has samples of the form {form:#04x}; 0 is known")
-        size = _ECG_OCTETS if stream is Stream.ECG else _PPI_OCTETS
+        size = _ECG_OCTETS if stream is PolarMeasurement.ECG else _PPI_OCTETS
         if len(samples) % size:
             raise _problem(f"has {len(samples)} octets of samples, no multiple of {size}")
     time_ns = int.from_bytes(payload[1:9], "little")
-    return Frame(stream, time_ns * _NS if time_ns else None, samples, form)
+    return PolarFrame(stream, time_ns * _NS if time_ns else None, samples, form)
 
 
-def decode_ecg(frame: Frame) -> tuple[int, ...]:
+def decode_ecg(frame: PolarFrame) -> tuple[int, ...]:
     """Return the samples of an electrocardiogram, µV."""
     octets = frame.samples
     return tuple(
@@ -277,7 +277,7 @@ def decode_ecg(frame: Frame) -> tuple[int, ...]:
     )
 
 
-def decode_ppi(frame: Frame) -> tuple[Interval, ...]:
+def decode_ppi(frame: PolarFrame) -> tuple[PulseInterval, ...]:
     """Return the intervals of a frame, oldest first; those of 0 ms are no intervals."""
     octets = frame.samples
     intervals = (
@@ -286,7 +286,7 @@ def decode_ppi(frame: Frame) -> tuple[Interval, ...]:
     return tuple(one for one in intervals if one.seconds)
 
 
-def decode_acceleration(frame: Frame, factor: float | None) -> list[tuple[float, ...]]:
+def decode_acceleration(frame: PolarFrame, factor: float | None) -> list[tuple[float, ...]]:
     """Return the samples of an acceleration: that of each axis, mg.
 
     Args:
@@ -343,7 +343,7 @@ def _as_signed(number: int, bits: int) -> int:
     return value - (1 << bits) if bits and value >> bits - 1 else value
 
 
-def _interval(sample: bytes) -> Interval:
+def _interval(sample: bytes) -> PulseInterval:
     """Return the interval of a sample: heart rate (1 octet), ms (2), error in ms (2), bits (1)."""
     error_s = int.from_bytes(sample[3:5], "little") / _MS_IN_S
     bits = sample[5]
@@ -356,7 +356,7 @@ def _interval(sample: bytes) -> Interval:
     if contact is False:
         flags.add(VitalFlag.CONTACT_LOST)
     seconds = int.from_bytes(sample[1:3], "little") / _MS_IN_S
-    return Interval(seconds, error_s, contact, frozenset(flags))
+    return PulseInterval(seconds, error_s, contact, frozenset(flags))
 
 
 def _problem(text: str) -> GattError:

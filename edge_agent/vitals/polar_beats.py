@@ -20,7 +20,7 @@ from edge_agent.core.electrocardiogram import ECG_ERROR_S, ECG_HZ, EcgStretch
 from edge_agent.core.readings import VitalFlag
 from edge_agent.vitals import polar
 from edge_agent.vitals.ecg import BeatDetector
-from edge_agent.vitals.polar import Frame, Interval, Stream
+from edge_agent.vitals.polar import PolarFrame, PolarMeasurement, PulseInterval
 
 WAIT_S = 4.0
 """Seconds for which an interval of the service waits: the detector decides after 0.9 s, the frames
@@ -103,7 +103,7 @@ class EcgKeeper:
         self._samples: list[int] = []
         self._began_s = self._ended_s = 0.0
 
-    def add(self, frame: Frame, at: Instant) -> list[EcgStretch]:
+    def add(self, frame: PolarFrame, at: Instant) -> list[EcgStretch]:
         """Add a frame that arrived now; return what is whole with it."""
         samples = polar.decode_ecg(frame)
         if not samples:
@@ -149,7 +149,7 @@ class EcgBeats:
         self._last_s: float | None = None
         self._beat: tuple[float, bool] | None = None
 
-    def add(self, frame: Frame, at: Instant) -> list[BeatInterval]:
+    def add(self, frame: PolarFrame, at: Instant) -> list[BeatInterval]:
         """Return the good intervals that are decided with a frame that arrived now."""
         samples = polar.decode_ecg(frame)
         if not samples:
@@ -168,7 +168,7 @@ class EcgBeats:
                 intervals.append(BeatInterval(ended, seconds, ECG_ERROR_S))
         return intervals
 
-    def _times(self, frame: Frame, count: int) -> list[float]:
+    def _times(self, frame: PolarFrame, count: int) -> list[float]:
         """Return the times of the samples; begin anew if some are missing before them."""
         nominal_s = count / ECG_HZ
         last_s, step_s = self._last_s, 1 / ECG_HZ
@@ -213,9 +213,9 @@ class BeatChoice:
             self._served.append(one)
         return self._release(at.boot_ms - 1000 * WAIT_S)
 
-    def of_frame(self, frame: Frame, at: Instant) -> list[BeatInterval]:
+    def of_frame(self, frame: PolarFrame, at: Instant) -> list[BeatInterval]:
         """Add a frame of the protocol; return the intervals to be recorded, in order."""
-        if frame.stream is Stream.PPI:
+        if frame.stream is PolarMeasurement.PPI:
             pulses = polar.decode_ppi(frame)
             self.hear_contact(pulses[-1].contact if pulses else None)
             intervals = _pulses(pulses, at)
@@ -260,7 +260,7 @@ class BeatChoice:
         return released
 
 
-def _pulses(given: Sequence[Interval], at: Instant) -> list[BeatInterval]:
+def _pulses(given: Sequence[PulseInterval], at: Instant) -> list[BeatInterval]:
     """Return the intervals of an armband; the last one ended on arrival, as no time is sent."""
     left = sum(one.seconds for one in given)
     intervals: list[BeatInterval] = []

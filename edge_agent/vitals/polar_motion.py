@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from edge_agent.core.clock import Instant
 from edge_agent.vitals import polar
-from edge_agent.vitals.polar import Frame
+from edge_agent.vitals.polar import PolarFrame
 from edge_agent.vitals.polar_beats import SensorClock, most_late_s
 
 EPOCH_S = 5.0
@@ -22,7 +22,7 @@ EPOCH_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Motion:
+class EpochMotion:
     """The motion of one epoch.
 
     Attributes:
@@ -61,7 +61,7 @@ class MotionMeter:
         self._lengths: list[float] = []
         self._ended_s = 0.0
 
-    def add(self, frame: Frame, at: Instant) -> list[Motion]:
+    def add(self, frame: PolarFrame, at: Instant) -> list[EpochMotion]:
         """Return the epochs that end with a frame that arrived now.
 
         Raises:
@@ -80,9 +80,9 @@ class MotionMeter:
         self._ended_s = end_s
         self._clock.hear(end_s, at)
         self._lengths += (math.hypot(*sample) for sample in samples)
-        whole: list[Motion] = []
+        whole: list[EpochMotion] = []
         while len(self._lengths) >= self._epoch:
             epoch, self._lengths = self._lengths[: self._epoch], self._lengths[self._epoch :]
             ended = self._clock.instant(end_s - len(self._lengths) / self._hz, at)
-            whole.append(Motion(ended, round(deviation(epoch), 1)))
+            whole.append(EpochMotion(ended, round(deviation(epoch), 1)))
         return whole

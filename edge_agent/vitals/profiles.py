@@ -98,7 +98,7 @@ class SensorReadings:
             for reading, one in zip(readings, intervals, strict=True)
         ]
 
-    def of_motion(self, frame: polar.Frame, at: Instant) -> list[VitalReading]:
+    def of_motion(self, frame: polar.PolarFrame, at: Instant) -> list[VitalReading]:
         """Return the motion that is known with a frame of an acceleration.
 
         Raises:
@@ -227,7 +227,7 @@ def _stamp(time: DeviceTime | None, at: Instant) -> tuple[str | None, frozenset[
     return time and time.text, frozenset({VitalFlag.CLOCK_DIFFERS} if differs else ())
 
 
-class Message(NamedTuple):
+class NotificationContents(NamedTuple):
     """The contents of a notification.
 
     Attributes:
@@ -241,7 +241,7 @@ class Message(NamedTuple):
     stretches: tuple[EcgStretch, ...] = ()
 
 
-Decode = Callable[[SensorReadings, bytes, Instant], Message]
+Decode = Callable[[SensorReadings, bytes, Instant], NotificationContents]
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,14 +283,16 @@ def _reader(
     decode: Callable[[bytes], T],
     readings_of: Callable[[SensorReadings, T, Instant], list[VitalReading]],
 ) -> Decode:
-    def read(readings: SensorReadings, payload: bytes, at: Instant) -> Message:
+    def read(readings: SensorReadings, payload: bytes, at: Instant) -> NotificationContents:
         measured = decode(payload)
-        return Message(readings_of(readings, measured, at), getattr(measured, "contact", None))
+        return NotificationContents(
+            readings_of(readings, measured, at), getattr(measured, "contact", None)
+        )
 
     return read
 
 
-def read_polar(readings: SensorReadings, payload: bytes, at: Instant) -> Message:
+def read_polar(readings: SensorReadings, payload: bytes, at: Instant) -> NotificationContents:
     """Return the beats of a notification of Polar's protocol.
 
     Raises:
@@ -298,24 +300,26 @@ def read_polar(readings: SensorReadings, payload: bytes, at: Instant) -> Message
     """
     frame = polar.decode_frame(payload)
     if frame is None or not frame.stream.is_of_beats or readings.choice is None:
-        return Message([])
+        return NotificationContents([])
     intervals = readings.choice.of_frame(frame, at)
     kept: list[EcgStretch] = []
-    if readings.keeper is not None and frame.stream is polar.Stream.ECG:
+    if readings.keeper is not None and frame.stream is polar.PolarMeasurement.ECG:
         kept = readings.keeper.add(frame, at)
-    return Message(readings.of_intervals(intervals), readings.choice.contact, tuple(kept))
+    return NotificationContents(
+        readings.of_intervals(intervals), readings.choice.contact, tuple(kept)
+    )
 
 
-def read_motion(readings: SensorReadings, payload: bytes, at: Instant) -> Message:
+def read_motion(readings: SensorReadings, payload: bytes, at: Instant) -> NotificationContents:
     """Return the motion of a notification of Polar's protocol.
 
     Raises:
         GattError: it violates the protocol.
     """
     frame = polar.decode_frame(payload)
-    if frame is None or frame.stream is not polar.Stream.ACC:
-        return Message([])
-    return Message(readings.of_motion(frame, at))
+    if frame is None or frame.stream is not polar.PolarMeasurement.ACC:
+        return NotificationContents([])
+    return NotificationContents(readings.of_motion(frame, at))
 
 
 _HEART_RATE = _reader(gatt.decode_heart_rate, SensorReadings.of_heart_rate)

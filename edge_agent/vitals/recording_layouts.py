@@ -45,7 +45,7 @@ Lines = Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
-class Recording:
+class DescribedRecording:
     """A recording as its first lines describe it.
 
     Attributes:
@@ -79,11 +79,11 @@ class RecordingFormat(NamedTuple):
 
     program: str
     begins: re.Pattern[str]
-    read: Callable[[str, Lines], Recording | None] | None
+    read: Callable[[str, Lines], DescribedRecording | None] | None
     way: str
 
 
-def layout_of_opensignals(name: str, lines: Lines) -> Recording | None:
+def layout_of_opensignals(name: str, lines: Lines) -> DescribedRecording | None:
     end = next((at for at, line in enumerate(lines) if "EndOfHeader" in line), None)
     try:
         told = parse_json(next(line for line in lines if line.startswith("# {")).lstrip("# "))
@@ -104,7 +104,9 @@ def layout_of_opensignals(name: str, lines: Lines) -> Recording | None:
     if end is None or not 0 < rate < 1e6:
         return None
     form = TableForm(above=end + 1, separator="\t", names=tuple(names))
-    return Recording(form, Elapsed(start, step_s=1 / rate), factors=factors, remarks=tuple(remarks))
+    return DescribedRecording(
+        form, Elapsed(start, step_s=1 / rate), factors=factors, remarks=tuple(remarks)
+    )
 
 
 def _columns_of(device: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
@@ -142,7 +144,7 @@ def _start_of(device: Mapping[str, Any]) -> str:
     return f"{device['date']}T{int(hour):02}:{int(minute):02}:{int(whole):02}.{part or '0':0<3}"
 
 
-def layout_of_acqknowledge(_name: str, lines: Lines) -> Recording | None:
+def layout_of_acqknowledge(_name: str, lines: Lines) -> DescribedRecording | None:
     rate, channels = (
         pattern.fullmatch(line)
         for pattern, line in zip((PER_SAMPLE, _CHANNELS), [*lines, "", "", ""][1:3], strict=True)
@@ -176,7 +178,7 @@ def layout_of_acqknowledge(_name: str, lines: Lines) -> Recording | None:
         if not has_times and not step_s:
             return None
         form = TableForm(above=above, separator=separator, names=tuple(names))
-        return Recording(form, Elapsed(unit_s=column_s, step_s=step_s), at)
+        return DescribedRecording(form, Elapsed(unit_s=column_s, step_s=step_s), at)
     return None
 
 
@@ -192,7 +194,7 @@ def _channel(label: str, unit: str) -> str:
     return f"{bare} ({unit})" if unit else bare
 
 
-def layout_of_kubios(_name: str, lines: Lines) -> Recording | None:
+def layout_of_kubios(_name: str, lines: Lines) -> DescribedRecording | None:
     for place, line in enumerate(lines[:-1]):
         separator = separator_of(line)
         cells = [cell.lower() for cell in cells_of(line, separator)]
@@ -207,7 +209,7 @@ def layout_of_kubios(_name: str, lines: Lines) -> Recording | None:
         ]
         has_units = bool(units[times[0]]) and not units[times[0]][0].isdigit()
         form = TableForm(above=place + 1 + has_units, separator=separator, names=tuple(names))
-        return Recording(form, Elapsed(), names[times[0]])
+        return DescribedRecording(form, Elapsed(), names[times[0]])
     return None
 
 
@@ -216,7 +218,7 @@ def _bare_unit(text: str) -> str:
     return text.removeprefix("(").removesuffix(")") if text.startswith("(") else text
 
 
-def layout_of_polar_ppi(_name: str, lines: Lines) -> Recording | None:
+def layout_of_polar_ppi(_name: str, lines: Lines) -> DescribedRecording | None:
     start = next((told[1] for line in lines[:20] if (told := _START.search(line))), "")
     for place, line in enumerate(lines[:20]):
         separator = separator_of(line)
@@ -228,5 +230,5 @@ def layout_of_polar_ppi(_name: str, lines: Lines) -> Recording | None:
             if "skincontactstatus" in names:
                 poor[names["skincontactstatus"]] = frozenset({"0"})
             form = TableForm(above=place, separator=separator)
-            return Recording(form, Elapsed(start, 0.001, sum_of=interval), poor=poor)
+            return DescribedRecording(form, Elapsed(start, 0.001, sum_of=interval), poor=poor)
     return None

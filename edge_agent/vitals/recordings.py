@@ -17,7 +17,7 @@ from edge_agent.core.errors import DataFileError
 from edge_agent.core.texts import N_, Message
 from edge_agent.vitals.recording_layouts import (
     PER_SAMPLE,
-    Recording,
+    DescribedRecording,
     RecordingFormat,
     layout_of_acqknowledge,
     layout_of_kubios,
@@ -71,7 +71,7 @@ FORMATS = (
 """The programs, each known by one of a file's first five lines."""
 
 
-def recording_of(name: str, opens: Opens) -> Recording | None:
+def recording_of(name: str, opens: Opens) -> DescribedRecording | None:
     """Return a file as a recording of a known program; ``None``: it is of none.
 
     Raises:

@@ -219,19 +219,19 @@ class SensorSession:
         # Only what was subscribed to can be silent.
         self._streams = any(measurement.stream for measurement in subscribed)
 
-    async def _begin_polar(self, link: Link) -> frozenset[polar.Stream]:
+    async def _begin_polar(self, link: Link) -> frozenset[polar.PolarMeasurement]:
         """Ask a strap or armband with Polar's protocol for its beats; others stay as they are.
 
         Returns:
             The streams that it has.
         """
-        offered: frozenset[polar.Stream] = frozenset()
+        offered: frozenset[polar.PolarMeasurement] = frozenset()
         if self._sensor.kind is not SensorKind.HEART_RATE:
             return offered
         try:
             offered = polar.streams_of(await link.read(polar.CONTROL_POINT))
             streams = {one for one in offered if one.is_of_beats}
-            if polar.Stream.ECG not in streams:
+            if polar.PolarMeasurement.ECG not in streams:
                 self._miss_ecg("it has none")
             if not offered:
                 return offered
@@ -252,12 +252,12 @@ class SensorSession:
                 log.info("%s: its heart-rate service is used alone: %s", self._sensor.source, error)
         return offered
 
-    async def _begin_motion(self, link: Link, offered: frozenset[polar.Stream]) -> None:
+    async def _begin_motion(self, link: Link, offered: frozenset[polar.PolarMeasurement]) -> None:
         """Start the acceleration where it is asked for; without it, everything else goes on."""
         if not self._sensor.measures_motion:
             return
         reason = "it has no accelerometer"
-        if polar.Stream.ACC in offered:
+        if polar.PolarMeasurement.ACC in offered:
             try:
                 self._readings.motion = await self._started_acceleration(link)
             except TimeoutError:
@@ -279,7 +279,7 @@ class SensorSession:
             VitalsError: the connection fails.
             GattError: it refuses, or its answer cannot be read.
         """
-        of_it = polar.Stream.ACC
+        of_it = polar.PolarMeasurement.ACC
         answer = await self._ask(link, bytes([polar.SETTINGS, of_it]))
         chosen = polar.chosen_settings(polar.settings_of(polar.success_of(answer)))
         request = polar.acceleration_request(chosen)
@@ -310,7 +310,7 @@ class SensorSession:
     def _read_polar(self, payload: bytes) -> None:
         """Turn a notification of Polar's protocol into readings."""
         # Apart, as a stream that cannot be read is reported once until it can.
-        is_motion = payload[:1] == bytes([polar.Stream.ACC])
+        is_motion = payload[:1] == bytes([polar.PolarMeasurement.ACC])
         self._read_notification(read_motion if is_motion else read_polar, payload)
 
     def _read_answer(self, payload: bytes) -> None:
@@ -324,7 +324,7 @@ class SensorSession:
             waiting.set_result(payload)
         if refusal is None or polar.stream_of(payload) not in self._asked:
             return
-        if polar.stream_of(payload) == polar.Stream.ECG:
+        if polar.stream_of(payload) == polar.PolarMeasurement.ECG:
             self._miss_ecg(f"it refuses it ({refusal})")
         self._asked.discard(polar.stream_of(payload))
         if not self._asked:

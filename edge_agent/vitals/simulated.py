@@ -23,7 +23,7 @@ _BREATHS_HZ = 0.25
 _MAYER_HZ = 0.1  # slow waves of blood pressure and heart rate
 
 
-class Pressure(NamedTuple):
+class SimulatedPressure(NamedTuple):
     """A blood-pressure reading in mmHg."""
 
     systolic: float
@@ -31,7 +31,7 @@ class Pressure(NamedTuple):
     mean: float
 
 
-class Change(NamedTuple):
+class ConditionEffect(NamedTuple):
     """The effect of a condition on a person: heart rate in 1/min, pressures in mmHg."""
 
     heart_rate: float
@@ -46,18 +46,18 @@ class Reaction:
     The values are invented, of the size that laboratory studies of anger report.
     """
 
-    mean: Change
-    spread: Change
+    mean: ConditionEffect
+    spread: ConditionEffect
 
 
 REACTIONS: Mapping[str, Reaction] = {
-    Emotion.ANGER: Reaction(Change(6, 8, 5), Change(5, 5, 4)),
-    Emotion.FEAR: Reaction(Change(7, 7, 4), Change(5, 5, 4)),
-    Emotion.SADNESS: Reaction(Change(-1, 3, 2), Change(3, 4, 3)),
-    Emotion.HAPPINESS: Reaction(Change(1, 2, 1), Change(3, 4, 3)),
-    Emotion.SURPRISE: Reaction(Change(2, 2, 1), Change(3, 4, 3)),
+    Emotion.ANGER: Reaction(ConditionEffect(6, 8, 5), ConditionEffect(5, 5, 4)),
+    Emotion.FEAR: Reaction(ConditionEffect(7, 7, 4), ConditionEffect(5, 5, 4)),
+    Emotion.SADNESS: Reaction(ConditionEffect(-1, 3, 2), ConditionEffect(3, 4, 3)),
+    Emotion.HAPPINESS: Reaction(ConditionEffect(1, 2, 1), ConditionEffect(3, 4, 3)),
+    Emotion.SURPRISE: Reaction(ConditionEffect(2, 2, 1), ConditionEffect(3, 4, 3)),
 }
-_REST = Change(0, 0, 0)
+_REST = ConditionEffect(0, 0, 0)
 
 
 class SimulatedPerson:
@@ -77,13 +77,13 @@ class SimulatedPerson:
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)  # noqa: S311 - a made-up person needs no secrecy
         gauss = self._random.gauss
-        self._rest = Change(
+        self._rest = ConditionEffect(
             min(90.0, max(52.0, gauss(68, 7))),
             min(140.0, max(98.0, gauss(118, 9))),
             min(90.0, max(58.0, gauss(75, 6))),
         )
         self._reactions = {
-            name: Change(*map(gauss, reaction.mean, reaction.spread))
+            name: ConditionEffect(*map(gauss, reaction.mean, reaction.spread))
             for name, reaction in REACTIONS.items()
         }
         self._breathing = self._random.uniform(0.5, 2.5)
@@ -97,7 +97,7 @@ class SimulatedPerson:
         heart = 1 - math.exp(-seconds / _HEART_SECONDS)
         pressure = 1 - math.exp(-seconds / _PRESSURE_SECONDS)
         steps = zip(self._now, target, (heart, pressure, pressure), strict=True)
-        self._now = Change(*(now + (to - now) * step for now, to, step in steps))
+        self._now = ConditionEffect(*(now + (to - now) * step for now, to, step in steps))
         self._seconds += seconds
 
     def heart_rate(self) -> float:
@@ -108,7 +108,7 @@ class SimulatedPerson:
         noise = self._random.gauss(0, 0.7)
         return round(self._rest.heart_rate + self._now.heart_rate + breath + wave + noise, 1)
 
-    def pressure(self) -> Pressure:
+    def pressure(self) -> SimulatedPressure:
         """Return a cuff's reading in mmHg: whole numbers, mean pressure by the rule of thirds."""
         systolic = self._rest.systolic + self._now.systolic + self._random.gauss(0, 2.0)
         low = self._rest.diastolic + self._now.diastolic + self._random.gauss(0, 1.5)
@@ -117,7 +117,7 @@ class SimulatedPerson:
         # Mean pressure is nearer to the diastolic one, in which the heart spends two thirds of its
         # time.
         mean = (systolic + 2 * diastolic) / 3
-        return Pressure(*(float(round(value)) for value in (systolic, diastolic, mean)))
+        return SimulatedPressure(*(float(round(value)) for value in (systolic, diastolic, mean)))
 
     def readings(self, at: Instant, *, heart_rate: bool, pressure: bool) -> list[VitalReading]:
         """Return readings of this moment, flagged ``simulated``."""

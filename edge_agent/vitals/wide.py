@@ -19,7 +19,7 @@ from typing import NamedTuple
 from edge_agent.core import clock
 from edge_agent.core.errors import DataFileError, ReadingError, StudyError, shown_value
 from edge_agent.core.expression import EMOTIONS
-from edge_agent.core.given_readings import Origin, is_no_value, reading_of
+from edge_agent.core.given_readings import ReadingOrigin, is_no_value, reading_of
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import AGE_BAND, SEX, attribute_of, checked_attribute
 from edge_agent.core.vitals import VitalKind
@@ -100,7 +100,7 @@ _OF_PERSON = {
 """Meanings of columns about a person."""
 
 
-class Person(NamedTuple):
+class WideRow(NamedTuple):
     """A row with at least one value.
 
     Attributes:
@@ -130,7 +130,7 @@ class WideTable:
 
     name: str
     columns: Mapping[str, Cell]
-    persons: list[Person] = field(default_factory=list)
+    persons: list[WideRow] = field(default_factory=list)
     not_taken: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
 
@@ -384,7 +384,7 @@ def read_wide(
         values = _values_of(row, code, columns, odd)
         if values:
             about = _attributes_of(row, code, columns, odd)
-            table.persons.append(Person(line, code, values, about))
+            table.persons.append(WideRow(line, code, values, about))
         else:
             without.append(code)
     if problems:
@@ -439,7 +439,7 @@ def _other_unit(column: str, cell: Cell, cells: Sequence[str]) -> str:
 
 
 def _is_plausible(kind: VitalKind, text: str, unit: str) -> bool:
-    origin = Origin("", decimal_comma=True, live=False)
+    origin = ReadingOrigin("", decimal_comma=True, live=False)
     with suppress(ReadingError):
         given = {"kind": kind.value, "value": text, "unit": unit}
         return VitalFlag.OUT_OF_RANGE not in reading_of(given, clock.now(), origin).flags
@@ -506,7 +506,7 @@ def _values_of(
     odd: dict[tuple[str, str], list[str]],
 ) -> dict[str, list[tuple[VitalKind, float]]]:
     """Return the values of a person by state, and note each cell that gives none or is in doubt."""
-    origin = Origin("", decimal_comma=True, live=False)
+    origin = ReadingOrigin("", decimal_comma=True, live=False)
     values: dict[str, list[tuple[VitalKind, float]]] = {}
     for name, (state, kind, unit) in columns.items():
         if kind is None:

@@ -15,7 +15,7 @@ from edge_agent.core import clock
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.readings import VitalReading
 from edge_agent.timeline.intake.tidy import TidySource
-from edge_agent.vision.face_tables import Choice, read_face_table
+from edge_agent.vision.face_tables import FaceChoice, read_face_table
 from edge_agent.vitals.csv_files import CsvFile
 from edge_agent.vitals.csv_readings import rows_of
 from edge_agent.vitals.guessed_columns import guess_map
@@ -68,7 +68,7 @@ def read_export(name: str, content: bytes, _folder: Path) -> Told:
 
 def read_faces(name: str, content: bytes, folder: Path) -> Told:
     (folder / name).write_bytes(content)
-    table = read_face_table(folder / name, Choice())
+    table = read_face_table(folder / name, FaceChoice())
     left = [f"{count} {why}" for why, count in table.left_out.items()]
     return len(table.readings), "\n".join([*left, *table.notes])
 

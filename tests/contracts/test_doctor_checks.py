@@ -20,7 +20,7 @@ from edge_agent.core.errors import CameraError, CameraReason, StoreError
 from edge_agent.timeline.database.schema import DATABASE_NAME
 from edge_agent.timeline.database.upgrade import migrate
 from tests.support.broker import free_port
-from tools.write_troubleshooting import PAGE, Trouble, alarms, findings, page
+from tools.write_troubleshooting import PAGE, ListedTrouble, alarms, findings, page
 
 GUARDED = {
     *("database", "newest row", "bounds", "counted time", "accounts", "erasures", "copies"),
@@ -64,14 +64,14 @@ def test_check_sentences_of_the_source_are_found_with_their_cures() -> None:
     assert (disk.problem, disk.cure) == ("… MB free", "Free at least … MB on this disk.")
 
 
-def topics(troubles: set[Trouble]) -> set[str]:
+def topics(troubles: set[ListedTrouble]) -> set[str]:
     return {trouble.topic for trouble in troubles}
 
 
 @pytest.mark.parametrize(
     "trouble", sorted(findings()), ids=lambda one: f"{one.topic}: {one.problem}"
 )
-def test_check_fault_has_words_and_a_cure_that_begins_a_sentence(trouble: Trouble) -> None:
+def test_check_fault_has_words_and_a_cure_that_begins_a_sentence(trouble: ListedTrouble) -> None:
     assert trouble.problem
     assert trouble.cure[0].isupper() or trouble.cure[0] in "…`"
 

@@ -21,12 +21,12 @@ from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.export.format import Audience, ExportFormat
 from edge_agent.timeline.export.format_register import all_formats, format_named
-from edge_agent.timeline.export.rows import Choice
+from edge_agent.timeline.export.rows import ExportChoice
 from tests.docs.pages import ROOT, text_of
 from tests.support.timeline import reading, session_row, timeline
 
 FORMATS = all_formats()
-SESSION = Choice((1,))
+SESSION = ExportChoice((1,))
 each_format = pytest.mark.parametrize("each", FORMATS, ids=lambda each: each.name)
 
 
@@ -146,7 +146,7 @@ def test_format_given_no_or_an_unknown_session_leaves_nothing(
 ) -> None:
     out = tmp_path / "out" / "export"
     with pytest.raises(StudyError, match="99"):
-        each.export(path, out, Choice((99,)))
+        each.export(path, out, ExportChoice((99,)))
     if each.needs_sessions:
         with pytest.raises(StudyError, match=f"The format {each.name} takes sessions only"):
             each.export(path, out)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dashboard.analysis.conclusions import Concluding, Open, Recorded, Used
+from dashboard.analysis.conclusions import Concluding, Open, RecordedRow, Used
 from dashboard.analysis.heeded import HEEDED, cell_of
 from dashboard.analysis.preregistration import PreregistrationDocument
 from dashboard.analysis.rendering.answer import response_of
@@ -36,7 +36,7 @@ from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.study import MADE_UP, AttributeUse
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.schema import NAMES, SMOOTHED
-from edge_agent.timeline.database.tables import TIMELINE, Owner
+from edge_agent.timeline.database.tables import TIMELINE, RowOwner
 from edge_agent.timeline.read.base import flags_of
 from edge_agent.timeline.study.exclusions import leave_out
 from edge_agent.timeline.study.people import agree_to_attributes
@@ -318,7 +318,7 @@ def must_have_rows() -> Iterator[str]:
     for table in TIMELINE:
         is_value = table.name in {"vital", "expression", "movement"}
         is_sum = table.name.endswith(("_minute", "_hour", "_day"))
-        if (table.is_comment or table.whose is Owner.TIME) and not (is_value or is_sum):
+        if (table.is_comment or table.whose is RowOwner.TIME) and not (is_value or is_sum):
             yield table.name
 
 
@@ -333,7 +333,7 @@ def test_every_question_has_its_columns() -> None:
 
 
 @pytest.mark.parametrize("recorded", HEEDED, ids=lambda one: one.name)
-def test_each_cell_of_a_row_is_used_or_says_why_not(recorded: Recorded) -> None:
+def test_each_cell_of_a_row_is_used_or_says_why_not(recorded: RecordedRow) -> None:
     for reader in Concluding:
         cell = cell_of(recorded, reader)
         assert cell, f"{recorded.name} × {reader}: used, or why not?"

@@ -17,8 +17,8 @@ from edge_agent.core.errors import DataFileError
 from edge_agent.core.readings import LocalTimes, VitalReading
 from edge_agent.vitals.dates import iso_of
 from edge_agent.vitals.health.exports import FORMATS, XDF, HealthFormat, export_of_file
-from edge_agent.vitals.health.files import Member, RowValidator, Table
-from edge_agent.vitals.passed_over import LeftOut, Row
+from edge_agent.vitals.health.files import ExportMember, ExportTable, RowValidator
+from edge_agent.vitals.passed_over import LeftOutRow, Row
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "importing.md"
 UTC_CLOCK = LocalTimes(UTC)
@@ -71,7 +71,7 @@ def test_maker_file_with_a_wrong_time_loses_that_row_alone(form: HealthFormat, w
     rows = read_as(name, both)
     whole = [one for one in read_as(name, text) if isinstance(one, VitalReading)]
     assert [one for one in rows if isinstance(one, VitalReading)] == whole
-    assert any(isinstance(one, LeftOut) for one in rows)
+    assert any(isinstance(one, LeftOutRow) for one in rows)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_maker_file_with_a_wrong_time_loses_that_row_alone(form: HealthFormat, w
 def test_other_file_of_a_maker_with_a_wrong_time_loses_that_row_alone(name: str, text: str) -> None:
     rows = read_as(name, text)
     assert [one.value for one in rows if isinstance(one, VitalReading)] == [61.0]
-    assert sum(isinstance(one, LeftOut) for one in rows) == 1
+    assert sum(isinstance(one, LeftOutRow) for one in rows) == 1
 
 
 def test_reader_that_rewrites_dates_loses_the_row_of_a_wrong_one() -> None:
@@ -101,8 +101,8 @@ def test_reader_that_rewrites_dates_loses_the_row_of_a_wrong_one() -> None:
         at = iso_of(cells[0], "dmy")
         yield validator.row(where, {"kind": "heart_rate", "value": cells[1], "at": at}, "new")
 
-    rows = list(Table(Member("new.csv", len(content), opens)).readings(read))
-    assert [type(one) for one in rows] == [VitalReading, LeftOut, LeftOut]
+    rows = list(ExportTable(ExportMember("new.csv", len(content), opens)).readings(read))
+    assert [type(one) for one in rows] == [VitalReading, LeftOutRow, LeftOutRow]
 
 
 def test_maker_has_a_row_of_the_document() -> None:

@@ -23,7 +23,7 @@ from edge_agent.timeline.database.connection import read_transaction
 from edge_agent.timeline.export.appliance import Appliance
 from edge_agent.timeline.export.bids_physioevents import SKIN_RESPONSES
 from edge_agent.timeline.export.deposit_facts import method_text, read_facts
-from edge_agent.timeline.export.rows import Choice
+from edge_agent.timeline.export.rows import ExportChoice
 from edge_agent.timeline.export.source import ExportSource
 from tests.support import script_studies
 from tests.support.studies import FOUR_PEOPLE, HEART, add_session, heart, make_study
@@ -135,7 +135,9 @@ def method(folder: Path, responses: str, **differing: list[Row]) -> str:
     tables = {SKIN_RESPONSES: responses} if responses else {}
     appliance = Appliance("lab", question={"scr_threshold": 0.05}, tables=tables)
     with read_transaction(file) as connection:
-        text = method_text(read_facts(ExportSource(connection, Choice(), appliance)), appliance)
+        text = method_text(
+            read_facts(ExportSource(connection, ExportChoice(), appliance)), appliance
+        )
     return " ".join(text.partition("## Recording")[2].split())
 
 

@@ -52,7 +52,7 @@ BUILT = {
         "home": "edge_agent.timeline.gate.commands",
         BUILDER: "builds them from the configuration",
     },
-    "ImportOptions": {
+    "StudyImportOptions": {
         "home": "edge_agent.timeline.intake.cells",
         BUILDER: "builds them from the configuration",
         "edge_agent.timeline.intake.sent_files": "adds what a person chose",

@@ -21,7 +21,7 @@ from dashboard.questions.entry import Documented, Inquiry, Question, Way, nowher
 from dashboard.questions.register import QUESTIONS
 from edge_agent.timeline.database.schema import DATABASE_NAME
 from edge_agent.timeline.database.upgrade import migrate
-from edge_agent.timeline.export.rows import Choice
+from edge_agent.timeline.export.rows import ExportChoice
 from edge_agent.timeline.export.table_schemas import COMPUTED
 from edge_agent.timeline.study.example_study import seed_example_study
 from edge_agent.vitals.simulated import SimulatedPerson
@@ -155,7 +155,7 @@ def test_question_has_its_link_command_and_table(folder: Path, question: Questio
     if not question.has(Way.BUNDLE):
         return
     sites = (("", folder / DATABASE_NAME),)
-    tables = analysis_files(sites, {"states": ["neutral", "anger"]}, Choice(), ())
+    tables = analysis_files(sites, {"states": ["neutral", "anger"]}, ExportChoice(), ())
     table = f"{question.name}.csv"
     assert table in tables, f"no {table}: what does `part` of {question.name} return?"
     lines = tables[table].splitlines()
@@ -193,7 +193,7 @@ def test_row_of_a_new_question_stands_below_the_one_before_it() -> None:
 
 def test_bundle_has_the_charts_of_the_pages_as_figures(client: TestClient, folder: Path) -> None:
     sites = (("", folder / DATABASE_NAME),)
-    files = analysis_files(sites, {"states": ["neutral", "anger"]}, Choice(), ())
+    files = analysis_files(sites, {"states": ["neutral", "anger"]}, ExportChoice(), ())
     drawn = {Path(name).stem for name in files if name.endswith(".svg")}
     for address in ("/analysis?states=neutral&states=anger&whole=yes", "/responses"):
         on_page = set(

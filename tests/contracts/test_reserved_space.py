@@ -27,14 +27,14 @@ from dashboard.export_jobs import ExportJobs, ExportRequest
 from dashboard.fleet import study_files
 from dashboard.protocols.library import Library
 from edge_agent.appliance.backup import make_backup, parts_of
-from edge_agent.appliance.fetching import Bounds, fetch_file
+from edge_agent.appliance.fetching import DownloadBounds, fetch_file
 from edge_agent.appliance.release import unpack
 from edge_agent.appliance.restore import Places, restore_database
 from edge_agent.config.settings import Settings
 from edge_agent.core.errors import AffectEdgeError
 from edge_agent.core.files import LAST_BYTES, RESERVED_BYTES
 from edge_agent.timeline.database.upgrade import migrate
-from edge_agent.timeline.export.rows import Choice
+from edge_agent.timeline.export.rows import ExportChoice
 from edge_agent.timeline.export.text_formats import JSON
 from edge_agent.timeline.gate.commands import Commands
 from edge_agent.timeline.intake.sent_files import PORTION_BYTES, StudyChoices
@@ -232,7 +232,7 @@ def _export_of_page(folder: Path) -> Act:
 
     def act() -> None:
         with closing(ExportJobs(database, "pi", {}, (), Computing())) as jobs:
-            made = jobs.prepare(1, ExportRequest(JSON, Choice()))
+            made = jobs.prepare(1, ExportRequest(JSON, ExportChoice()))
             made.done.result()
             if made.problem:
                 raise AffectEdgeError(made.problem)
@@ -282,7 +282,7 @@ def _fetch(folder: Path) -> Act:
 
     def act() -> None:
         try:
-            fetch_file(str(source), target, Bounds(10**9, 60.0))
+            fetch_file(str(source), target, DownloadBounds(10**9, 60.0))
         except AffectEdgeError:
             shutil.rmtree(target.parent)  # as its caller does: the folder is one of a block
             target.parent.mkdir()

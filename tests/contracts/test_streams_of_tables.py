@@ -19,7 +19,7 @@ from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.upgrade import migrate
-from edge_agent.timeline.intake.cells import ImportOptions
+from edge_agent.timeline.intake.cells import StudyImportOptions
 from edge_agent.timeline.intake.study_import import import_study, opened_study
 from edge_agent.vitals.column_map import ColumnMap
 from edge_agent.vitals.csv_files import CsvFile
@@ -236,7 +236,7 @@ def test_study_with_readings_of_two_under_one_source_is_refused(
     }
     for name, lines in tables.items():
         (study / f"{name}.csv").write_text("\n".join(lines))
-    options = ImportOptions()
+    options = StudyImportOptions()
     report = import_study(empty, opened_study(study), options, actor="ada", dry_run=True)
     said = [one.sentence for one in report.problems]
     assert [f"column {column.lower()} names 2 devices, arms or people" in one for one in said] == (

@@ -16,11 +16,11 @@ from edge_agent.timeline.database.tables import (
     OF_PARTICIPANT,
     OF_SESSION,
     TIMELINE,
-    Erasure,
+    ErasureWay,
     Move,
-    Owner,
     Retention,
-    Salvage,
+    RowOwner,
+    SalvageWay,
     Table,
 )
 from edge_agent.timeline.intake.unreadable import _TIMES as BOUNDED
@@ -92,11 +92,11 @@ def test_table_entry_says_whose_rows_are_by_their_references(both: tuple[str, Ta
     with closing(made(script)) as connection:
         of = dict(references(connection, table.name))
     if script == "dashboard.sql":
-        assert (table.whose is Owner.PERSON) == bool(table.codes)
+        assert (table.whose is RowOwner.PERSON) == bool(table.codes)
     elif table.name != "participant":
-        assert (table.whose is Owner.PARTICIPANT) == (of.get("participant") == "participant")
-        assert (table.whose is Owner.SESSION) == (of.get("session") == "session")
-        assert (table.whose is Owner.ALERT) == (of.get("alert") == "alert")
+        assert (table.whose is RowOwner.PARTICIPANT) == (of.get("participant") == "participant")
+        assert (table.whose is RowOwner.SESSION) == (of.get("session") == "session")
+        assert (table.whose is RowOwner.ALERT) == (of.get("alert") == "alert")
     # What an undone import deletes and a salvage fills is in order only so.
     before = [one.name for one in SCRIPTS[script]]
     later = [to for to in of.values() if before.index(to) > before.index(table.name)]
@@ -107,17 +107,17 @@ def test_table_entry_says_whose_rows_are_by_their_references(both: tuple[str, Ta
 def test_table_entry_agrees_with_itself(both: tuple[str, Table]) -> None:
     _, table = both
     assert bool(table.one) == bool(table.many)
-    assert bool(table.rule) == (table.erasure in {Erasure.BY_RULE, Erasure.KEPT})
-    assert bool(table.within) == (table.erasure is Erasure.IN_TIME)
+    assert bool(table.rule) == (table.erasure in {ErasureWay.BY_RULE, ErasureWay.KEPT})
+    assert bool(table.within) == (table.erasure is ErasureWay.IN_TIME)
     assert bool(table.apart) == (not table.title or (not table.sent and both[0] == "schema.sql"))
     if table.kept in {Retention.DAYS, Retention.BUDGET}:
         assert table.move is Move.ROWS, "rollups add up what goes for its age"
-    if table.erasure is Erasure.WITH_OWNER:
-        assert table.whose in {Owner.PARTICIPANT, Owner.SESSION, Owner.PERSON}
+    if table.erasure is ErasureWay.WITH_OWNER:
+        assert table.whose in {RowOwner.PARTICIPANT, RowOwner.SESSION, RowOwner.PERSON}
 
 
 def test_large_tables_stand_behind_the_small_ones() -> None:
-    large = [table.salvage is Salvage.PAGES for table in TIMELINE]
+    large = [table.salvage is SalvageWay.PAGES for table in TIMELINE]
     assert large == sorted(large)
 
 

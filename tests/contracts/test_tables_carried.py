@@ -277,7 +277,7 @@ def test_fleet_gets_the_same_rows_in_its_database(there: Path, server: Postgres)
     import psycopg
 
     from collector.database.schema import migrate
-    from collector.messages import Delivery
+    from collector.messages import BrokerDelivery
     from collector.writer import MessageWriter
     from tests.support.fleet.devices import messages_of, packed, rows_here, rows_there
 
@@ -285,7 +285,7 @@ def test_fleet_gets_the_same_rows_in_its_database(there: Path, server: Postgres)
         migrate(connection)
         messages = messages_of(there, "room")
         MessageWriter(connection).write_deliveries(
-            [Delivery("room", packed(one), 0) for one in messages]
+            [BrokerDelivery("room", packed(one), 0) for one in messages]
         )
         assert rows_there(connection, "room") == rows_here(there)
         assert connection.execute("SELECT count(*) FROM fleet.dead_letter").fetchone() == (0,)

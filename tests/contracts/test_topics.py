@@ -14,10 +14,10 @@ from pydantic import ValidationError
 from edge_agent.appliance.broker_accounts import PUBLISHED
 from edge_agent.config.keys import key_named
 from edge_agent.core.clock import Instant
-from edge_agent.core.given_readings import Origin, parse_payload, reading_of
+from edge_agent.core.given_readings import ReadingOrigin, parse_payload, reading_of
 from edge_agent.core.vitals import VitalKind
 from edge_agent.mqtt import asyncapi
-from edge_agent.mqtt.asyncapi import CHANNELS, COMMANDS, DISCOVERY, FLEET, INGEST, Channel
+from edge_agent.mqtt.asyncapi import CHANNELS, COMMANDS, DISCOVERY, FLEET, INGEST, TopicChannel
 from edge_agent.mqtt.payloads import Topics
 from tests.docs.pages import ROOT, text_of
 
@@ -41,7 +41,7 @@ ROWS = {
 AT = Instant(0, 1_790_000_400_250)
 
 
-def schema_of(channel: Channel, document: dict[str, Any]) -> dict[str, Any]:
+def schema_of(channel: TopicChannel, document: dict[str, Any]) -> dict[str, Any]:
     """Return a JSON schema of one channel's payload out of the document, with its references."""
     message = document["channels"][channel.key]["messages"][channel.key]["$ref"].rsplit("/", 1)[1]
     return {
@@ -86,7 +86,7 @@ def test_topic_document_is_published_as_it_is_printed(capsys: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize("channel", EVERY, ids=lambda channel: channel.suffix)
-def test_topic_example_fits_its_model_and_its_schema(channel: Channel) -> None:
+def test_topic_example_fits_its_model_and_its_schema(channel: TopicChannel) -> None:
     model = channel.payload.model_validate(channel.example)
     assert fits(channel.example, schema_of(channel, asyncapi.document()))
     if channel in CHANNELS:
@@ -94,7 +94,7 @@ def test_topic_example_fits_its_model_and_its_schema(channel: Channel) -> None:
 
 
 @pytest.mark.parametrize("channel", GUIDED, ids=lambda channel: channel.suffix)
-def test_topic_payload_of_another_form_is_refused(channel: Channel) -> None:
+def test_topic_payload_of_another_form_is_refused(channel: TopicChannel) -> None:
     schema = schema_of(channel, asyncapi.document())
     wrong = [channel.example | {"unknown": 1}, channel.example | {"schema": 99}]
     if channel in CHANNELS:
@@ -110,7 +110,7 @@ def test_topic_of_readings_takes_what_its_schema_allows() -> None:
     for given in (INGEST.example, [INGEST.example, {"kind": "systolic", "value": 120}]):
         assert fits(given, schema)
         for item in parse_payload(json.dumps(given).encode()):
-            assert reading_of(item, AT, Origin("mqtt")).kind in VitalKind
+            assert reading_of(item, AT, ReadingOrigin("mqtt")).kind in VitalKind
     for broken in (
         {**INGEST.example, "unknown": 1},
         {"kind": "pulse", "value": 1},
@@ -121,7 +121,7 @@ def test_topic_of_readings_takes_what_its_schema_allows() -> None:
 
 
 @pytest.mark.parametrize("channel", GUIDED, ids=lambda channel: channel.suffix)
-def test_topic_stands_in_the_guide_with_its_row_and_example(channel: Channel) -> None:
+def test_topic_stands_in_the_guide_with_its_row_and_example(channel: TopicChannel) -> None:
     retained = "–" if channel.action == "receive" else "yes" if channel.retain else "no"
     assert ROWS[channel.suffix] == (channel.qos, retained)
     assert json.loads(EXAMPLES[channel.suffix]) == channel.example, (

@@ -12,7 +12,7 @@ import pytest
 
 from dashboard.web.rendering import HERE
 from edge_agent.core.errors import ReadingError
-from edge_agent.core.given_readings import Origin, reading_of
+from edge_agent.core.given_readings import ReadingOrigin, reading_of
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import PRESSURES, SPECS, VitalKind
 from edge_agent.timeline.export.fhir import vitals as observations
@@ -38,7 +38,7 @@ TEXTS = {".py", ".R", ".js", ".css", ".html", ".md", ".sql", ".toml", ".json"}
 
 def given(kind: VitalKind, value: float, unit: str = "") -> VitalReading:
     fields = {"kind": kind, "value": value, "unit": unit or kind.unit}
-    return reading_of(fields, instant(0), Origin("watch"))
+    return reading_of(fields, instant(0), ReadingOrigin("watch"))
 
 
 def test_kind_registry_has_one_entry_for_each_kind_in_their_order() -> None:

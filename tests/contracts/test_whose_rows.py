@@ -12,7 +12,7 @@ import pytest
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import DataFileError
 from edge_agent.timeline.database.upgrade import migrate
-from edge_agent.timeline.intake.cells import ImportOptions, StudyImport
+from edge_agent.timeline.intake.cells import StudyImport, StudyImportOptions
 from edge_agent.timeline.intake.named_people import other_person_in
 from edge_agent.timeline.intake.study_import import import_study, opened_study
 from edge_agent.timeline.intake.tidy import TABLES
@@ -66,7 +66,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def looked_at(source: Path, empty: Path) -> StudyImport:
     """Return what an import would do; who has withdrawn is left out."""
-    options = ImportOptions(leave_out=frozenset({OTHER}))
+    options = StudyImportOptions(leave_out=frozenset({OTHER}))
     return import_study(empty, opened_study(source), options, actor="ada", dry_run=True)
 
 
@@ -160,7 +160,7 @@ def test_column_of_numbers_names_nobody_though_codes_are_numbers(
     for table in study.glob("*.csv"):
         table.write_text(table.read_text().replace(OWN, "1").replace(OTHER, "2"))
     rewritten(study / "vital.csv", {"block": "2"})
-    options = ImportOptions(leave_out=frozenset({"2"}))
+    options = StudyImportOptions(leave_out=frozenset({"2"}))
     looked = import_study(empty, opened_study(study), options, actor="ada", dry_run=True)
     assert looked.problems == []
 

@@ -20,7 +20,7 @@ from dashboard.protocols.file import EXAMPLES, ProtocolFile, load_protocol
 from dashboard.web.routes.study import CONSENT_VERSION
 from edge_agent.config.loading import load_settings
 from edge_agent.core.clock import now
-from edge_agent.core.given_readings import Origin
+from edge_agent.core.given_readings import ReadingOrigin
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.study import Marker, MarkerKind, NewSession, Purpose
 from edge_agent.core.vitals import VitalKind
@@ -221,7 +221,7 @@ def test_automation_of_page_rendered_is_a_message_whose_readings_are_taken() -> 
     templates = Environment(autoescape=False)
     templates.filters["to_json"] = json.dumps
     taken: list[VitalReading] = []
-    ingest = VitalIngest(taken.append, Origin("mqtt", prefix="mqtt:"))
+    ingest = VitalIngest(taken.append, ReadingOrigin("mqtt", prefix="mqtt:"))
     for text in AUTOMATIONS:
         (publish,) = [one for one in yaml.safe_load(text)["actions"] if "action" in one]
         assert publish["data"]["topic"] == f"affect-edge/affect-edge/{Topics.INGEST}"

@@ -18,7 +18,7 @@ from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.database.upgrade import migrate
 from edge_agent.timeline.salvage.btrees import Value
 from edge_agent.timeline.salvage.rescue import Rescue
-from edge_agent.timeline.salvage.row_copying import Source
+from edge_agent.timeline.salvage.row_copying import DamagedDatabase
 from tests.faults.damage import (
     STUDY,
     Place,
@@ -109,13 +109,15 @@ def test_rows_of_an_unreadable_session_are_set_aside(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = study_rows(path)
-    rows = Source.rows
+    rows = DamagedDatabase.rows
 
-    def without_the_first_session(source: Source, table: str) -> Iterator[dict[str, Value]]:
+    def without_the_first_session(
+        source: DamagedDatabase, table: str
+    ) -> Iterator[dict[str, Value]]:
         skipped = int(table == "session")
         return itertools.islice(rows(source, table), skipped, None)
 
-    monkeypatch.setattr(Source, "rows", without_the_first_session)
+    monkeypatch.setattr(DamagedDatabase, "rows", without_the_first_session)
     Rescue(path).replace("a test")
     assert lost_rows(before, path) == {"session": 1}
     assert len(study_rows(path)["marker"]) < len(before["marker"])
@@ -124,13 +126,13 @@ def test_rows_of_an_unreadable_session_are_set_aside(
 def test_attributes_of_participant_that_nobody_can_read_belong_to_lost_one(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = Source.rows
+    rows = DamagedDatabase.rows
 
-    def without_participants(source: Source, table: str) -> Iterator[dict[str, Value]]:
+    def without_participants(source: DamagedDatabase, table: str) -> Iterator[dict[str, Value]]:
         kept = ("consent", "session", "participant")
         return iter(()) if table in kept else rows(source, table)
 
-    monkeypatch.setattr(Source, "rows", without_participants)
+    monkeypatch.setattr(DamagedDatabase, "rows", without_participants)
     Rescue(path).replace("a test")
     assert query(path, "SELECT count(*) FROM participant WHERE code LIKE 'LOST-%'") == [(12,)]
     assert query(path, "PRAGMA foreign_key_check") == []

@@ -7,7 +7,7 @@ import pytest
 from benchmarks._command import read_bars, verdict
 from benchmarks.others.comparison import figures_of as compared_with_ours
 from benchmarks.processors.instructions import million_a_frame
-from benchmarks.soak import Course, figures_of
+from benchmarks.soak import SoakCourse, figures_of
 
 
 @pytest.mark.parametrize(
@@ -28,9 +28,9 @@ def test_a_figure_is_held_to_its_bar(
     assert verdict(value, bar) == said
 
 
-def course(minutes: int, leak_mb: float = 0.0, lag_ms: float = 0.0) -> Course:
+def course(minutes: int, leak_mb: float = 0.0, lag_ms: float = 0.0) -> SoakCourse:
     """An agent that fills its caches for five minutes, and then leaks and lags a little in each."""
-    found = Course()
+    found = SoakCourse()
     for at in range(0, 60 * minutes, 10):
         later = max(at / 60 - 5, 0)
         found.memory.append((at, 100 + min(at / 60, 5) * 2 + leak_mb * later))

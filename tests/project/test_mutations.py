@@ -37,10 +37,10 @@ class Door:
 @pytest.fixture
 def mutants(tmp_path: Path) -> list[Mutant]:
     # Loaded here: its syntax trees take seconds, and every worker reads this file.
-    from tools.mutations import Source
+    from tools.mutations import MutableModule
 
     (tmp_path / "door.py").write_text(CODE, encoding="utf-8")
-    source = Source(tmp_path, "door.py")
+    source = MutableModule(tmp_path, "door.py")
     return [source.mutant(number) for number in range(len(source))]
 
 

@@ -7,7 +7,7 @@ import ast
 import pytest
 
 from tools import style
-from tools.style import Source, is_participle, late_constants, lines_of_tests
+from tools.style import PythonFile, is_participle, late_constants, lines_of_tests
 
 LATE = """
 HEAD = 1
@@ -60,14 +60,14 @@ def test_style_participle_alone_is_found_by_its_ending_or_the_list(
 
 def test_style_property_named_by_a_participle_is_no_function() -> None:
     row = style.named_by_a_participle(
-        [Source(style.ROOT / "tools" / "style.py")], 0, lambda _: True
+        [PythonFile(style.ROOT / "tools" / "style.py")], 0, lambda _: True
     )
     assert not any(place.endswith((" tree", " met")) for place in row.places)
     assert any(place.endswith(" compare_with_bars") for place in row.places)
 
 
 def test_style_first_word_of_a_docstring_is_a_verb_or_a_noun() -> None:
-    source = Source(style.ROOT / "tools" / "style.py")
+    source = PythonFile(style.ROOT / "tools" / "style.py")
     source.lines = DOCUMENTED.splitlines()
     verbs, nouns = style.docstrings_by_first_word(
         [source], of_functions=["The"], of_classes=["What"], bar=0
@@ -77,7 +77,7 @@ def test_style_first_word_of_a_docstring_is_a_verb_or_a_noun() -> None:
 
 
 def test_style_lines_outside_test_functions_are_helpers_constants() -> None:
-    source = Source(style.ROOT / "tests" / "project" / "test_style.py")
+    source = PythonFile(style.ROOT / "tests" / "project" / "test_style.py")
     outside = style.code_lines(source) - lines_of_tests(source)
     texts = [source.lines[number - 1].strip() for number in sorted(outside)]
     assert "HEAD = 1" in texts

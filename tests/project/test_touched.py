@@ -31,7 +31,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(touched, "ROOT", tmp_path)
     first = git(tmp_path, "rev-parse", "--short=8", "HEAD")
-    last_green._keep("test-training", last_green.Run(date(2026, 1, 1), first, 5, 0))
+    last_green._keep("test-training", last_green.GreenRun(date(2026, 1, 1), first, 5, 0))
     return tmp_path
 
 
@@ -65,5 +65,5 @@ def test_training_counts_as_touched_where_no_recent_green_run_is_known(
     assert change(checkout, "README.md")
     monkeypatch.undo()
     monkeypatch.chdir(checkout)
-    last_green._keep("test-training", last_green.Run(date(2026, 1, 1), "0123abcd", 5, 0))
+    last_green._keep("test-training", last_green.GreenRun(date(2026, 1, 1), "0123abcd", 5, 0))
     assert touched.is_touched()

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from tools import words
-from tools.words import Entry, places, read_entries, whole_word
+from tools.words import WordEntry, places, read_entries, whole_word
 
 
-def entry(word: str, **changes: Any) -> Entry:
-    return replace(Entry(whole_word(word), "both", "another", "a reason"), **changes)
+def entry(word: str, **changes: Any) -> WordEntry:
+    return replace(WordEntry(whole_word(word), "both", "another", "a reason"), **changes)
 
 
-def found_in(name: str, text: str, one: Entry) -> list[tuple[int, str]]:
+def found_in(name: str, text: str, one: WordEntry) -> list[tuple[int, str]]:
     return [(place.line, place.word) for place in places(name, text, [one])]
 
 

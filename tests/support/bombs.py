@@ -26,11 +26,11 @@ from edge_agent.core import bounds
 from edge_agent.core.brought_files import tables_in
 from edge_agent.core.clock import now
 from edge_agent.core.errors import AffectEdgeError
-from edge_agent.core.given_readings import ArrivalTimes, Origin, parse_payload, read_given
+from edge_agent.core.given_readings import ArrivalTimes, ReadingOrigin, parse_payload, read_given
 from edge_agent.timeline.database.upgrade import migrate
 from edge_agent.timeline.gate.commands import Commands
 from edge_agent.timeline.intake.sent_files import PORTION_BYTES, StudyChoices
-from edge_agent.vision.face_tables import Choice, read_face_table
+from edge_agent.vision.face_tables import FaceChoice, read_face_table
 from edge_agent.vitals.csv_files import CsvFile
 from edge_agent.vitals.csv_readings import rows_of
 from edge_agent.vitals.guessed_columns import guess_map
@@ -336,7 +336,7 @@ def _read_tables(path: Path) -> object:
 
 
 def _read_payload(path: Path) -> object:
-    return read_given(parse_payload(path.read_bytes()), now(), Origin("a"), ArrivalTimes())
+    return read_given(parse_payload(path.read_bytes()), now(), ReadingOrigin("a"), ArrivalTimes())
 
 
 def _read_protocol(path: Path) -> object:
@@ -363,7 +363,7 @@ def _read_device(name: str) -> Callable[[Path], object]:
 
 
 def _read_faces(path: Path) -> object:
-    return read_face_table(path, Choice()).rows
+    return read_face_table(path, FaceChoice()).rows
 
 
 READERS: Mapping[str, Reader] = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from edge_agent.alerts.figures import Throttling, ThrottlingProbe
+from edge_agent.alerts.figures import FirmwareThrottling, ThrottlingProbe
 
-POWER_GOOD = Throttling(*[False] * 6)
+POWER_GOOD = FirmwareThrottling(*[False] * 6)
 
 
 def firmware(folder: Path, script: str) -> Path:
@@ -18,7 +18,7 @@ def firmware(folder: Path, script: str) -> Path:
     return program
 
 
-def answer_of(probe: ThrottlingProbe) -> Throttling | None:
+def answer_of(probe: ThrottlingProbe) -> FirmwareThrottling | None:
     deadline = time.monotonic() + 60
     while (answer := probe.latest()) is None and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from dashboard.accounts.letters import Addressed, Every, LetterPlan, Letters
+from dashboard.accounts.letters import Addressed, LetterPeriod, LetterPlan, Letters
 from dashboard.computing.processes import Computing
 from dashboard.web.letter_sending import LetterSender
 from dashboard.web.options import DashboardOptions
@@ -20,7 +20,9 @@ MONDAY = datetime(2026, 9, 28, 12, tzinfo=UTC)
 """After the week of the made timeline, which begins with a Monday."""
 
 
-def planned(path: Path, language: str = "en", every: Every = Every.WEEK) -> LetterPlan:
+def planned(
+    path: Path, language: str = "en", every: LetterPeriod = LetterPeriod.WEEK
+) -> LetterPlan:
     """Have letters about P-01 sent to two addresses, from the made week on."""
     addresses = tuple(Addressed(one, date(2026, 9, 20)) for one in (DAUGHTER, NURSE))
     plan = LetterPlan(list_entry_of(path, "P-01"), every, language, "letter 2", 1, addresses)

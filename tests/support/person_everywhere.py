@@ -16,7 +16,7 @@ from edge_agent.core.clock import iso_utc
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.database.dashboard_file import dashboard_file, write_dashboard
-from edge_agent.timeline.database.tables import BROUGHT, DASHBOARD, TIMELINE, Erasure, Table
+from edge_agent.timeline.database.tables import BROUGHT, DASHBOARD, TIMELINE, ErasureWay, Table
 from edge_agent.timeline.database.upgrade import migrate
 from tests.support.timeline import START_MS, Row
 
@@ -163,7 +163,7 @@ def hold_everywhere(database: Path) -> set[str]:
 def _fill(
     connection: sqlite3.Connection, rows: Mapping[str, tuple[Row, ...]], tables: Iterable[Table]
 ) -> set[str]:
-    persons = {one.name for one in tables if one.erasure is not Erasure.KEPT and not one.sums}
+    persons = {one.name for one in tables if one.erasure is not ErasureWay.KEPT and not one.sums}
     assert persons <= rows.keys(), "a table of the register has no row of the person here"
     words = set()
     for table, known in rows.items():

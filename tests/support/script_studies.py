@@ -18,7 +18,7 @@ from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.upgrade import migrate
 from edge_agent.timeline.export.bundle import BUNDLE
-from edge_agent.timeline.export.rows import Choice
+from edge_agent.timeline.export.rows import ExportChoice
 from edge_agent.timeline.study.example_study import seed_example_study
 from edge_agent.timeline.study.exclusions import leave_out
 from edge_agent.vitals.simulated import SimulatedPerson
@@ -350,7 +350,7 @@ def unpacked(make: Make, folder: Path) -> tuple[Path, Path]:
     """Make a study and its bundle in an empty folder; return the database and the bundle."""
     database = folder / "affect-edge.db"
     make(database)
-    file = BUNDLE.export(database, folder / "bundle.zip", Choice())[0]
+    file = BUNDLE.export(database, folder / "bundle.zip", ExportChoice())[0]
     with zipfile.ZipFile(file) as archive:
         archive.extractall(folder / "bundle")
     return database, folder / "bundle"

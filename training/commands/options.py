@@ -32,7 +32,7 @@ import click
 
 from training.data.apparent import Coding, read_coding
 from training.data.datasets import Faces, load_faces
-from training.data.readings import Agreement, read_agreement
+from training.data.readings import AgreedPhotographs, read_agreement
 from training.errors import TrainingExtraMissing
 from training.learning.kinds import FitRequest
 
@@ -163,7 +163,7 @@ def readings_options(command: Command) -> Command:
 
 def agreement_of(
     readings: Path | None, sources: Path | None, labels: Path | None = None
-) -> Agreement | None:
+) -> AgreedPhotographs | None:
     """Return what people agree on in photographs, or ``None`` where no readings are given.
 
     Raises:
@@ -184,7 +184,7 @@ groups_option = click.option(
 )
 
 
-def coding_of(groups: Path | None, agreement: Agreement | None) -> Coding | None:
+def coding_of(groups: Path | None, agreement: AgreedPhotographs | None) -> Coding | None:
     """Return the coding of ``--groups``, or ``None`` where it is not given.
 
     Raises:

@@ -14,7 +14,7 @@ from training.data.lessons import majority, own_labels
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class AgreementShares:
     """Shares, 0…1, over the pictures of Training.
 
     Attributes:
@@ -41,7 +41,7 @@ class Agreement:
         )
 
 
-def agreement(faces: Faces) -> Agreement:
+def agreement(faces: Faces) -> AgreementShares:
     """Compare the FER2013 labels with the FER+ votes, and these with one another."""
     clear = majority(faces.votes)
     known = clear >= 0
@@ -51,7 +51,7 @@ def agreement(faces: Faces) -> Agreement:
     named = votes[np.arange(len(votes)), own][count > 0] / count[count > 0]
     pairs = count * (count - 1)
     same = (votes * (votes - 1)).sum(axis=1)[pairs > 0] / pairs[pairs > 0]
-    return Agreement(
+    return AgreementShares(
         pictures=len(faces),
         clear=int(known.sum()),
         label_and_majority=float((own[known] == clear[known]).mean()),

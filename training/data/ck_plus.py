@@ -47,7 +47,7 @@ _COLUMNS = ("emotion", "pixels", "Usage")
 
 
 @dataclass(frozen=True, slots=True)
-class Portrait:
+class CollectedPicture:
     """A picture of the collection.
 
     Attributes:
@@ -65,11 +65,11 @@ class Portrait:
     usage: str | None = None
 
 
-Parts = Mapping[str, Sequence[Portrait]]
+Parts = Mapping[str, Sequence[CollectedPicture]]
 """Folder of a part (``fold-01/learn``) → what lies in it."""
 
 
-def read_ck_plus(data: Path) -> list[Portrait]:
+def read_ck_plus(data: Path) -> list[CollectedPicture]:
     """Read the table (columns ``emotion``, ``pixels``, ``Usage``), or a folder with a subfolder a
     category, whose pictures say in their names who they show (``S010_004_00000017.png``).
 
@@ -88,17 +88,17 @@ def read_ck_plus(data: Path) -> list[Portrait]:
     return portraits
 
 
-def _of_row(path: Path, row: int, cells: Mapping[str, str]) -> Portrait:
+def _of_row(path: Path, row: int, cells: Mapping[str, str]) -> CollectedPicture:
     numbers = tuple(map(str, range(len(CATEGORIES))))
     category = table_choice(path, row, "emotion", cells["emotion"], numbers)
     usage = table_choice(path, row, "Usage", cells["Usage"], USAGES)
     pixels = np.frombuffer(table_pixels(path, row, cells["pixels"]), dtype=np.uint8)
     picture = pixels.reshape(EDGE, EDGE)
-    return Portrait(f"row-{row:05}", CATEGORIES[category], picture, usage=USAGES[usage])
+    return CollectedPicture(f"row-{row:05}", CATEGORIES[category], picture, usage=USAGES[usage])
 
 
-def _of_folder(folder: Path) -> list[Portrait]:
-    portraits: dict[tuple[str, str], Portrait] = {}
+def _of_folder(folder: Path) -> list[CollectedPicture]:
+    portraits: dict[tuple[str, str], CollectedPicture] = {}
     for subfolder in sorted(path for path in folder.iterdir() if path.is_dir()):
         if subfolder.name.startswith("."):
             continue
@@ -115,7 +115,7 @@ def _of_folder(folder: Path) -> list[Portrait]:
     return list(portraits.values())
 
 
-def _of_file(path: Path, category: str) -> Portrait:
+def _of_file(path: Path, category: str) -> CollectedPicture:
     import cv2
 
     picture = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
@@ -132,10 +132,10 @@ def _of_file(path: Path, category: str) -> Portrait:
     subject = None
     if named is not None:
         subject = f"S{named[1]}"
-    return Portrait(path.stem, category, np.asarray(small, dtype=np.uint8), subject=subject)
+    return CollectedPicture(path.stem, category, np.asarray(small, dtype=np.uint8), subject=subject)
 
 
-def own_split(portraits: Sequence[Portrait]) -> dict[str, list[Portrait]]:
+def own_split(portraits: Sequence[CollectedPicture]) -> dict[str, list[CollectedPicture]]:
     """Return the table's own split: ``Training`` to learn from, and its two tests.
 
     Raises:
@@ -151,7 +151,7 @@ def own_split(portraits: Sequence[Portrait]) -> dict[str, list[Portrait]]:
     return parts
 
 
-def folds(portraits: Sequence[Portrait], count: int) -> dict[str, list[Portrait]]:
+def folds(portraits: Sequence[CollectedPicture], count: int) -> dict[str, list[CollectedPicture]]:
     """Return folds: each picture is tested once, and nobody is in both training and test of a fold.
 
     People are dealt to the folds in turn, in the order of their names. A picture that does not say
@@ -169,7 +169,7 @@ def folds(portraits: Sequence[Portrait], count: int) -> dict[str, list[Portrait]
         fold_of.get(one.subject or "", zlib.crc32(one.picture.tobytes()) % count)
         for one in portraits
     ]
-    parts: dict[str, list[Portrait]] = {}
+    parts: dict[str, list[CollectedPicture]] = {}
     for number in range(count):
         test = [one for one, place in zip(portraits, places, strict=True) if place == number]
         learn = [one for one, place in zip(portraits, places, strict=True) if place != number]
@@ -182,7 +182,7 @@ def folds(portraits: Sequence[Portrait], count: int) -> dict[str, list[Portrait]
     return parts
 
 
-def warnings_of(portraits: Sequence[Portrait], parts: Parts) -> list[str]:
+def warnings_of(portraits: Sequence[CollectedPicture], parts: Parts) -> list[str]:
     """Return sentences on what a figure of these parts should not be taken for; empty: none."""
     sentences = []
     unnamed = [one for one in portraits if one.subject is None]

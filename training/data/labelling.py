@@ -57,7 +57,7 @@ _POLICY = (
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class PictureLabel:
     """The label that a person gave to a picture.
 
     Attributes:
@@ -114,7 +114,7 @@ class Labels:
         with self._lock:
             return tuple(sorted(name for name in self._marks if name != SETTLED))
 
-    def marks_of(self, name: str) -> dict[str, Mark]:
+    def marks_of(self, name: str) -> dict[str, PictureLabel]:
         """Return what a person said, by file; also of pictures that have gone since."""
         with self._lock:
             return dict(self._marks.get(name, {}))
@@ -128,7 +128,7 @@ class Labels:
         keys = [hashlib.sha256(f"{name}/{file}".encode()).digest() for file in self.files]
         return sorted(range(len(self.files)), key=keys.__getitem__)
 
-    def set(self, name: str, mark: Mark) -> None:
+    def set(self, name: str, mark: PictureLabel) -> None:
         """Keep the label that a person gives a picture.
 
         Raises:
@@ -182,12 +182,14 @@ def check_name(name: str) -> None:
         )
 
 
-def _is_open(given_marks: list[Mark | None]) -> bool:
+def _is_open(given_marks: list[PictureLabel | None]) -> bool:
     given = [mark for mark in given_marks if mark is not None]
     return len({mark.emotion for mark in given}) > 1 or any(mark.doubtful for mark in given)
 
 
-def _merge(files: tuple[str, ...], marks: Mapping[str, Mapping[str, Mark]]) -> dict[str, str]:
+def _merge(
+    files: tuple[str, ...], marks: Mapping[str, Mapping[str, PictureLabel]]
+) -> dict[str, str]:
     settled = marks.get(SETTLED, {})
     people = [given_marks for name, given_marks in marks.items() if name != SETTLED]
     merged: dict[str, str] = {}
@@ -202,7 +204,7 @@ def _merge(files: tuple[str, ...], marks: Mapping[str, Mapping[str, Mark]]) -> d
     return merged
 
 
-def _table(marks: Mapping[str, Mark]) -> bytes:
+def _table(marks: Mapping[str, PictureLabel]) -> bytes:
     rows = [
         (mark.file, mark.emotion or "", "yes" if mark.doubtful else "no")
         for mark in sorted(marks.values(), key=lambda mark: mark.file)
@@ -225,8 +227,8 @@ def _tables(out: Path) -> dict[str, Path]:
     return tables
 
 
-def _read(path: Path) -> dict[str, Mark]:
-    marks: dict[str, Mark] = {}
+def _read(path: Path) -> dict[str, PictureLabel]:
+    marks: dict[str, PictureLabel] = {}
     for row, cells in table_rows(path, _COLUMNS):
         file, emotion, doubtful = (cells[name] for name in _COLUMNS)
         if emotion not in ANSWERS:
@@ -240,7 +242,7 @@ def _read(path: Path) -> dict[str, Mark]:
             )
         if file in marks:
             raise DataError(f"{path}: row {row}, column file: {file!r} has a row further up")
-        marks[file] = Mark(file, emotion, _YES_NO[doubtful])
+        marks[file] = PictureLabel(file, emotion, _YES_NO[doubtful])
     return marks
 
 
@@ -266,7 +268,7 @@ class PairAgreement:
 
 
 def pair_agreement(
-    names: tuple[str, str], first: Mapping[str, Mark], second: Mapping[str, Mark]
+    names: tuple[str, str], first: Mapping[str, PictureLabel], second: Mapping[str, PictureLabel]
 ) -> PairAgreement:
     """Compare what two people said of the pictures that both have labelled."""
     counts = np.zeros((len(ANSWERS), len(ANSWERS)), dtype=np.int64)
@@ -328,7 +330,7 @@ def label_app(labels: Labels) -> FastAPI:
 
     @app.put("/people/{name}")
     def say(name: Name, answer: Said) -> dict[str, int]:
-        labels.set(name, Mark(answer.file, answer.emotion, answer.doubtful))
+        labels.set(name, PictureLabel(answer.file, answer.emotion, answer.doubtful))
         return {"merged": len(labels.merge())}
 
     @app.get("/agreement")
@@ -386,7 +388,7 @@ def _people(labels: Labels) -> dict[str, Any]:
 def _pictures(labels: Labels, name: str) -> dict[str, Any]:
     """Return a person's pictures in order; what others said only where it is to be settled."""
     order = labels.order_for(name)
-    others: dict[str, dict[str, Mark]] = {}
+    others: dict[str, dict[str, PictureLabel]] = {}
     if name == SETTLED:
         wanted = set(labels.to_settle())
         # An order of its own, without what needs no decision.
@@ -398,7 +400,7 @@ def _pictures(labels: Labels, name: str) -> dict[str, Any]:
     shown = []
     for number in order:
         file = labels.files[number]
-        mark = marks.get(file, Mark(file, None))
+        mark = marks.get(file, PictureLabel(file, None))
         others_marks = {one: asdict(given[file]) for one, given in others.items() if file in given}
         shown.append({"number": number, **asdict(mark), "said": others_marks})
     return {"pictures": shown}

@@ -41,7 +41,7 @@ from edge_agent.core.expression import Box
 from edge_agent.vision.align import Picture as Pixels
 from edge_agent.vision.stills import Picture, load_picture
 from training.data.datasets import EXPRESSIONS, category_named
-from training.data.readings import Agreement
+from training.data.readings import AgreedPhotographs
 from training.errors import DataError, write_whole
 
 LABELS = "labels.csv"
@@ -93,7 +93,7 @@ class LabelledPhotographs:
     """
 
     def __init__(
-        self, source: Path, labels: Path | None = None, agreement: Agreement | None = None
+        self, source: Path, labels: Path | None = None, agreement: AgreedPhotographs | None = None
     ) -> None:
         self.source = source
         with _open_place(source) as place:

@@ -42,7 +42,7 @@ _NOT_JUDGED = {"disgust", UNREADABLE, ""}
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class AgreedPhotographs:
     """The photographs on which at least two of three readers agree.
 
     Attributes:
@@ -57,7 +57,7 @@ class Agreement:
     half_a: frozenset[str]
     films: frozenset[str]
 
-    def of_half(self, half: str) -> Agreement:
+    def of_half(self, half: str) -> AgreedPhotographs:
         """Return the photographs of one half, ``A`` or ``B``; of any other name, all."""
         if half not in {"A", "B"}:
             return self
@@ -65,16 +65,18 @@ class Agreement:
             {file for file in self.labels if (file in self.half_a) == (half == "A")}
         )
 
-    def of_web(self) -> Agreement:
+    def of_web(self) -> AgreedPhotographs:
         """Return the photographs without the frames of films."""
         return self._keep_files(set(self.labels) - self.films)
 
-    def _keep_files(self, kept: set[str]) -> Agreement:
+    def _keep_files(self, kept: set[str]) -> AgreedPhotographs:
         labels = {file: label for file, label in self.labels.items() if file in kept}
-        return Agreement(labels, self.unanimous & kept, self.half_a & kept, self.films & kept)
+        return AgreedPhotographs(
+            labels, self.unanimous & kept, self.half_a & kept, self.films & kept
+        )
 
 
-def read_agreement(readings: Path, sources: Path) -> Agreement:
+def read_agreement(readings: Path, sources: Path) -> AgreedPhotographs:
     """Read the table of what readers saw and the table of where the photographs come from.
 
     Raises:
@@ -100,7 +102,7 @@ def read_agreement(readings: Path, sources: Path) -> Agreement:
             unanimous.add(file)
     if not labels:
         raise DataError(f"{readings}: no photograph on which two readers agree")
-    return Agreement(
+    return AgreedPhotographs(
         labels,
         frozenset(unanimous),
         frozenset(file for file in labels if _is_of_half_a(film_of[file] or file)),

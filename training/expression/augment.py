@@ -10,10 +10,10 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from training.learning.recipe import Section
+from training.learning.recipe import RecipeSection
 
 
-class Augmentation(Section):
+class Augmentation(RecipeSection):
     """The limits within which a face may differ from its picture.
 
     Each change is drawn anew for every picture and epoch.

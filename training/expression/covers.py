@@ -14,7 +14,7 @@ From a recipe and crops to the cover model: train, quantize, choose the threshol
 
 What a recipe of kind ``face-cover`` says, and the network that it describes.
 
-Learn whether mouth or eyes are covered (:class:`training.learning.loop.Task`).
+Learn whether mouth or eyes are covered (:class:`training.learning.loop.TrainingTask`).
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ from training.errors import DataError, write_arrays, write_whole
 from training.expression.augment import Augmentation, augment
 from training.faces.labelling import NEARLY, Shares, difference_hash, read_shares
 from training.learning.checkpoint import averaged_weights, save_weights
-from training.learning.kinds import SMALL_EPOCHS, SMALL_PICTURES, FitRequest, Plan
+from training.learning.kinds import SMALL_EPOCHS, SMALL_PICTURES, FitRequest, TrainingPlan
 from training.learning.loop import Fitted
 from training.learning.precision import place_of
-from training.learning.recipe import Recipe, Section, load_recipe
+from training.learning.recipe import Recipe, RecipeSection, load_recipe
 from training.networks.face import FaceCoverNet
 from training.networks.quantize import PixelInput, in_few_steps, write_model
 
@@ -81,7 +81,7 @@ SAME_FACE = 0.4
 VALID_SHARE = 0.05
 
 
-class CoverNetwork(Section):
+class CoverNetwork(RecipeSection):
     """The shape of :class:`training.networks.face.FaceCoverNet`."""
 
     edge: Annotated[int, Field(ge=16, le=128, description="of the crop, pixels")] = 48
@@ -100,7 +100,7 @@ class CoverNetwork(Section):
         return FaceCoverNet(self.edge, self.widths, self.strides, self.dropout)
 
 
-class CoverData(Section):
+class CoverData(RecipeSection):
     """The faces of an epoch: how many there are, and what is drawn over them."""
 
     names: Annotated[
@@ -279,7 +279,7 @@ def cover_probability(logits: Values) -> Values:
 Probabilities = NDArray[np.float64]
 
 
-def plan_cover(request: FitRequest) -> Plan:
+def plan_cover(request: FitRequest) -> TrainingPlan:
     """Make ready what ``request.recipe`` describes.
 
     Publishing writes model and card into ``request.out``.
@@ -310,7 +310,7 @@ def plan_cover(request: FitRequest) -> Plan:
 
     start = None if recipe.start is None else averaged_weights(request.run_folder(recipe.start))
     task = CoverTask(recipe, parts["train"], _choose_checked(parts["valid"]), start)
-    return Plan(task, recipe.schedule, recipe.seed, publish)
+    return TrainingPlan(task, recipe.schedule, recipe.seed, publish)
 
 
 def finish_card(
@@ -322,7 +322,9 @@ def finish_card(
     mask are refused, in the source where that is worst.
     """
     detector = CoverDetector(load_model(path, kind="face-cover"))
-    answers = {part: Asked.of(detector, parts[part], recipe.seed) for part in ("valid", "test")}
+    answers = {
+        part: CoverAnswers.of(detector, parts[part], recipe.seed) for part in ("valid", "test")
+    }
     threshold = answers["valid"].threshold(recipe.refused)
     metrics = {part: answers[part].figures(threshold) for part in answers}
     floating = cover_probability(predict(fitted.module, parts["test"].pixels))
@@ -334,7 +336,7 @@ def finish_card(
     return path
 
 
-class Asked:
+class CoverAnswers:
     """A model's answers for the faces of a part.
 
     Args:
@@ -352,7 +354,7 @@ class Asked:
         self._drawn = drawn
 
     @classmethod
-    def of(cls, detector: CoverDetector, faces: Crops, seed: int) -> Asked:
+    def of(cls, detector: CoverDetector, faces: Crops, seed: int) -> CoverAnswers:
         """Ask a model, as the agent asks it."""
         bare = faces.take(faces.masked == 0)
         # The same faces for each thing, so that the figures can be compared.

@@ -26,7 +26,7 @@ from training.expression.recipe import ExpressionRecipe, FaceFeatures
 from training.learning.checkpoint import CHECKPOINT, seconds_spent
 from training.learning.loop import fit
 from training.learning.precision import place_of
-from training.learning.recipe import Schedule
+from training.learning.recipe import TrainingSchedule
 from training.networks.architectures import RegionAttentionNet, regions_of
 from training.networks.base import ExpressionNetwork, RegionNetwork
 
@@ -42,7 +42,7 @@ _CHECKED = 512
 
 
 class FaceFeaturesTask:
-    """Learn the features of a face network. It is a :class:`training.learning.loop.Task`.
+    """Learn the features of a face network. It is a :class:`training.learning.loop.TrainingTask`.
 
     Args:
         network: the network to train; its heads stay unchanged.
@@ -181,7 +181,7 @@ def first_stage_seconds(folder: Path) -> float:
     return seconds_spent(stage) or 0.0
 
 
-def stage_schedule(recipe: ExpressionRecipe) -> Schedule:
+def stage_schedule(recipe: ExpressionRecipe) -> TrainingSchedule:
     """Return the recipe's schedule, as long and as fast as the first stage says, unfrozen."""
     how = how_of(recipe)
     changed = {

@@ -34,7 +34,7 @@ from training.expression.face_features import (
 from training.expression.recipe import ExpressionRecipe
 from training.expression.task import ExpressionTask, Views, draw_weights, load_run, predict
 from training.learning.checkpoint import CHECKPOINT, save_weights, seconds_spent
-from training.learning.kinds import SMALL_EPOCHS, SMALL_PICTURES, FitRequest, Plan
+from training.learning.kinds import SMALL_EPOCHS, SMALL_PICTURES, FitRequest, TrainingPlan
 from training.learning.loop import Fitted
 from training.learning.recipe import load_recipe
 from training.networks.base import EVIDENCE, ExpressionNetwork, RegionNetwork, WithEvidence
@@ -65,7 +65,7 @@ TESTED = "tested"
 """As a card calls the pictures that fitted nothing and chose nothing."""
 
 
-def plan_expression(request: FitRequest) -> Plan:
+def plan_expression(request: FitRequest) -> TrainingPlan:
     """Make ready what ``request.recipe`` describes.
 
     Publishing writes model and card into ``request.out``.
@@ -132,7 +132,7 @@ def plan_expression(request: FitRequest) -> Plan:
         first_stage = partial(_face_features_first, task, recipe, known, held_back, request)
     elif base is not None:
         task.begin_with(base)
-    return Plan(task, recipe.schedule, recipe.seed, publish, first_stage)
+    return TrainingPlan(task, recipe.schedule, recipe.seed, publish, first_stage)
 
 
 def with_fitting_batch(recipe: ExpressionRecipe, pictures: int) -> ExpressionRecipe:

@@ -31,10 +31,10 @@ from edge_agent.vision.movements import MovementsReader
 from training.errors import DataError, write_whole
 from training.expression.augment import Augmentation, augment
 from training.learning.checkpoint import averaged_weights, learn_on, save_weights
-from training.learning.kinds import SMALL_EPOCHS, SMALL_PICTURES, FitRequest, Plan
+from training.learning.kinds import SMALL_EPOCHS, SMALL_PICTURES, FitRequest, TrainingPlan
 from training.learning.loop import Fitted
 from training.learning.precision import place_of
-from training.learning.recipe import Recipe, Section, load_recipe
+from training.learning.recipe import Recipe, RecipeSection, load_recipe
 from training.networks.architectures import ResidualShape
 from training.networks.face import FaceMovementsNet
 from training.networks.quantize import PixelInput, in_few_steps, write_model
@@ -167,7 +167,7 @@ class MovementNetwork(ResidualShape):
         )
 
 
-class MovementData(Section):
+class MovementData(RecipeSection):
     """The faces of an epoch."""
 
     names: Annotated[
@@ -391,7 +391,7 @@ def stretches(given: Values, truth: Values) -> Values:
     return factors
 
 
-def plan_movements(request: FitRequest) -> Plan:
+def plan_movements(request: FitRequest) -> TrainingPlan:
     """Make ready what ``request.recipe`` describes; publishing writes into ``request.out``.
 
     Raises:
@@ -433,7 +433,7 @@ def plan_movements(request: FitRequest) -> Plan:
     if recipe.start is not None and not request.finished:
         start = averaged_weights(request.run_folder(recipe.start))
     task = MovementTask(recipe, parts["train"], parts["valid"], start)
-    return Plan(task, recipe.schedule, recipe.seed, publish)
+    return TrainingPlan(task, recipe.schedule, recipe.seed, publish)
 
 
 def _stretch(module: nn.Module, watched: MovementFaces) -> None:

@@ -56,7 +56,7 @@ from training.learning.recipe import load_recipe
 from training.learning.run import train
 from training.networks.base import RegionNetwork, mean_over_regions
 from training.networks.quantize import write_model
-from training.report.compare import Comparison, compare_files
+from training.report.compare import ProtocolComparison, compare_files
 from training.report.evaluate import Figures, classification_figures, run_model
 from training.report.figures import FACES_STYLE, html_faces, html_page, html_table
 from training.report.problems import answers_of, categories_of, near_copies, problems_of
@@ -135,7 +135,7 @@ class OwnModel:
     folder: FolderOfFaces
     cut: str
     problems: tuple[str, ...]
-    comparison: Comparison
+    comparison: ProtocolComparison
     figures: tuple[Figures, Figures]
     missed: tuple[Contradicted, ...]
     doubted: tuple[Contradicted, ...]
@@ -693,7 +693,7 @@ def _miss(one: Contradicted) -> str:
     )
 
 
-def _side_by_side(comparison: Comparison) -> str:
+def _side_by_side(comparison: ProtocolComparison) -> str:
     """Return a table of both models side by side; the pictures of a folder have one label, so one
     protocol is enough.
     """

@@ -173,7 +173,7 @@ class _Bottleneck(nn.Module):
         return made
 
 
-class Folded(NamedTuple):
+class FoldedConvolution(NamedTuple):
     """A convolution with its batch norm folded in.
 
     Attributes:
@@ -227,11 +227,11 @@ def load_published(
             f"{len(layers)}"
         )
     # The first convolution takes three colours there and one here.
-    for layer, folded in zip(layers, (Folded(summed, bias), *others), strict=True):
+    for layer, folded in zip(layers, (FoldedConvolution(summed, bias), *others), strict=True):
         _set(path, layer, folded)
 
 
-def _layers_of_tflite(path: Path) -> list[Folded]:
+def _layers_of_tflite(path: Path) -> list[FoldedConvolution]:
     """Return the convolutions of a TFLite file in order: value = scale × (stored − zero point)."""
     tensors = _constants(path)
     names = ["0"]
@@ -262,7 +262,7 @@ def _constants(path: Path) -> dict[str, NDArray[np.float32]]:
     return held
 
 
-def _layer(path: Path, tensors: dict[str, NDArray[np.float32]], layer: str) -> Folded:
+def _layer(path: Path, tensors: dict[str, NDArray[np.float32]], layer: str) -> FoldedConvolution:
     start = f"{_LAYER}{layer}"
     filters = [value for name, value in tensors.items() if f"{start}{_FILTERS}" in name]
     biases = [value for name, value in tensors.items() if name == f"{start}{_BIAS}"]
@@ -273,10 +273,10 @@ def _layer(path: Path, tensors: dict[str, NDArray[np.float32]], layer: str) -> F
         )
     # TFLite has O × h × w × I, and 1 × h × w × C of a depthwise one
     axes = (3, 0, 1, 2) if layer.endswith("_depthwise") else (0, 3, 1, 2)
-    return Folded(filters[0].transpose(axes), biases[0])
+    return FoldedConvolution(filters[0].transpose(axes), biases[0])
 
 
-def _layers_of_graph(path: Path) -> list[Folded]:
+def _layers_of_graph(path: Path) -> list[FoldedConvolution]:
     """Return the convolutions of a TensorFlow.js graph in order.
 
     A depthwise one's batch norm is folded into its bias alone: ``mul`` scales its filters.
@@ -293,10 +293,10 @@ def _layers_of_graph(path: Path) -> list[Folded]:
             filters = weights[node["input"][1]]  # h × w × I × O, or h × w × C × 1
             bias = weights[f"{name}_bn/batchnorm_1/sub"].reshape(-1)
             if node["op"] == "Conv2D":
-                folded.append(Folded(filters.transpose(3, 2, 0, 1), bias))
+                folded.append(FoldedConvolution(filters.transpose(3, 2, 0, 1), bias))
             else:
                 factors = weights[f"{name}_bn/batchnorm_1/mul"].reshape(-1, 1, 1, 1)
-                folded.append(Folded(filters.transpose(2, 3, 0, 1) * factors, bias))
+                folded.append(FoldedConvolution(filters.transpose(2, 3, 0, 1) * factors, bias))
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise RecipeError(
             f"--weights {path}: is no TensorFlow.js graph of MobileNet v1 with its weights beside "
@@ -307,7 +307,7 @@ def _layers_of_graph(path: Path) -> list[Folded]:
     return folded
 
 
-def _layers_of_checkpoint(path: Path) -> list[Folded]:
+def _layers_of_checkpoint(path: Path) -> list[FoldedConvolution]:
     """Return the convolutions of EfficientNet-Lite0's checkpoint in order, before batch norm."""
     held = read_checkpoint(path)
     folded = []
@@ -322,7 +322,9 @@ def _layers_of_checkpoint(path: Path) -> list[Folded]:
             # A batch norm that does not learn is a factor and an offset.
             factor = value / (variance + _LITE_EPSILON).sqrt()
             scaled = filters * factor[:, None, None, None]
-            folded.append(Folded(scaled.numpy(), (held[f"{layer}.bias"] - mean * factor).numpy()))
+            folded.append(
+                FoldedConvolution(scaled.numpy(), (held[f"{layer}.bias"] - mean * factor).numpy())
+            )
             filters = None
     if not folded:
         raise RecipeError(f"--weights {path}: is no checkpoint of EfficientNet-Lite0")
@@ -347,7 +349,7 @@ def _weights_of_graph(path: Path, manifest: Any) -> dict[str, NDArray[np.float32
     return held
 
 
-def _set(path: Path, layer: Convolution, folded: Folded) -> None:
+def _set(path: Path, layer: Convolution, folded: FoldedConvolution) -> None:
     wanted = tuple(layer.conv.weight.shape)
     if folded.filters.shape != wanted:
         raise RecipeError(

@@ -11,14 +11,14 @@ from torch.nn import functional
 from edge_agent.vision.models.preparation import Step, prepare
 from training.data.datasets import EXPRESSIONS, FER2013
 from training.expression.augment import Augmentation
-from training.learning.recipe import Recipe, Section
+from training.learning.recipe import Recipe, RecipeSection
 from training.networks.architectures import Network
 from training.networks.base import ExpressionNetwork
 
 HEADS = {"expression": len(EXPRESSIONS), "fer2013": len(FER2013)}
 
 
-class ExpressionData(Section):
+class ExpressionData(RecipeSection):
     """The faces that are learnt from, the shares kept apart, and the scaling of the pixels."""
 
     usage: Annotated[Literal["Training"], Field(description="the split that is learnt from")] = (
@@ -51,7 +51,7 @@ class ExpressionData(Section):
     )
 
 
-class Preparation(Section):
+class Preparation(RecipeSection):
     """The preparation of each picture before it is normalised, while learning as on the device.
 
     Each switch is a step of :mod:`edge_agent.vision.models.preparation`, which names its source;
@@ -79,7 +79,7 @@ class Preparation(Section):
         return tuple(step for step, on in every if on)
 
 
-class Loss(Section):
+class Loss(RecipeSection):
     """The weights of the two heads in the loss."""
 
     fer2013_weight: Annotated[
@@ -105,7 +105,7 @@ class Loss(Section):
     ] = 0.02
 
 
-class Distillation(Section):
+class Distillation(RecipeSection):
     """Learning from the answers of finished runs.
 
     Hinton et al. 2015, "Distilling the knowledge in a neural network".
@@ -129,7 +129,7 @@ class Distillation(Section):
     views: Annotated[int, Field(ge=1, le=64, description="versions of each picture")] = 8
 
 
-class FaceFeatures(Section):
+class FaceFeatures(RecipeSection):
     """Settings of an optional first stage: learn the features of a face-recognition network.
 
     :mod:`training.expression.face_features` runs it before the labels are learnt.

@@ -507,7 +507,7 @@ class Missed:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class SystemsComparison:
     """All systems on the same pictures.
 
     Attributes:
@@ -525,7 +525,7 @@ class Comparison:
     processor: str
 
 
-def compare_systems(systems: Sequence[System], faces: Faces, title: str) -> Comparison:
+def compare_systems(systems: Sequence[System], faces: Faces, title: str) -> SystemsComparison:
     """Evaluate systems on faces.
 
     Raises:
@@ -549,7 +549,7 @@ def compare_systems(systems: Sequence[System], faces: Faces, title: str) -> Comp
         for protocol in evaluated[0].right
     }
     missed = _find_missed(logits, faces)
-    return Comparison(title, tuple(evaluated), tests, missed, this_processor().describe())
+    return SystemsComparison(title, tuple(evaluated), tests, missed, this_processor().describe())
 
 
 def backbone_pairs(evaluated: Sequence[Evaluated]) -> list[tuple[Evaluated, Evaluated]]:
@@ -592,7 +592,7 @@ def _find_missed(
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 
 
-def report_files(comparison: Comparison, pictures: NDArray[np.uint8]) -> dict[str, bytes]:
+def report_files(comparison: SystemsComparison, pictures: NDArray[np.uint8]) -> dict[str, bytes]:
     """File name → content: page, Markdown, curves, a confusion matrix for each system.
 
     Args:
@@ -609,7 +609,7 @@ def report_files(comparison: Comparison, pictures: NDArray[np.uint8]) -> dict[st
     return files
 
 
-def _systems(comparison: Comparison) -> Table:
+def _systems(comparison: SystemsComparison) -> Table:
     protocols = list(comparison.evaluated[0].figures)
     head = ["system", "begins with"]
     for name in protocols:
@@ -644,7 +644,7 @@ def _tests(tests: Sequence[tuple[str, str, McNemar]]) -> Table:
     return head, rows
 
 
-def _recalls(comparison: Comparison, protocol: str) -> Table:
+def _recalls(comparison: SystemsComparison, protocol: str) -> Table:
     labels = comparison.evaluated[0].figures[protocol].labels
     rows = [
         [one.name, *(f"{one.figures[protocol].per_class[label].recall:.2f}" for label in labels)]
@@ -653,7 +653,7 @@ def _recalls(comparison: Comparison, protocol: str) -> Table:
     return ("recall", *labels), rows
 
 
-def _covered_table(comparison: Comparison, protocol: str) -> Table:
+def _covered_table(comparison: SystemsComparison, protocol: str) -> Table:
     head = ("system", "covered", "right", "precision", "recall", "F1", "points lost")
     rows = []
     for one in comparison.evaluated:
@@ -666,7 +666,7 @@ def _covered_table(comparison: Comparison, protocol: str) -> Table:
     return head, rows
 
 
-def _backbones(comparison: Comparison, protocol: str) -> Table:
+def _backbones(comparison: SystemsComparison, protocol: str) -> Table:
     head = ("with regions", "without", "covered", "right", "right without", "points", "p")
     rows = []
     for one, other in backbone_pairs(comparison.evaluated):
@@ -679,13 +679,13 @@ def _backbones(comparison: Comparison, protocol: str) -> Table:
     return head, rows
 
 
-def _missed_bars(comparison: Comparison) -> Table:
+def _missed_bars(comparison: SystemsComparison) -> Table:
     head = ("picture", "labelled", *(f"{one.name} says" for one in comparison.evaluated))
     rows = [[str(one.index + 1), one.label, *one.answers] for one in comparison.missed[:_SHOWN]]
     return head, rows
 
 
-def _parts(comparison: Comparison) -> list[tuple[str, str, Table]]:
+def _parts(comparison: SystemsComparison) -> list[tuple[str, str, Table]]:
     """Heading, sentence and table of each part."""
     count = len(comparison.missed)
     parts = [
@@ -733,7 +733,7 @@ def _parts(comparison: Comparison) -> list[tuple[str, str, Table]]:
     return parts
 
 
-def _markdown(comparison: Comparison) -> str:
+def _markdown(comparison: SystemsComparison) -> str:
     lines = ["# Systems side by side", ""]
     for heading, sentence, (head, rows) in _parts(comparison):
         lines += [f"## {heading}", ""]
@@ -748,7 +748,7 @@ def _markdown(comparison: Comparison) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _page(comparison: Comparison) -> str:
+def _page(comparison: SystemsComparison) -> str:
     body = ["<h1>Systems side by side</h1>"]
     for heading, sentence, (head, rows) in _parts(comparison):
         body.append(f"<h2>{html.escape(heading)}</h2>")
@@ -790,7 +790,7 @@ def _report_curves(evaluated: Sequence[Evaluated]) -> bytes:
     return drawn.getvalue()
 
 
-def _sheet(comparison: Comparison, pictures: NDArray[np.uint8]) -> bytes:
+def _sheet(comparison: SystemsComparison, pictures: NDArray[np.uint8]) -> bytes:
     """Return the first of the pictures that all get wrong, in rows of ten, twice their size."""
     shown = comparison.missed[:_SHEET]
     edge = pictures.shape[1]

@@ -43,7 +43,7 @@ _SETTLE = 512
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class PictureView:
     """One changed version of every picture, with the teachers' answers.
 
     ``pictures``
@@ -99,7 +99,7 @@ class Views:
         self._folder = folder / f"views-{key.hexdigest()[:16]}"
 
     # Made one by one: a student that needs three versions does not wait for twenty.
-    def view(self, number: int, device: torch.device = CPU) -> View:
+    def view(self, number: int, device: torch.device = CPU) -> PictureView:
         """Return version ``number``, 0 … ``count`` − 1; make it on ``device`` if missing.
 
         Raises:
@@ -108,14 +108,14 @@ class Views:
         path = self._folder / f"{number:02}.npz"
         try:
             with path.open("rb") as file, np.load(file) as held:
-                return View(held["pictures"], held["expression"], held["fer2013"])
+                return PictureView(held["pictures"], held["expression"], held["fer2013"])
         except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             pass  # missing or incomplete: build it below
         made = self._make(number, device)
         write_arrays(path, pictures=made.pictures, expression=made.expression, fer2013=made.fer2013)
         return made
 
-    def _make(self, number: int, device: torch.device) -> View:
+    def _make(self, number: int, device: torch.device) -> PictureView:
         # A seed of its own for each version, however they are asked for.
         generator = torch.Generator(device).manual_seed(self._seed * 1009 + number)
         for network, _ in self._teachers:
@@ -139,7 +139,7 @@ class Views:
         pictures, expressions, classes = (
             np.concatenate(column) for column in zip(*parts, strict=True)
         )
-        return View(pictures, expressions, classes)
+        return PictureView(pictures, expressions, classes)
 
     def _ask(self, pictures: Tensor) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
         heads: list[list[Tensor]] = [[], []]
@@ -198,7 +198,7 @@ def soften(logarithms: NDArray[np.float16], temperature: float) -> Tensor:
 class ExpressionTask:
     """Learn both heads from faces: FER+ vote shares, and FER2013 classes.
 
-    It is a :class:`training.learning.loop.Task`.
+    It is a :class:`training.learning.loop.TrainingTask`.
 
     Args:
         recipe: the recipe.

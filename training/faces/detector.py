@@ -33,7 +33,7 @@ from training.faces.scenes import Composer, Composition
 from training.faces.trial import evaluate_detections
 from training.learning.checkpoint import learn_on
 from training.learning.precision import place_of
-from training.learning.recipe import Recipe, Section
+from training.learning.recipe import Recipe, RecipeSection
 from training.networks.face import OUTPUTS, FaceDetectorNet, Widths
 
 SIZES = {8: (0.0, 36.0), 16: (26.0, 120.0), 32: (84.0, float("inf"))}
@@ -145,7 +145,7 @@ def _assign_stride(
     return answers, ceilings, faces.boxes[nearest], faces.points[nearest].reshape(n, 10)
 
 
-class Weights(Section):
+class Weights(RecipeSection):
     """The weights of the parts of the loss; the score weighs 1."""
 
     box: Annotated[float, Field(ge=0, description="1 − generalised intersection over union")] = 1.5
@@ -283,7 +283,7 @@ def _smooth(error: Tensor, beta: float) -> Tensor:
 Positive = Annotated[int, Field(ge=1, le=4096)]
 
 
-class DetectorNetwork(Section):
+class DetectorNetwork(RecipeSection):
     """The shape of :class:`training.networks.face.FaceDetectorNet`."""
 
     width: Annotated[
@@ -303,7 +303,7 @@ class DetectorNetwork(Section):
         return FaceDetectorNet(Widths(self.stem, *self.stages, self.neck))
 
 
-class DetectorData(Section):
+class DetectorData(RecipeSection):
     """The draw of photographs: how often each comes, and how large the scenes made of them are."""
 
     names: Annotated[
@@ -356,7 +356,10 @@ class DetectorRecipe(Recipe):
 
 
 class DetectorTask:
-    """Learn to find faces in scenes made of photographs (:class:`training.learning.loop.Task`)."""
+    """Learn to find faces in scenes made of photographs.
+
+    A :class:`training.learning.loop.TrainingTask`.
+    """
 
     def __init__(
         self,

@@ -28,7 +28,7 @@ from training.faces.photographs import Photographs
 from training.faces.scenes import Composer
 from training.faces.trial import evaluate_detections
 from training.learning.checkpoint import averaged_weights, save_weights
-from training.learning.kinds import SMALL_EPOCHS, SMALL_PICTURES, FitRequest, Plan
+from training.learning.kinds import SMALL_EPOCHS, SMALL_PICTURES, FitRequest, TrainingPlan
 from training.learning.loop import Fitted
 from training.learning.recipe import load_recipe
 from training.networks.face import OUTPUTS
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 CALIBRATION_PICTURES = 400
 
 
-def plan_detector(request: FitRequest) -> Plan:
+def plan_detector(request: FitRequest) -> TrainingPlan:
     """Make ready what ``request.recipe`` describes.
 
     Publishing writes model and card into ``request.out``.
@@ -74,7 +74,7 @@ def plan_detector(request: FitRequest) -> Plan:
     # A finished run has its weights already.
     if recipe.start is not None and not request.finished:
         start = averaged_weights(request.run_folder(recipe.start))
-    return Plan(
+    return TrainingPlan(
         DetectorTask(recipe, parts["train"], parts["valid"], start),
         recipe.schedule,
         recipe.seed,

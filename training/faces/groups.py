@@ -32,7 +32,7 @@ from edge_agent.vision.worker import skin_colour
 from training.data.datasets import EXPRESSIONS
 from training.data.photographs import LabelledPhotograph, LabelledPhotographs
 from training.faces.labelling import Picture, overlaps, read_shares
-from training.faces.photographs import Archive
+from training.faces.photographs import PhotographArchive
 from training.faces.trial import FOUND_OVERLAP, SMALLEST, frame_of
 from training.faces.trial_report import PORTRAITS, SURE, percent
 
@@ -53,7 +53,7 @@ NOT_TOLD = "not told (bluish light)"
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SeenFace:
     """The outcome for one face.
 
     Attributes:
@@ -99,9 +99,9 @@ def skin_group(angle: float | None) -> str:
 
 def by_skin(
     recognizer: Recognizer, yunet: FaceFinder, pictures: Iterable[tuple[str, Picture]]
-) -> dict[str, list[Seen]]:
+) -> dict[str, list[SeenFace]]:
     """Read bare portraits, each with its name; return the outcome of each face by group."""
-    groups: dict[str, list[Seen]] = defaultdict(list)
+    groups: dict[str, list[SeenFace]] = defaultdict(list)
     for name, picture in pictures:
         # Portraits with masks lie in the same archive: their skin is half covered.
         if BARE not in PurePosixPath(name).parts[:-1]:
@@ -119,14 +119,14 @@ def by_skin(
 
 def by_light(
     recognizer: Recognizer, yunet: FaceFinder, photographs: Iterable[LabelledPhotograph]
-) -> dict[str, dict[str, list[Seen]]]:
+) -> dict[str, dict[str, list[SeenFace]]]:
     """Read labelled photographs; return their outcomes by brightness and by contrast.
 
     Photographs in which YuNet finds no face are passed over.
     """
     brightness: list[float] = []
     contrast: list[float] = []
-    became: list[Seen] = []
+    became: list[SeenFace] = []
     for photograph in photographs:
         faces = yunet.detect(photograph.image)
         if not faces:
@@ -148,7 +148,7 @@ def run_groups(
     recipe: Path,
     photographs: LabelledPhotographs | None,
     limit: int | None,
-) -> dict[str, dict[str, list[Seen]]]:
+) -> dict[str, dict[str, list[SeenFace]]]:
     """Read both kinds of photographs with the agent's own chain.
 
     Args:
@@ -165,14 +165,16 @@ def run_groups(
     """
     recognizer = open_recognizer(VisionSettings())
     yunet = YuNet(yunet_file, SURE, max_faces=1000)
-    archive = Archive.find(faces, PORTRAITS, read_shares(recipe)[PORTRAITS])
+    archive = PhotographArchive.find(faces, PORTRAITS, read_shares(recipe)[PORTRAITS])
     told = {"skin": by_skin(recognizer, yunet, archive.held_out(limit=limit))}
     if photographs is not None:
         told |= by_light(recognizer, yunet, photographs)
     return told
 
 
-def figures_of(groups: Mapping[str, Sequence[Seen]]) -> dict[str, dict[str, float | int | None]]:
+def figures_of(
+    groups: Mapping[str, Sequence[SeenFace]],
+) -> dict[str, dict[str, float | int | None]]:
     """Return the number of faces of each group, and shares of them.
 
     ``evenly`` is the share read as labelled, the mean of the categories that every group has at
@@ -194,7 +196,7 @@ def figures_of(groups: Mapping[str, Sequence[Seen]]) -> dict[str, dict[str, floa
     return figures
 
 
-def groups_text(told: Mapping[str, Mapping[str, Sequence[Seen]]]) -> str:
+def groups_text(told: Mapping[str, Mapping[str, Sequence[SeenFace]]]) -> str:
     """Return the tables: a line for each group, shares of its faces."""
     lines = []
     for what, groups in told.items():
@@ -206,7 +208,9 @@ def groups_text(told: Mapping[str, Mapping[str, Sequence[Seen]]]) -> str:
     return "\n".join(lines)
 
 
-def _find_reading(readings: Sequence[FaceReading], face: Face, label: str | None = None) -> Seen:
+def _find_reading(
+    readings: Sequence[FaceReading], face: Face, label: str | None = None
+) -> SeenFace:
     """Return what became of a face: of the reading that lies where it is."""
     box = np.array([face.box.x, face.box.y, face.box.width, face.box.height])
     there = [
@@ -218,19 +222,19 @@ def _find_reading(readings: Sequence[FaceReading], face: Face, label: str | None
     if label is not None:
         right = bool(there) and there[0].expression.dominant.value == label
     if not there:
-        return Seen(detected=False, named=False, flawed=False, right=right, label=label)
+        return SeenFace(detected=False, named=False, flawed=False, right=right, label=label)
     flawed = there[0].reject_reason is not None
     named = not flawed and there[0].emotion is not None
-    return Seen(detected=True, named=named, flawed=flawed, right=right, label=label)
+    return SeenFace(detected=True, named=named, flawed=flawed, right=right, label=label)
 
 
 def _box_of(face: Face) -> tuple[float, float, float, float]:
     return face.box.x, face.box.y, face.box.width, face.box.height
 
 
-def _thirds(values: Sequence[float], became: Sequence[Seen]) -> dict[str, list[Seen]]:
+def _thirds(values: Sequence[float], became: Sequence[SeenFace]) -> dict[str, list[SeenFace]]:
     """Sort faces into three groups of one size by a value of each."""
-    groups: dict[str, list[Seen]] = {}
+    groups: dict[str, list[SeenFace]] = {}
     # Equal groups by rank, so that every third has enough faces to tell something.
     parts = np.array_split(np.argsort(values, kind="stable"), len(THIRDS))
     for name, part in zip(THIRDS, parts, strict=True):

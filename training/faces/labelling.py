@@ -68,7 +68,7 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from edge_agent.core.expression import Box
 from training.errors import DataError, RecipeError
 from training.faces.template import MIRROR
-from training.learning.recipe import Section
+from training.learning.recipe import RecipeSection
 
 log = logging.getLogger(__name__)
 
@@ -348,7 +348,7 @@ def _points(row: Mapping[str, str], place: str) -> Points:
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
-class Shares(Section):
+class Shares(RecipeSection):
     """Shares of an archive that are kept from training: ``test`` and ``valid``.
 
     The part ``test`` is for the evaluation, ``valid`` for choices.

@@ -215,7 +215,7 @@ class Photographs:
 
 
 @dataclass(frozen=True, slots=True)
-class Archive:
+class PhotographArchive:
     """A zip archive, or a folder, of photographs.
 
     Attributes:
@@ -227,7 +227,7 @@ class Archive:
     shares: Shares
 
     @classmethod
-    def find(cls, folder: Path, name: str, shares: Shares) -> Archive:
+    def find(cls, folder: Path, name: str, shares: Shares) -> PhotographArchive:
         """Find ``NAME.zip`` or the folder ``NAME`` in ``folder``.
 
         Raises:

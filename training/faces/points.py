@@ -47,7 +47,7 @@ from training.faces.scenes import for_opencv
 from training.faces.template import MIRROR
 from training.learning.loop import fit
 from training.learning.precision import place_of
-from training.learning.recipe import Schedule
+from training.learning.recipe import TrainingSchedule
 from training.networks.face import ConvBlock
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ BELIEVED = 0.2
 """Answers whose mean distance from the first teacher's points is less are taken, eye distances."""
 HELD_BACK = 20
 """One marked face in this number is held back, to measure the network."""
-SCHEDULE = Schedule(
+SCHEDULE = TrainingSchedule(
     epochs=40, batch=64, optimizer="adamw", peak_lr=0.003, weight_decay=1e-3, bfloat16=False
 )
 SEED = 1
@@ -112,7 +112,7 @@ class _Residual(nn.Module):
 class PointTask:
     """Learn to place points on faces that are shifted, scaled, turned, mirrored and lit.
 
-    It is a :class:`training.learning.loop.Task`.
+    It is a :class:`training.learning.loop.TrainingTask`.
     """
 
     def __init__(self, learn: Sequence[MarkedFace], held_back: Sequence[MarkedFace]) -> None:

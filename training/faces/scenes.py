@@ -25,7 +25,7 @@ from pydantic import Field
 from edge_agent.vision.faces.detector import SHRINK_AT_ONCE
 from training.faces.labelling import Picture
 from training.faces.photographs import FaceBoxes, Photographs, determinant, join
-from training.learning.recipe import Section
+from training.learning.recipe import RecipeSection
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdeghmnopqsu0123456789&@?!"
 FONTS = (
@@ -144,7 +144,7 @@ def _shapes(width: int, height: int, random: np.random.Generator) -> Picture:
     return picture
 
 
-class Composition(Section):
+class Composition(RecipeSection):
     """The composition of scenes. Sizes are square roots of box areas in pixels of the scene."""
 
     smallest: Annotated[float, Field(gt=0, description="faces below are ignored")] = 9.0

@@ -18,7 +18,7 @@ from edge_agent.vision.models.card import find_model, read_card
 from edge_agent.vision.models.model import load_model
 from training.errors import DataError, write_whole
 from training.faces.labelling import Picture, Shares
-from training.faces.photographs import Archive
+from training.faces.photographs import PhotographArchive
 from training.faces.trial import (
     HEIGHT,
     WIDTH,
@@ -105,7 +105,7 @@ def run_sweep(
     sure = YuNet(yunet, SURE, max_faces=1000)
     swept = {}
     for name, share in shares.items():
-        archive = Archive.find(faces, name, share)
+        archive = PhotographArchive.find(faces, name, share)
         if not archive.read_marked_points():
             swept[name] = sweep(archive.pictures_of(part), ours, sure, checkers)
     return swept

@@ -220,7 +220,7 @@ class Count:
 
 
 @dataclass(slots=True)
-class Finding:
+class PicturesFinding:
     """The findings in the pictures of one archive.
 
     Attributes:
@@ -258,7 +258,7 @@ class Placing:
     )
 
 
-class Trial:
+class DetectorTrial:
     """Compares a detector with YuNet.
 
     Args:
@@ -279,9 +279,9 @@ class Trial:
         self._confirming = confirming
         self._recognizer = recognizer
 
-    def find(self, pictures: Iterable[tuple[str, Picture]]) -> Finding:
+    def find(self, pictures: Iterable[tuple[str, Picture]]) -> PicturesFinding:
         """Return what both detectors find in pictures, each with its name."""
-        finding = Finding()
+        finding = PicturesFinding()
         for name, picture in pictures:
             finding.pictures += 1
             self._find(name, frame_of(picture)[0], finding)
@@ -310,7 +310,7 @@ class Trial:
                         )
         return placed
 
-    def _find(self, name: str, frame: Picture, finding: Finding) -> None:
+    def _find(self, name: str, frame: Picture, finding: PicturesFinding) -> None:
         detected = self._detect(frame)
         expected = expected_faces(detected[YUNET])
         hits = {detector: hit(each, expected) for detector, each in detected.items()}

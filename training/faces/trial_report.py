@@ -21,7 +21,7 @@ from edge_agent.vision.models.model import load_model
 from edge_agent.vision.recognizer import open_recognizer
 from training.errors import write_whole
 from training.faces.labelling import read_shares
-from training.faces.photographs import Archive
+from training.faces.photographs import PhotographArchive
 from training.faces.trial import (
     ALL,
     GREY,
@@ -35,10 +35,10 @@ from training.faces.trial import (
     WIDTH,
     YUNET,
     Count,
-    Finding,
+    DetectorTrial,
+    PicturesFinding,
     Placing,
     Reading,
-    Trial,
     covered_text,
     read_covered,
     size_row,
@@ -97,7 +97,7 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class TrialReport:
     """A whole trial.
 
     Attributes:
@@ -110,7 +110,7 @@ class Report:
 
     model: str
     threshold: float
-    findings: Mapping[str, Finding]
+    findings: Mapping[str, PicturesFinding]
     placings: Mapping[str, Placing]
     covered: Mapping[str, Reading] = field(default_factory=dict)
 
@@ -172,7 +172,7 @@ class Report:
         return whole
 
 
-def report_json(report: Report) -> dict[str, object]:
+def report_json(report: TrialReport) -> dict[str, object]:
     """Return all figures."""
     return {
         "model": report.model,
@@ -187,7 +187,7 @@ def report_json(report: Report) -> dict[str, object]:
     }
 
 
-def report_text(report: Report) -> str:
+def report_text(report: TrialReport) -> str:
     """Return the table."""
     parts = [
         (
@@ -202,7 +202,7 @@ def report_text(report: Report) -> str:
     return "\n\n".join([*parts, _bars_text([*report.bars(), *report.cover_bars()])])
 
 
-def write_figures(card_file: Path, report: Report, cover_file: Path | None = None) -> None:
+def write_figures(card_file: Path, report: TrialReport, cover_file: Path | None = None) -> None:
     """Write the figures of the bars into the detector's card, and into that for covered faces.
 
     Raises:
@@ -220,7 +220,7 @@ def _write_card(card_file: Path, name: str, bars: Sequence[Bar]) -> None:
     write_whole(card_file, changed.to_json().encode())
 
 
-def _finding_json(finding: Finding) -> dict[str, object]:
+def _finding_json(finding: PicturesFinding) -> dict[str, object]:
     counts = {row: finding.counts[row] for row in ROWS if finding.counts[row].faces}
     return {
         "pictures": finding.pictures,
@@ -252,7 +252,7 @@ def _error(errors: Sequence[float]) -> dict[str, float]:
     return {"faces": len(errors), "mean": round(mean, 4), "median": round(median, 4)}
 
 
-def _finding_text(name: str, finding: Finding) -> str:
+def _finding_text(name: str, finding: PicturesFinding) -> str:
     title = f"{name}: {finding.pictures:,} pictures"
     lines = [f"{title:<{_WIDTH}} {'faces':>6} {'ours':>8} {'loses':>6} {'YuNet':>8} {'loses':>6}"]
     for row in (row for row in ROWS if finding.counts[row].faces):
@@ -310,7 +310,7 @@ def _line(title: str, cells: Sequence[str]) -> str:
     return f"{'  ' + title:<{_WIDTH}} {'':>6} {cells[0]:>8} {'':>6} {cells[1]:>8}"
 
 
-def _precision(finding: Finding, detector: str) -> float | None:
+def _precision(finding: PicturesFinding, detector: str) -> float | None:
     detections = finding.detections[detector]
     if detections:
         return 1 - finding.false[detector] / detections
@@ -338,7 +338,7 @@ def run_trial(
     *,
     score: float | None = None,
     limit: int | None = None,
-) -> Report:
+) -> TrialReport:
     """Evaluate a detector beside YuNet.
 
     Args:
@@ -355,7 +355,7 @@ def run_trial(
         DataError: an archive is missing or cannot be read.
     """
     archives = {
-        name: Archive.find(faces, name, shares)
+        name: PhotographArchive.find(faces, name, shares)
         for name, shares in read_shares(recipe).items()
         if shares.test
     }
@@ -365,8 +365,8 @@ def run_trial(
     large = YuNet(yunet, PERHAPS, max_faces=1000, size=(WIDTH, HEIGHT))
     options = VisionSettings(detector_model=str(find_model(model)), face_score=score)
     recognizer = open_recognizer(options)
-    trial = Trial(detector, YuNet(yunet, SURE, max_faces=1000), large, recognizer)
-    findings: dict[str, Finding] = {}
+    trial = DetectorTrial(detector, YuNet(yunet, SURE, max_faces=1000), large, recognizer)
+    findings: dict[str, PicturesFinding] = {}
     placings: dict[str, Placing] = {}
     for name, archive in archives.items():
         if marked := archive.read_marked_points():
@@ -379,4 +379,4 @@ def run_trial(
     portraits = archives.get(PORTRAITS)
     covered = {} if portraits is None else read_covered(recognizer, portraits.held_out(limit=limit))
     name = f"{card.name} {card.version}"
-    return Report(name, threshold or 0.0, findings, placings, covered)
+    return TrialReport(name, threshold or 0.0, findings, placings, covered)

@@ -18,7 +18,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from training.errors import RecipeError, write_whole
 from training.learning.precision import Precision, precision_on
-from training.learning.recipe import Schedule
+from training.learning.recipe import TrainingSchedule
 
 log = logging.getLogger(__name__)
 CHECKPOINT = "checkpoint.pt"
@@ -26,7 +26,7 @@ WEIGHTS = "weights.pt"
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class TrainingState:
     """All that changes while training.
 
     ``best`` holds the averaged weights of the epoch that is kept, where that is not always the
@@ -41,7 +41,11 @@ class State:
 
 
 def save_checkpoint(
-    folder: Path, state: State, rows: Sequence[Mapping[str, float]], schedule: Schedule, seed: int
+    folder: Path,
+    state: TrainingState,
+    rows: Sequence[Mapping[str, float]],
+    schedule: TrainingSchedule,
+    seed: int,
 ) -> None:
     """Write ``checkpoint.pt`` whole or not at all.
 
@@ -66,7 +70,7 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    path: Path, state: State, schedule: Schedule, seed: int
+    path: Path, state: TrainingState, schedule: TrainingSchedule, seed: int
 ) -> list[dict[str, float]]:
     """Load a checkpoint into ``state`` and return the rows of the epochs that it has finished.
 
@@ -80,7 +84,7 @@ def load_checkpoint(
         return []
     held = read_checkpoint(path)
     # A schedule that differs would bend the cycle of the learning rate in its middle.
-    if held["seed"] != seed or Schedule.model_validate(held["schedule"]) != schedule:
+    if held["seed"] != seed or TrainingSchedule.model_validate(held["schedule"]) != schedule:
         raise RecipeError(
             f"{path}: belongs to another seed or schedule; choose another --out, or "
             "leave --resume out"
@@ -114,7 +118,7 @@ def load_checkpoint(
     return rows
 
 
-def _precision(state: State, schedule: Schedule) -> Precision:
+def _precision(state: TrainingState, schedule: TrainingSchedule) -> Precision:
     """Return what the network is computed in where it lies."""
     device = next(state.module.parameters()).device
     return precision_on(device, bfloat16=schedule.bfloat16)
@@ -127,7 +131,7 @@ def epochs_left(checkpoint: Path) -> int:
         RecipeError: when there is no checkpoint, or it cannot be read.
     """
     held = read_checkpoint(checkpoint)
-    return Schedule.model_validate(held["schedule"]).epochs_left(held["rows"])
+    return TrainingSchedule.model_validate(held["schedule"]).epochs_left(held["rows"])
 
 
 def seconds_spent(folder: Path) -> float | None:

@@ -1,7 +1,7 @@
 """The kinds of model that ``python -m training`` can train, and what each is asked to do.
 
 A kind is one function ``(FitRequest) -> Plan``: it reads recipe and data, builds its
-:class:`training.learning.loop.Task`, and says how a trained network is published
+:class:`training.learning.loop.TrainingTask`, and says how a trained network is published
 (:func:`training.networks.quantize.write_model`). It is imported only when a recipe asks for it.
 """
 
@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 from edge_agent.core import clock
 from training.errors import RecipeError
-from training.learning.recipe import Recipe, Schedule, recipe_kind
+from training.learning.recipe import Recipe, TrainingSchedule, recipe_kind
 
 if TYPE_CHECKING:
     import torch
 
-    from training.learning.loop import Fitted, Task
+    from training.learning.loop import Fitted, TrainingTask
 
 PLANNERS = {
     "expression": "training.expression.fit:plan_expression",
@@ -152,7 +152,7 @@ class FitRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TrainingPlan:
     """A training that is ready to begin.
 
     Attributes:
@@ -164,14 +164,14 @@ class Plan:
         first_stage: learns on a device what the task begins with, before the loop; None: nothing.
     """
 
-    task: Task
-    schedule: Schedule
+    task: TrainingTask
+    schedule: TrainingSchedule
     seed: int
     publish: Callable[[Fitted], Path]
     first_stage: Callable[[torch.device], None] | None = None
 
 
-def plan(request: FitRequest) -> Plan:
+def plan(request: FitRequest) -> TrainingPlan:
     """Read recipe and data of a request and make everything ready.
 
     Raises:
@@ -195,5 +195,5 @@ def plan(request: FitRequest) -> Plan:
         )
     # Imported only now: each kind brings libraries that the others do not need.
     module, function = PLANNERS[kind].split(":")
-    made: Plan = getattr(import_module(module), function)(request)
+    made: TrainingPlan = getattr(import_module(module), function)(request)
     return made

@@ -36,13 +36,13 @@ from torch.optim.swa_utils import AveragedModel
 
 from edge_agent.core import clock
 from training.errors import DataError, RecipeError
-from training.learning.checkpoint import CHECKPOINT, State, load_checkpoint, save_checkpoint
+from training.learning.checkpoint import CHECKPOINT, TrainingState, load_checkpoint, save_checkpoint
 from training.learning.curves import write_curves
 from training.learning.memory import memory_format
 from training.learning.muon import Muon
 from training.learning.parts import check_parts, freeze, rate_factors
 from training.learning.precision import autocast, place_of, precision_sentence
-from training.learning.recipe import Schedule
+from training.learning.recipe import TrainingSchedule
 
 log = logging.getLogger(__name__)
 CPU = torch.device("cpu")
@@ -131,7 +131,7 @@ def device_of(name: str) -> torch.device:
     return device
 
 
-class Task(Protocol):
+class TrainingTask(Protocol):
     """The task that a model brings to the loop.
 
     ``module``
@@ -191,8 +191,8 @@ class Fitted:
 
 
 def fit(
-    task: Task,
-    schedule: Schedule,
+    task: TrainingTask,
+    schedule: TrainingSchedule,
     folder: Path,
     *,
     seed: int,
@@ -268,7 +268,9 @@ def fit(
     return Fitted(averaged, rows[kept], len(rows), sum(row["seconds"] for row in rows))
 
 
-def _keep_best(state: State, schedule: Schedule, rows: Sequence[Mapping[str, float]]) -> None:
+def _keep_best(
+    state: TrainingState, schedule: TrainingSchedule, rows: Sequence[Mapping[str, float]]
+) -> None:
     """Copy the averaged weights when the newest epoch is the one to keep."""
     if schedule.keep_least is not None and schedule.kept_epoch(rows) == len(rows) - 1:
         state.best.update(deepcopy(state.average.module.state_dict()))
@@ -308,7 +310,9 @@ def _make_folder(folder: Path) -> None:
         ) from error
 
 
-def begin(task: Task, schedule: Schedule, device: torch.device = CPU) -> State:
+def begin(
+    task: TrainingTask, schedule: TrainingSchedule, device: torch.device = CPU
+) -> TrainingState:
     """Network, average, optimizer and cycle as they are before the first step."""
     module = task.module.to(device)
     module = convert_conv2d_weight_memory_format(module, memory_format(module))
@@ -342,7 +346,7 @@ def begin(task: Task, schedule: Schedule, device: torch.device = CPU) -> State:
         # The momentum of a cycle would rise where the rate falls; here it stays.
         cycle_momentum=False,
     )
-    return State(module, moving_average(module, schedule.ema_decay), optimizer, cycle)
+    return TrainingState(module, moving_average(module, schedule.ema_decay), optimizer, cycle)
 
 
 def epoch_generator(seed: int, epoch: int, device: torch.device = CPU) -> torch.Generator:
@@ -359,9 +363,9 @@ def epoch_generator(seed: int, epoch: int, device: torch.device = CPU) -> torch.
 class _Learner:
     """The learner that runs the epochs of a task."""
 
-    task: Task
-    schedule: Schedule
-    state: State
+    task: TrainingTask
+    schedule: TrainingSchedule
+    state: TrainingState
     shared: nn.Module
     team: Processes
     device: torch.device
@@ -415,7 +419,11 @@ class _Learner:
 
 
 def step(
-    task: Task, state: State, shared: nn.Module, schedule: Schedule, batch: Sequence[Tensor]
+    task: TrainingTask,
+    state: TrainingState,
+    shared: nn.Module,
+    schedule: TrainingSchedule,
+    batch: Sequence[Tensor],
 ) -> tuple[Tensor, Mapping[str, Tensor]]:
     """Make one step of optimizer and average; return the loss and the task's figures, detached."""
     device = place_of(state.module)

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from training.errors import RecipeError
-from training.learning.recipe import Schedule
+from training.learning.recipe import TrainingSchedule
 
 
 @runtime_checkable
@@ -33,7 +33,7 @@ def parts_of(module: nn.Module) -> tuple[nn.Module, ...]:
     return (module,)
 
 
-def check_parts(module: nn.Module, schedule: Schedule) -> None:
+def check_parts(module: nn.Module, schedule: TrainingSchedule) -> None:
     """Check that the schedule's ``freeze`` and ``learning_rates`` fit the network.
 
     Raises:
@@ -60,7 +60,7 @@ def check_parts(module: nn.Module, schedule: Schedule) -> None:
         raise RecipeError("schedule.unfreeze_at: the epochs must rise")
 
 
-def frozen_at(schedule: Schedule, epoch: int) -> int:
+def frozen_at(schedule: TrainingSchedule, epoch: int) -> int:
     """Return how many of the first parts are frozen in an epoch, counted from 0.
 
     At each epoch of ``unfreeze_at`` the last frozen part begins to learn; at the final one, all the
@@ -73,7 +73,7 @@ def frozen_at(schedule: Schedule, epoch: int) -> int:
     return schedule.freeze - begun
 
 
-def freeze(module: nn.Module, schedule: Schedule, epoch: int) -> None:
+def freeze(module: nn.Module, schedule: TrainingSchedule, epoch: int) -> None:
     """Freeze and unfreeze the parts of a network, in training mode, for an epoch.
 
     The batch norm of a frozen part keeps its statistics, too. What a task froze itself stays so
@@ -89,7 +89,9 @@ def freeze(module: nn.Module, schedule: Schedule, epoch: int) -> None:
             _keep_statistics(part)
 
 
-def rate_factors(module: nn.Module, schedule: Schedule) -> Sequence[tuple[nn.Module, float]]:
+def rate_factors(
+    module: nn.Module, schedule: TrainingSchedule
+) -> Sequence[tuple[nn.Module, float]]:
     """Return each part with the factor of its learning rate."""
     parts = parts_of(module)
     if not schedule.learning_rates:

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from training.errors import DataError, RecipeError, csv_bytes, write_all
 from training.learning.kinds import FitRequest, plan
-from training.learning.loop import CPU, Task, begin, device_of, epoch_generator, step
+from training.learning.loop import CPU, TrainingTask, begin, device_of, epoch_generator, step
 from training.learning.parts import freeze
-from training.learning.recipe import Schedule
+from training.learning.recipe import TrainingSchedule
 
 TABLE = "find-lr.csv"
 PICTURE = "find-lr.png"
@@ -89,8 +89,8 @@ class RangeTest:
 
 
 def find_lr(
-    task: Task,
-    schedule: Schedule,
+    task: TrainingTask,
+    schedule: TrainingSchedule,
     rates: RateRange | None = None,
     *,
     seed: int,
@@ -174,7 +174,7 @@ def write_range_test(result: RangeTest, folder: Path) -> tuple[Path, Path]:
     return folder / TABLE, folder / PICTURE
 
 
-def _endless(task: Task, seed: int, device: torch.device) -> Iterator[Sequence[Tensor]]:
+def _endless(task: TrainingTask, seed: int, device: torch.device) -> Iterator[Sequence[Tensor]]:
     for epoch in itertools.count():
         yield from task.batches(epoch, epoch_generator(seed, epoch, device))
 

@@ -13,13 +13,13 @@ RECIPE = "recipe.toml"
 """Copy of its recipe that every run keeps, so that its network can be built again."""
 
 
-class Section(BaseModel):
+class RecipeSection(BaseModel):
     """A part of a recipe: nothing unknown is let through, nothing changes after loading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Schedule(Section):
+class TrainingSchedule(RecipeSection):
     """The schedule of the one training loop: how long and how fast it learns
     (:func:`training.learning.loop.fit`).
     """
@@ -114,7 +114,7 @@ class Schedule(Section):
         return self.epochs - len(rows)
 
 
-class Recipe(Section):
+class Recipe(RecipeSection):
     """The part that every recipe has, whatever it trains. A kind of model adds its own sections."""
 
     schema_version: Annotated[Literal[1], Field(alias="schema", description="of this file's form")]
@@ -140,7 +140,7 @@ class Recipe(Section):
             "their mean square: fewer bits a weight when it is packed; none: all 255 values",
         ),
     ] = None
-    schedule: Schedule
+    schedule: TrainingSchedule
 
 
 RecipeT = TypeVar("RecipeT", bound=Recipe)

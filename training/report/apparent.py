@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edge_agent.core.expression import Prior
 from training.data.apparent import Coding
 from training.data.photographs import LabelledPhotographs
-from training.data.readings import Agreement
+from training.data.readings import AgreedPhotographs
 from training.report.chain import CHAIN, ChainAnswers, measure_chain
 from training.report.photographs import FIVE
 
@@ -55,7 +55,7 @@ class Recalls:
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class GroupDifference:
     """A difference of two groups, with the interval that holds it with 95 % confidence; shares."""
 
     difference: float
@@ -81,7 +81,7 @@ class Difference:
     first: int
     second: int
     recalls: Mapping[str, Recalls]
-    over: Mapping[str, Interval]
+    over: Mapping[str, GroupDifference]
 
 
 def compare_groups(
@@ -118,12 +118,16 @@ def compare_groups(
                 np.mean([drawn[name] for name in there], axis=0), (0.025, 0.975)
             )
             differences = [recalls[name].first - recalls[name].second for name in there]
-            over[title] = Interval(float(np.mean(differences)), float(low), float(high))
+            over[title] = GroupDifference(float(np.mean(differences)), float(low), float(high))
     return Difference(int(first.sum()), int(second.sum()), recalls, over)
 
 
 def half_differences(
-    answers: ChainAnswers, files: Sequence[str], agreement: Agreement, half: str, coding: Coding
+    answers: ChainAnswers,
+    files: Sequence[str],
+    agreement: AgreedPhotographs,
+    half: str,
+    coding: Coding,
 ) -> dict[str, Difference]:
     """Return the differences of `COMPARED`.
 
@@ -144,7 +148,7 @@ def half_differences(
 
 
 def run_apparent(
-    photographs: LabelledPhotographs, agreement: Agreement, coding: Coding
+    photographs: LabelledPhotographs, agreement: AgreedPhotographs, coding: Coding
 ) -> dict[str, dict[str, Difference]]:
     """Let both models read photographs with both priors; return the differences of each half.
 

@@ -51,7 +51,7 @@ class Bin:
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
+class ModelCalibration:
     """The calibration of a model: how far confidence and accuracy lie apart.
 
     Attributes:
@@ -88,7 +88,7 @@ def probabilities(logits: NDArray[np.float32], temperature: float) -> NDArray[np
     return np.asarray(softmax(logits.astype(np.float64) / temperature, axis=1))
 
 
-def calibration(shares: NDArray[np.float64], truth: NDArray[np.int64]) -> Calibration:
+def calibration(shares: NDArray[np.float64], truth: NDArray[np.int64]) -> ModelCalibration:
     """Expected calibration error of the top label in BINS bins of equal width.
 
     Guo et al. 2017, equation 3.
@@ -120,7 +120,7 @@ def calibration(shares: NDArray[np.float64], truth: NDArray[np.int64]) -> Calibr
         )
         for i in range(BINS)
     )
-    return Calibration(
+    return ModelCalibration(
         len(truth), sum(b.n * abs(b.accuracy - b.confidence) for b in bins) / len(truth), bins
     )
 

@@ -106,7 +106,7 @@ class ChainAnswers:
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class DeviationSpread:
     """The spread of a deviation from face to face.
 
     Attributes:
@@ -120,7 +120,7 @@ class Spread:
     p90: float
 
     @classmethod
-    def of(cls, values: NDArray[np.float64]) -> Spread:
+    def of(cls, values: NDArray[np.float64]) -> DeviationSpread:
         """Summarise the deviations of n faces."""
         size = np.abs(values)
         return cls(float(np.median(values)), float(np.median(size)), float(np.quantile(size, 0.9)))
@@ -142,11 +142,11 @@ class Deviations:
     """
 
     faces: int
-    landmarks: Spread
-    scale: Spread
-    roll: Spread
-    across: Spread
-    down: Spread
+    landmarks: DeviationSpread
+    scale: DeviationSpread
+    roll: DeviationSpread
+    across: DeviationSpread
+    down: DeviationSpread
     roll_followed: float
 
 
@@ -323,13 +323,13 @@ def deviations(pairs: Sequence[tuple[Points, Points]]) -> Deviations | None:
     turned, there = (np.angle(np.array([one[0] for one in side])) for side in (ours, theirs))
     return Deviations(
         faces=len(pairs),
-        landmarks=Spread.of(
+        landmarks=DeviationSpread.of(
             np.array([landmark_error(_single(one), _single(other)) for one, other in pairs])
         ),
-        scale=Spread.of(np.log(np.abs(a))),
-        roll=Spread.of(np.degrees(np.angle(a))),
-        across=Spread.of(shift.real),
-        down=Spread.of(shift.imag),
+        scale=DeviationSpread.of(np.log(np.abs(a))),
+        roll=DeviationSpread.of(np.degrees(np.angle(a))),
+        across=DeviationSpread.of(shift.real),
+        down=DeviationSpread.of(shift.imag),
         roll_followed=_slope(there, turned),
     )
 
@@ -442,7 +442,7 @@ def _ways_text(report: ChainReport) -> str:
 
 
 def _deviations_text(deviations: Deviations) -> str:
-    def row(what: str, spread: Spread, factor: float, unit: str) -> str:
+    def row(what: str, spread: DeviationSpread, factor: float, unit: str) -> str:
         values = (
             f"{spread.median * factor:>8.1f} {spread.p90 * factor:>8.1f} "
             f"{spread.bias * factor:>+8.1f}"

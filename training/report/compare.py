@@ -27,7 +27,7 @@ from training.data.datasets import EXPRESSIONS, FER2013, Faces, table_rows
 from training.errors import DataError
 from training.report.calibration import (
     Answered,
-    Calibration,
+    ModelCalibration,
     calibration,
     count_answered,
     probabilities,
@@ -103,7 +103,7 @@ class McNemar:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class ProtocolComparison:
     """Both sides and the test by protocol."""
 
     first: Side
@@ -115,7 +115,9 @@ class Comparison:
         return {**asdict(self), "time_ratio": self.second.milliseconds / self.first.milliseconds}
 
 
-def compare_files(first: Path, second: Path, faces: Faces, prior: Prior = "data") -> Comparison:
+def compare_files(
+    first: Path, second: Path, faces: Faces, prior: Prior = "data"
+) -> ProtocolComparison:
     """Evaluate two expression models (files with a card beside, or shipped names) on ``faces``.
 
     Args:
@@ -139,7 +141,7 @@ def compare_files(first: Path, second: Path, faces: Faces, prior: Prior = "data"
     ]
     right = [right_by_protocol(logits, faces) for logits, _ in read]
     tests = {name: mcnemar(one, right[1][name]) for name, one in right[0].items()}
-    return Comparison(sides[0], sides[1], tests)
+    return ProtocolComparison(sides[0], sides[1], tests)
 
 
 def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
@@ -162,7 +164,7 @@ def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
     return McNemar(len(first), only_first, only_second, p)
 
 
-def comparison_text(comparison: Comparison) -> str:
+def comparison_text(comparison: ProtocolComparison) -> str:
     """Return the two models in two columns, and the test below."""
     a = comparison.first
     b = comparison.second
@@ -278,7 +280,7 @@ class TableEvaluation:
     """
 
     figures: Figures
-    calibration: Calibration | None
+    calibration: ModelCalibration | None
     covered: dict[str, Figures]
 
     def as_json(self) -> dict[str, object]:

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from training.errors import csv_bytes
-from training.report.calibration import Answered, Calibration
+from training.report.calibration import Answered, ModelCalibration
 from training.report.evaluate import PROTOCOLS, Evaluation, Figures
-from training.report.measure import Measured, int8_loss
-from training.report.robustness import Group, Row, worst
+from training.report.measure import MeasuredModel, int8_loss
+from training.report.robustness import DegradationCost, Group, worst
 
 _DPI = 110
 _COLOURS = 64
@@ -58,7 +58,7 @@ img { max-width: 100%; height: auto; }
 """
 
 
-def artefacts(measured: Measured) -> dict[str, bytes]:
+def artefacts(measured: MeasuredModel) -> dict[str, bytes]:
     """File name → content of every figure and table of what was measured."""
     files: dict[str, bytes] = {}
     for name, figures in measured.evaluation.by_protocol.items():
@@ -132,7 +132,7 @@ def confusion_png(figures: Figures, title: str) -> bytes:
     return _png(draw, (5.6, 5.0))
 
 
-def reliability_png(calibration: Calibration, title: str) -> bytes:
+def reliability_png(calibration: ModelCalibration, title: str) -> bytes:
     """Draw accuracy by confidence beside the line on which a perfectly calibrated model lies."""
     full = [one for one in calibration.bins if one.n > 0]
 
@@ -223,7 +223,7 @@ def _png(draw: Callable[[Axes], None], inches: tuple[float, float]) -> bytes:
     return small.getvalue()
 
 
-def _reliability_csv(calibration: Calibration) -> bytes:
+def _reliability_csv(calibration: ModelCalibration) -> bytes:
     rows = [
         (f"{b.lower:.4f}", f"{b.upper:.4f}", b.n, f"{b.confidence:.4f}", f"{b.accuracy:.4f}")
         for b in calibration.bins
@@ -231,7 +231,7 @@ def _reliability_csv(calibration: Calibration) -> bytes:
     return csv_bytes([("lower", "upper", "n", "confidence", "accuracy"), *rows])
 
 
-def measured_text(measured: Measured) -> str:
+def measured_text(measured: MeasuredModel) -> str:
     """Return what was measured as text: headline, confidence and cost.
 
     Then the robustness; then each protocol by category.
@@ -274,7 +274,7 @@ def figures_text(protocol: str, figures: Figures) -> str:
     return "\n".join(lines)
 
 
-def robustness_text(rows: Sequence[Row], evaluation: Evaluation) -> str:
+def robustness_text(rows: Sequence[DegradationCost], evaluation: Evaluation) -> str:
     """Return each change with its accuracy and the points it costs, by protocol."""
     names = list(evaluation.by_protocol)
     lines = [
@@ -303,7 +303,7 @@ def robustness_text(rows: Sequence[Row], evaluation: Evaluation) -> str:
     return "\n".join(lines)
 
 
-def _headline(measured: Measured) -> str:
+def _headline(measured: MeasuredModel) -> str:
     """Return one column for each protocol."""
     names = list(measured.evaluation.by_protocol)
     figures = measured.evaluation.by_protocol
@@ -344,7 +344,7 @@ def _weakest(figures: Figures) -> str:
     return f"{name} {one.recall:.2f}"
 
 
-def _confidence(measured: Measured) -> str:
+def _confidence(measured: MeasuredModel) -> str:
     confidence = measured.confidence
     if confidence is None:
         return ""
@@ -360,7 +360,7 @@ def _confidence(measured: Measured) -> str:
     )
 
 
-def _cost(measured: Measured) -> str:
+def _cost(measured: MeasuredModel) -> str:
     card = measured.card
     speed = measured.speed
     text = (

@@ -15,7 +15,7 @@ from edge_agent.vision.models.model import TFLiteModel
 from training.data.datasets import Faces
 from training.report.calibration import (
     Answered,
-    Calibration,
+    ModelCalibration,
     calibration,
     count_answered,
     in_half_a,
@@ -32,7 +32,7 @@ from training.report.evaluate import (
     read_with,
     run_model,
 )
-from training.report.robustness import Group, Row, robustness, worst
+from training.report.robustness import DegradationCost, Group, robustness, worst
 
 WORST_OF: dict[str, tuple[Group, ...]] = {"worst": ("main",), "worst_with_harsh": ("main", "harsh")}
 
@@ -46,7 +46,7 @@ class Half:
     Attributes:
         n: faces.
         accuracy: share right, 0…1.
-        calibration_error: as for :class:`training.report.calibration.Calibration`.
+        calibration_error: as for :class:`training.report.calibration.ModelCalibration`.
         answered: at the threshold of the card.
         fer2013_accuracy: share right of all its faces with a FER2013 class, 0…1: on half A the
             second head's biases were fitted, too; None where none has one.
@@ -95,7 +95,7 @@ class Speed:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class MeasuredModel:
     """One model on one split.
 
     Attributes:
@@ -114,11 +114,11 @@ class Measured:
     card: ModelCard
     usage: str
     evaluation: Evaluation
-    calibration: dict[str, Calibration]
+    calibration: dict[str, ModelCalibration]
     confidence: Confidence | None
     without_copies: Evaluation | None
     file_bytes: int
-    robustness: tuple[Row, ...]
+    robustness: tuple[DegradationCost, ...]
     speed: Speed | None = None
 
     @property
@@ -166,7 +166,7 @@ def measure(
     card: ModelCard | None = None,
     robust: bool = False,
     prior: Prior = "data",
-) -> Measured:
+) -> MeasuredModel:
     """Measure a model on one split.
 
     Args:
@@ -188,7 +188,7 @@ def measure(
     evaluation = evaluate_logits(logits, evaluated)
     answers = answers_by_protocol(logits, evaluated)
     unchanged = {name: one.accuracy for name, one in evaluation.by_protocol.items()}
-    return Measured(
+    return MeasuredModel(
         card=card,
         usage=usage,
         evaluation=evaluation,
@@ -210,7 +210,7 @@ def speed_of(model: TFLiteModel, pictures: NDArray[np.uint8]) -> Speed:
     return Speed(round(median_milliseconds([model], pictures)[0], 3), RUNS, platform.machine())
 
 
-def int8_loss(measured: Measured) -> dict[str, float] | None:
+def int8_loss(measured: MeasuredModel) -> dict[str, float] | None:
     """Protocol → points of accuracy that int8 lost against the network.
 
     None where the card has no such figure.

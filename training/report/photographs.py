@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from training.data.datasets import EXPRESSIONS
-from training.data.readings import Agreement
+from training.data.readings import AgreedPhotographs
 from training.report.chain import ChainAnswers
 
 FIVE = EXPRESSIONS[:5]
@@ -88,7 +88,10 @@ def photograph_figures(answers: ChainAnswers, uncertain_below: float) -> Photogr
 
 
 def figures_by_agreement(
-    answers: ChainAnswers, files: Sequence[str], agreement: Agreement, uncertain_below: float
+    answers: ChainAnswers,
+    files: Sequence[str],
+    agreement: AgreedPhotographs,
+    uncertain_below: float,
 ) -> dict[str, PhotographFigures]:
     """Return the figures of the photographs of ``agreement``, by how many readers agree.
 

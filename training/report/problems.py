@@ -137,7 +137,7 @@ NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Pairs:
+class PicturePairs:
     """Pairs of pictures that look nearly alike.
 
     Attributes:
@@ -163,7 +163,7 @@ def hashes_of(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
     ).reshape(len(pictures), 32)
 
 
-def near_pairs(hashes: NDArray[np.uint8]) -> Pairs:
+def near_pairs(hashes: NDArray[np.uint8]) -> PicturePairs:
     """Return all pairs that differ in at most ``NEARLY`` bits; see ``MOST_IN_A_BUCKET``.
 
     Of pictures with the same hash only the first is compared with others; it is paired with the
@@ -187,10 +187,10 @@ def near_pairs(hashes: NDArray[np.uint8]) -> Pairs:
     # Each pair with the smaller index first, and once: several bands may have found it.
     ends = np.sort(np.stack([first[other], second[other]]), axis=0)
     _, once = np.unique(ends, axis=1, return_index=True)
-    return Pairs(ends[0, once], ends[1, once], bits[other][once])
+    return PicturePairs(ends[0, once], ends[1, once], bits[other][once])
 
 
-def copies_of(pairs: Pairs) -> dict[int, int]:
+def copies_of(pairs: PicturePairs) -> dict[int, int]:
     """Return which pictures are left out as copies, each with the picture that is kept for it.
 
     The pictures are taken in turn: one that looks nearly like one kept before is a copy of the
@@ -368,7 +368,7 @@ def doubted_labels(
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class PictureProblem:
     """A problem of one picture.
 
     Attributes:
@@ -401,7 +401,7 @@ class Findings:
     data: Path
     faces: Faces
     names: tuple[str, ...]
-    problems: tuple[Problem, ...]
+    problems: tuple[PictureProblem, ...]
     unreadable: tuple[str, ...]
 
     @property
@@ -479,12 +479,12 @@ def find_problems(data: Path, votes: Path | None, *, cache: Path | None) -> Find
     return Findings(data, faces, tuple(names), problems, unreadable)
 
 
-def _problems(faces: Faces, names: list[str]) -> Iterator[Problem]:
+def _problems(faces: Faces, names: list[str]) -> Iterator[PictureProblem]:
     labels = labels_of(faces)
     learnt = faces.usage == _TRAINING
     blank = blank_pictures(faces.pictures)
     for at in np.flatnonzero(blank).tolist():
-        yield Problem(at, BLANK, "one single grey", bool(learnt[at]))
+        yield PictureProblem(at, BLANK, "one single grey", bool(learnt[at]))
     # Blank pictures are left aside: they would all be copies of one another.
     some = np.flatnonzero(~blank)
     if len(some) == 0:
@@ -502,18 +502,20 @@ def _problems(faces: Faces, names: list[str]) -> Iterator[Problem]:
             f"labelled {EXPRESSIONS[labels[at]]}, the networks are confident of "
             f"{EXPRESSIONS[answer]}"
         )
-        yield Problem(at, DOUBTED, what, bool(learnt[at]))
+        yield PictureProblem(at, DOUBTED, what, bool(learnt[at]))
 
 
-def _no_face(at: int, score: float, learnt: bool) -> Problem:
+def _no_face(at: int, score: float, learnt: bool) -> PictureProblem:
     if score < NOWHERE:
-        return Problem(at, NO_FACE, f"no face is found (score {score:.2f})", learnt)
-    return Problem(at, NO_FACE, f"the face's score is low ({score:.2f}): check the picture", False)
+        return PictureProblem(at, NO_FACE, f"no face is found (score {score:.2f})", learnt)
+    return PictureProblem(
+        at, NO_FACE, f"the face's score is low ({score:.2f}): check the picture", False
+    )
 
 
 def _copies(
     faces: Faces, labels: NDArray[np.intp], names: list[str], some: NDArray[np.intp]
-) -> Iterator[Problem]:
+) -> Iterator[PictureProblem]:
     """Near-copies; what is evaluated is kept, so that nothing is learnt that is evaluated."""
     learnt = faces.usage == _TRAINING
     # What is evaluated comes first, and so is what is kept of a pair.
@@ -527,7 +529,7 @@ def _copies(
             what += (
                 f"; labelled {EXPRESSIONS[labels[at]]} here and {EXPRESSIONS[labels[other]]} there"
             )
-        yield Problem(at, kind, what, bool(learnt[at]), other)
+        yield PictureProblem(at, kind, what, bool(learnt[at]), other)
 
 
 def problems_page(findings: Findings) -> bytes:
@@ -557,14 +559,14 @@ def problems_page(findings: Findings) -> bytes:
     return html_page(_TITLE, body, FACES_STYLE).encode()
 
 
-def _spread(problems: list[Problem]) -> list[Problem]:
+def _spread(problems: list[PictureProblem]) -> list[PictureProblem]:
     """At most ``SHOWN`` of them, evenly over all."""
     # Rounded up, so that never more than `SHOWN` are left.
     step = max(1, -(-len(problems) // SHOWN))
     return problems[::step]
 
 
-def _pictures_of(findings: Findings, one: Problem) -> tuple[list[NDArray[np.uint8]], str]:
+def _pictures_of(findings: Findings, one: PictureProblem) -> tuple[list[NDArray[np.uint8]], str]:
     pictures = [findings.faces.pictures[one.index]]
     if one.other is not None:
         pictures.append(findings.faces.pictures[one.other])

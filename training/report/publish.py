@@ -19,9 +19,9 @@ from edge_agent.vision.models.model import TFLiteModel, load_model
 from training.data.apparent import Coding
 from training.data.datasets import EXPRESSIONS, FER2013, Faces
 from training.data.photographs import LabelledPhotographs
-from training.data.readings import Agreement
+from training.data.readings import AgreedPhotographs
 from training.errors import DataError, write_all, write_whole
-from training.report.apparent import COMPARED, HALVES, OVER, Interval, half_differences
+from training.report.apparent import COMPARED, HALVES, OVER, GroupDifference, half_differences
 from training.report.calibration import (
     CERTAINTY,
     best_temperature,
@@ -33,10 +33,10 @@ from training.report.calibration import (
 from training.report.chain import CHAIN, ChainAnswers, measure_chain
 from training.report.evaluate import PROTOCOLS, ProtocolAnswers, answers_by_protocol, run_model
 from training.report.figures import artefacts
-from training.report.measure import Measured, measure, speed_of
+from training.report.measure import MeasuredModel, measure, speed_of
 from training.report.photographs import ALL_THREE, FIVE, TWO, figures_by_agreement
 from training.report.prior import ReadFaces, fitted_prior, with_prior
-from training.report.robustness import CHANGES, Change, Group
+from training.report.robustness import CHANGES, Degradation, Group
 
 log = logging.getLogger(__name__)
 
@@ -246,7 +246,7 @@ def _points(figures: Mapping[str, float], over: str) -> str:
     """Return a mean difference with its interval, in points; a dash where there is none."""
     if over not in figures:
         return "–"
-    return Interval(*(figures[f"{over}{end}"] for end in ("", ", low", ", high"))).as_text()
+    return GroupDifference(*(figures[f"{over}{end}"] for end in ("", ", low", ", high"))).as_text()
 
 
 def _prior(card: ModelCard) -> str:
@@ -321,7 +321,7 @@ def _robustness(card: ModelCard) -> str:
 
 
 def _worst(card: ModelCard, protocol: str, groups: Sequence[Group]) -> str:
-    def loss(change: Change) -> float:
+    def loss(change: Degradation) -> float:
         return _figures_of(card, f"{USAGE}, {change.name}").get(f"{protocol}_loss", float("-inf"))
 
     worst = max((change for change in CHANGES if change.group in groups), key=loss)
@@ -395,7 +395,7 @@ def write_report(
     out: Path,
     *,
     photographs: LabelledPhotographs | None = None,
-    agreement: Agreement | None = None,
+    agreement: AgreedPhotographs | None = None,
     coding: Coding | None = None,
     time_again: bool = False,
 ) -> Path:
@@ -480,7 +480,7 @@ def _answers_of_half_a(model: TFLiteModel, faces: Faces) -> ProtocolAnswers:
     return answers
 
 
-def card_metrics(measured: Measured) -> dict[str, dict[str, float]]:
+def card_metrics(measured: MeasuredModel) -> dict[str, dict[str, float]]:
     """Everything that was measured as a card keeps it: split → figure → value.
 
     Figures of other splits stay.
@@ -532,7 +532,7 @@ def _round_figures(**figures: float) -> dict[str, float]:
     return {name: round(value, 4) for name, value in figures.items()}
 
 
-def _read_as(measured: Measured) -> dict[str, dict[str, float]]:
+def _read_as(measured: MeasuredModel) -> dict[str, dict[str, float]]:
     """Return the confusion matrix of the head that the agent uses, a row for each category."""
     protocol, figures = next(iter(measured.evaluation.by_protocol.items()))
     return {
@@ -543,7 +543,7 @@ def _read_as(measured: Measured) -> dict[str, dict[str, float]]:
     }
 
 
-def _reliability(measured: Measured) -> dict[str, dict[str, float]]:
+def _reliability(measured: MeasuredModel) -> dict[str, dict[str, float]]:
     """Return the accuracy of that head by its largest probability; empty bins are left out."""
     protocol, one = next(iter(measured.calibration.items()))
     name = f"{measured.usage}, {PROTOCOLS[protocol]}, probability"
@@ -555,7 +555,7 @@ def _reliability(measured: Measured) -> dict[str, dict[str, float]]:
     return metrics
 
 
-def _confidence(measured: Measured) -> dict[str, dict[str, float]]:
+def _confidence(measured: MeasuredModel) -> dict[str, dict[str, float]]:
     metrics: dict[str, dict[str, float]] = {}
     confidence = measured.confidence
     if confidence is None:
@@ -580,7 +580,7 @@ def _confidence(measured: Measured) -> dict[str, dict[str, float]]:
     return metrics
 
 
-def _report_robustness(measured: Measured) -> dict[str, dict[str, float]]:
+def _report_robustness(measured: MeasuredModel) -> dict[str, dict[str, float]]:
     metrics = {}
     for row in measured.robustness:
         figures: dict[str, float] = {}
@@ -596,7 +596,7 @@ def _chain(
     card: ModelCard,
     faces: Faces,
     photographs: LabelledPhotographs | None,
-    agreement: Agreement | None,
+    agreement: AgreedPhotographs | None,
     coding: Coding | None,
 ) -> tuple[ModelCard, dict[str, dict[str, float]]]:
     """Return the card with its fitted prior, and the chain's figures on the photographs.
@@ -633,7 +633,11 @@ def _chain(
 
 
 def group_metrics(
-    answers: ChainAnswers, files: Sequence[str], agreement: Agreement, coding: Coding, prior: str
+    answers: ChainAnswers,
+    files: Sequence[str],
+    agreement: AgreedPhotographs,
+    coding: Coding,
+    prior: str,
 ) -> dict[str, dict[str, float]]:
     """Return how differently groups of people are read, as a card keeps it."""
     metrics: dict[str, dict[str, float]] = {}

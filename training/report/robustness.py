@@ -61,7 +61,7 @@ _WIDTH = 14
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Degradation:
     """One way in which a crop can be worse than it should be.
 
     Attributes:
@@ -79,7 +79,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class DegradationCost:
     """The cost of one change.
 
     Attributes:
@@ -97,7 +97,9 @@ class Row:
     loss: dict[str, float]
 
 
-def robustness(model: TFLiteModel, faces: Faces, unchanged: Mapping[str, float]) -> tuple[Row, ...]:
+def robustness(
+    model: TFLiteModel, faces: Faces, unchanged: Mapping[str, float]
+) -> tuple[DegradationCost, ...]:
     """Judge the model on ``faces`` under each of CHANGES, one after the other.
 
     Args:
@@ -111,11 +113,13 @@ def robustness(model: TFLiteModel, faces: Faces, unchanged: Mapping[str, float])
         right = right_by_protocol(run_model(model, pictures), faces)
         accuracy = {name: float(one.mean()) for name, one in right.items()}
         loss = {name: 100 * (unchanged[name] - value) for name, value in accuracy.items()}
-        rows.append(Row(change.name, change.does, change.group, accuracy, loss))
+        rows.append(DegradationCost(change.name, change.does, change.group, accuracy, loss))
     return tuple(rows)
 
 
-def worst(rows: Sequence[Row], protocol: str, groups: Sequence[Group] = ("main",)) -> Row:
+def worst(
+    rows: Sequence[DegradationCost], protocol: str, groups: Sequence[Group] = ("main",)
+) -> DegradationCost:
     """Return the row that loses most by a protocol, among the rows of the given groups."""
     return max((row for row in rows if row.group in groups), key=lambda row: row.loss[protocol])
 
@@ -214,10 +218,10 @@ _HARSH = {
     ),
 }
 CHANGES = (
-    *(Change(name, does, "main", apply) for name, (does, apply) in _MAIN.items()),
-    *(Change(name, does, "harsh", apply) for name, (does, apply) in _HARSH.items()),
+    *(Degradation(name, does, "main", apply) for name, (does, apply) in _MAIN.items()),
+    *(Degradation(name, does, "harsh", apply) for name, (does, apply) in _HARSH.items()),
     *(
-        Change(
+        Degradation(
             f"{side} half covered",
             f"the {side} half of the picture is grey 128",
             "covered",

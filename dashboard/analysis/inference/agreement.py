@@ -12,7 +12,7 @@ from contextlib import suppress
 import numpy as np
 
 from dashboard.analysis.query import TESTED_STATES, tested_state
-from dashboard.analysis.readings.minutes import Shares, SourceMinutes
+from dashboard.analysis.readings.minutes import SourceMinutes, SourceShares
 from dashboard.analysis.results import AgreementModel, SensorComparison, SessionAgreement, Source
 from dashboard.statistics import MINIMUM
 from dashboard.statistics.agreement import (
@@ -25,7 +25,7 @@ from dashboard.statistics.agreement import (
 from dashboard.statistics.samples import NoVariationError, TooFewError
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.texts import text_of
-from edge_agent.timeline.read.stimuli import Stimulus
+from edge_agent.timeline.read.stimuli import SessionStimulus
 
 _PAIRS: tuple[tuple[Source, Source], ...] = (
     ("condition", "observed"),
@@ -35,7 +35,7 @@ _PAIRS: tuple[tuple[Source, Source], ...] = (
 
 
 def compare_sources(
-    stimuli: Sequence[Stimulus],
+    stimuli: Sequence[SessionStimulus],
     shown: Sequence[str | None],
     states: tuple[str, ...] = TESTED_STATES,
 ) -> tuple[AgreementModel, ...]:
@@ -170,7 +170,10 @@ def _compared_sensors(measured: SourceMinutes, pair: tuple[str, str]) -> SensorC
 
 
 def _session_agreement(
-    session: int, pair: tuple[str, str], minutes: Sequence[tuple[float, float]], shares: Shares
+    session: int,
+    pair: tuple[str, str],
+    minutes: Sequence[tuple[float, float]],
+    shares: SourceShares,
 ) -> SessionAgreement:
     """Return the agreement within one session; its minutes are those of one person."""
     differences = np.array([one - other for one, other in minutes])

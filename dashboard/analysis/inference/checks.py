@@ -54,14 +54,14 @@ from dashboard.statistics.period import (
     drift,
     imbalance,
 )
-from dashboard.statistics.t_tests import Bounds, Equivalence, Method, equivalence
+from dashboard.statistics.t_tests import Equivalence, EquivalenceBounds, Method, equivalence
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.expression import Emotion
 from edge_agent.core.measures import Measure
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.texts import text_of
 from edge_agent.timeline.read.matching import Mixture
-from edge_agent.timeline.read.stimuli import Stimulus
+from edge_agent.timeline.read.stimuli import SessionStimulus
 
 MANY_MIXED = 0.25
 """From this share of mixed windows on, a difference may shrink or turn its sign."""
@@ -106,7 +106,7 @@ def with_all_of(every: ResultModel, result: ResultModel) -> WithAllModel:
 
 
 @dataclass(frozen=True, slots=True)
-class FaceReading:
+class ClassifierByCard:
     """The classifier according to its card: its name, and its recall of each state."""
 
     model: str
@@ -124,7 +124,7 @@ class Misreading:
 
 
 def misreading_of(
-    query: AnalysisQuery, first: str, second: str, face: FaceReading | None
+    query: AnalysisQuery, first: str, second: str, face: ClassifierByCard | None
 ) -> Misreading | None:
     """Return what misreading does to a difference; ``None`` where states are not observed."""
     if query.state is not StateBy.OBSERVED:
@@ -153,7 +153,7 @@ def bounds_of(
     # The lower end of the interval: the claim must hold at the worst misreading that is plausible.
     bound = declared.bounds.high * misread.attenuation.interval.low
     return equivalence(
-        comparison.first, comparison.second, comparison.method, Bounds(-bound, bound)
+        comparison.first, comparison.second, comparison.method, EquivalenceBounds(-bound, bound)
     )
 
 
@@ -546,7 +546,7 @@ def reaches(result: ResultModel, bound: float) -> Doubt | None:
 
 
 def orders_of(
-    stimuli: Iterable[Stimulus], states: tuple[str, ...] = TESTED_STATES
+    stimuli: Iterable[SessionStimulus], states: tuple[str, ...] = TESTED_STATES
 ) -> dict[tuple[str, ...], int]:
     """Count the participants by the order in which they first met the tested states, in their first
     such session.

@@ -17,9 +17,9 @@ from dashboard.statistics.ranks import Normality, RankTest, rank_sum, shapiro_wi
 from dashboard.statistics.samples import NoVariationError, TooFewError
 from dashboard.statistics.t_tests import (
     BayesFactor,
-    Bounds,
     EffectSize,
     Equivalence,
+    EquivalenceBounds,
     Method,
     TTest,
     bayes_factor_independent,
@@ -304,7 +304,7 @@ def equivalence_of(comparison: Comparison, bound: float) -> Equivalence | None:
     c = comparison
     if c.tests is None or c.method is None:
         return None
-    return equivalence(c.first, c.second, c.method, Bounds(-bound, bound))
+    return equivalence(c.first, c.second, c.method, EquivalenceBounds(-bound, bound))
 
 
 def _squares(values: Sequence[float]) -> float:

@@ -33,7 +33,7 @@ from edge_agent.timeline.read.base import flags_of
 from edge_agent.timeline.read.session_reader import ReadingCount
 
 
-class Lost(StrEnum):
+class LostReason(StrEnum):
     """The reason for a loss between two steps."""
 
     NO_SESSION = "no_session"
@@ -48,7 +48,7 @@ class Lost(StrEnum):
     NO_PAIR = "no_pair"
 
 
-class Count(NamedTuple):
+class FlowCount(NamedTuple):
     """The numbers of people, sessions and readings; ``None``: readings are not counted yet."""
 
     people: int
@@ -57,14 +57,14 @@ class Count(NamedTuple):
 
 
 def _loss(
-    reason: Lost, people: int, readings: int | None = None, detail: str = "", state: str = ""
+    reason: LostReason, people: int, readings: int | None = None, detail: str = "", state: str = ""
 ) -> LossModel:
     return LossModel(
         reason=reason, detail=detail, state=state, people=people, readings=readings, sentence=""
     )
 
 
-def _stage(step: Step, count: Count, lost: Iterable[LossModel] = ()) -> StageModel:
+def _stage(step: Step, count: FlowCount, lost: Iterable[LossModel] = ()) -> StageModel:
     return StageModel(step=step, title="", **count._asdict(), lost=tuple(lost))
 
 
@@ -91,7 +91,7 @@ def flow_of(
     usable = [one for one in recorded.counts if not flags_of(one.flags) & doubts]
     measured = _count(recorded.counts, of_session)
     clean = _count(usable, of_session)
-    in_state = Count(
+    in_state = FlowCount(
         len({mean.participant for mean in means}),
         len({mean.session for mean in means}),
         sum(mean.readings for mean in means),
@@ -103,7 +103,7 @@ def flow_of(
         _stage(
             "measured",
             measured,
-            _some(_loss(Lost.NO_READING, len(set(of_session.values())) - measured.people)),
+            _some(_loss(LostReason.NO_READING, len(set(of_session.values())) - measured.people)),
         ),
         _stage("usable", clean, _doubtful(measured, clean, recorded.counts, left_out, query)),
         _stage("in_state", in_state, _stateless(clean, in_state, readings, query)),
@@ -139,27 +139,27 @@ def _recruitment(recorded: Recorded, of_session: Mapping[int, str]) -> Iterator[
     excluded = {one.participant for one in recorded.every_session if one.id in whole}
     lost = consented - here
     losses = (
-        *_some(_loss(Lost.NO_SESSION, len(lost - elsewhere))),
-        *_some(_loss(Lost.EXCLUDED, len(lost & excluded))),
-        *_some(_loss(Lost.OTHER_SESSIONS, len((lost & elsewhere) - excluded))),
+        *_some(_loss(LostReason.NO_SESSION, len(lost - elsewhere))),
+        *_some(_loss(LostReason.EXCLUDED, len(lost & excluded))),
+        *_some(_loss(LostReason.OTHER_SESSIONS, len((lost & elsewhere) - excluded))),
         # Negative, since people who are here without a recorded consent add to the step.
-        *_some(_loss(Lost.NO_CONSENT, -len(here - consented))),
+        *_some(_loss(LostReason.NO_CONSENT, -len(here - consented))),
     )
     sessions = sum(one.participant in consented for one in recorded.every_session)
-    yield _stage("consented", Count(len(consented), sessions, None))
-    yield _stage("in_sessions", Count(len(here), len(of_session), None), losses)
+    yield _stage("consented", FlowCount(len(consented), sessions, None))
+    yield _stage("in_sessions", FlowCount(len(here), len(of_session), None), losses)
 
 
-def _count(counts: Iterable[ReadingCount], of_session: Mapping[int, str]) -> Count:
+def _count(counts: Iterable[ReadingCount], of_session: Mapping[int, str]) -> FlowCount:
     own = [one for one in counts if one.n]
     sessions = {one.session for one in own}
     people = {of_session[number] for number in sessions}
-    return Count(len(people), len(sessions), sum(one.n for one in own))
+    return FlowCount(len(people), len(sessions), sum(one.n for one in own))
 
 
 def _doubtful(
-    before: Count,
-    after: Count,
+    before: FlowCount,
+    after: FlowCount,
     counts: Sequence[ReadingCount],
     left_out: Sequence[LeftOutModel],
     query: AnalysisQuery,
@@ -174,11 +174,11 @@ def _doubtful(
             by_flag[flag.value] += one.n
     # The total comes first; a reading with two flags stands
     # under both, so lines can add up to more.
-    losses = [_loss(Lost.IN_DOUBT, people, total)] if total or people else []
+    losses = [_loss(LostReason.IN_DOUBT, people, total)] if total or people else []
     for name in sorted(by_flag):
-        losses.append(_loss(Lost.IN_DOUBT, 0, by_flag[name], name))
+        losses.append(_loss(LostReason.IN_DOUBT, 0, by_flag[name], name))
         losses += [
-            _loss(Lost.IN_DOUBT, 0, one.readings, name, one.state)
+            _loss(LostReason.IN_DOUBT, 0, one.readings, name, one.state)
             for one in left_out
             if one.flag.value == name
         ]
@@ -186,11 +186,11 @@ def _doubtful(
 
 
 def _stateless(
-    before: Count, after: Count, readings: StateReadings, query: AnalysisQuery
+    before: FlowCount, after: FlowCount, readings: StateReadings, query: AnalysisQuery
 ) -> tuple[LossModel, ...]:
     """Return what lies in none of the three states, or before a vital has settled there."""
     settling = [
-        _loss(Lost.NOT_SETTLED, 0, one.readings, one.vital.value)
+        _loss(LostReason.NOT_SETTLED, 0, one.readings, one.vital.value)
         for one in readings.settling
         if one.readings
     ]
@@ -201,16 +201,16 @@ def _stateless(
     people = before.people - after.people
     outside = (before.readings or 0) - (after.readings or 0) - unsettled
     if query.state is not StateBy.OBSERVED:
-        return (*_some(_loss(Lost.OUTSIDE_STATES, people, outside)), *settling)
+        return (*_some(_loss(LostReason.OUTSIDE_STATES, people, outside)), *settling)
     return (
         # Readings matched to another emotion were matched, and are distinguished.
-        *_some(_loss(Lost.NOT_MATCHED, people, outside - others)),
-        *_some(_loss(Lost.OUTSIDE_STATES, 0, others)),
+        *_some(_loss(LostReason.NOT_MATCHED, people, outside - others)),
+        *_some(_loss(LostReason.OUTSIDE_STATES, 0, others)),
     )
 
 
 def _count_in_tests(
-    before: Count,
+    before: FlowCount,
     means: Sequence[SessionMean],
     tests: Sequence[tuple[Measure, str, str, Comparison]],
 ) -> StageModel:
@@ -227,14 +227,14 @@ def _count_in_tests(
             elif comparison.method is Method.WELCH:
                 used |= {(kind, state, code, False) for code in codes - both}
     counted = _in_tests(means, used)
-    count = Count(
+    count = FlowCount(
         len({mean.participant for mean in counted}),
         len({mean.session for mean in counted}),
         sum(mean.readings for mean in counted),
     )
     lost = before.people - count.people
     fewer = (before.readings or 0) - (count.readings or 0)
-    return _stage("tested", count, _some(_loss(Lost.NO_PAIR, lost, fewer)))
+    return _stage("tested", count, _some(_loss(LostReason.NO_PAIR, lost, fewer)))
 
 
 def _in_tests(

@@ -50,7 +50,7 @@ _PACKETS = 10
 """Intervals on each side whose least delay tells how late a source is."""
 
 
-class Recording:
+class StateRecording:
     """One state of one session; what several measures are made of is computed once."""
 
     def __init__(self, parts: Sequence[Beats]) -> None:
@@ -160,7 +160,7 @@ def _errors_of(part: Beats) -> Values:
 
 
 def variability_by_state(
-    recordings: Mapping[Visit, Recording], states: tuple[str, ...] = TESTED_STATES
+    recordings: Mapping[Visit, StateRecording], states: tuple[str, ...] = TESTED_STATES
 ) -> tuple[VariabilityModel, ...]:
     """Return the variability of every participant in every state, session by session.
 
@@ -171,14 +171,14 @@ def variability_by_state(
     Raises:
         StatisticsError: a value is not finite.
     """
-    grouped: defaultdict[tuple[str, str], list[Recording]] = defaultdict(list)
+    grouped: defaultdict[tuple[str, str], list[StateRecording]] = defaultdict(list)
     for (participant, _, state), recording in recordings.items():
         grouped[participant, state].append(recording)
     ordered = sorted(grouped.items(), key=lambda item: (item[0][0], states.index(item[0][1])))
     return tuple(_of_state(code, state, own) for (code, state), own in ordered)
 
 
-def _of_state(code: str, state: str, recordings: Sequence[Recording]) -> VariabilityModel:
+def _of_state(code: str, state: str, recordings: Sequence[StateRecording]) -> VariabilityModel:
     sessions: list[HeartVariability] = []
     refused: list[StatisticsError] = []
     for recording in recordings:
@@ -222,7 +222,7 @@ def _of_state(code: str, state: str, recordings: Sequence[Recording]) -> Variabi
 
 def recordings_of(
     parts: Iterable[Beats], states: tuple[str, ...] = TESTED_STATES
-) -> dict[Visit, Recording]:
+) -> dict[Visit, StateRecording]:
     """Put together the intervals of each state of each session, which table and tests share.
 
     States that no test uses are passed over.
@@ -236,7 +236,7 @@ def recordings_of(
         state = tested_state(part.state, states)
         if state is not None and len(part.at_ms):
             grouped[part.participant, part.session, state].append(part)
-    return {visit: Recording(own) for visit, own in sorted(grouped.items())}
+    return {visit: StateRecording(own) for visit, own in sorted(grouped.items())}
 
 
 def _without_contact(group: Sequence[Beats]) -> npt.NDArray[np.bool_]:

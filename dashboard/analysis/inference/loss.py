@@ -19,7 +19,7 @@ from statistics import fmean, median_high
 from typing import NamedTuple, TypeVar
 
 from dashboard.analysis.conclusions import Beside, DoubtedModel, LostModel, StatedErrorsModel, shows
-from dashboard.analysis.inference.heart import Recording
+from dashboard.analysis.inference.heart import StateRecording
 from dashboard.analysis.inference.measures import Visit
 from dashboard.analysis.inference.skin import SkinTime
 from dashboard.analysis.query import AnalysisQuery, HeartMeasure, StateBy
@@ -33,7 +33,7 @@ from dashboard.statistics.t_tests import paired_t, welch_t
 from edge_agent.core.measures import Measure
 from edge_agent.core.readings import DOUBTED, UNUSABLE
 from edge_agent.core.vitals import VitalKind
-from edge_agent.timeline.read.stimuli import Stimulus
+from edge_agent.timeline.read.stimuli import SessionStimulus
 from edge_agent.timeline.study.exclusions import outside_stretches
 
 MANY = 0.1
@@ -70,7 +70,7 @@ intervals; independent ones of the intervals add two.
 ADDED = 0.04
 """Share of the square of RMSSD from which errors that differ are reported: RMSSD differs by 2 %."""
 _ROUNDING = 1e-9
-Losses = Mapping[str, "Lost"]
+Losses = Mapping[str, "StateLoss"]
 """By participant."""
 Seconds = Mapping[tuple[int, str, Measure], float]
 """By session, state and measure."""
@@ -84,7 +84,7 @@ S = TypeVar("S", LostModel, DoubtedModel)
 Comparing = Callable[[Sequence[Pair]], list[S | None]]
 
 
-class Lost(NamedTuple):
+class StateLoss(NamedTuple):
     """Loss of somebody in a state.
 
     Attributes:
@@ -166,7 +166,7 @@ def _with_verdict(one: _Compared, p: float, table: type[S]) -> S:
 
 
 def seconds_of(
-    stimuli: Iterable[Stimulus],
+    stimuli: Iterable[SessionStimulus],
     query: AnalysisQuery,
     kinds: Collection[Measure],
     left_out: Mapping[int, Sequence[tuple[int, int]]],
@@ -200,7 +200,7 @@ def seconds_of(
 
 def losses_in_states(
     groups: Iterable[ReadingGroup], query: AnalysisQuery, seconds: Seconds
-) -> dict[Measure, dict[str, dict[str, Lost]]]:
+) -> dict[Measure, dict[str, dict[str, StateLoss]]]:
     """Return of each measure and state which share each person lost, a mean over their sessions.
 
     Args:
@@ -222,7 +222,7 @@ def losses_in_states(
 
 def doubts_in_states(
     groups: Iterable[ReadingGroup], query: AnalysisQuery
-) -> dict[Measure, dict[str, dict[str, Lost]]]:
+) -> dict[Measure, dict[str, dict[str, StateLoss]]]:
     """Return of each measure and state which share of each person's readings their device doubts, a
     mean over their sessions.
 
@@ -240,10 +240,10 @@ def doubts_in_states(
     return {kind: _means_by_state(_doubted_of(counts)) for kind, counts in every.items()}
 
 
-def _doubted_of(counts: Counts) -> Iterator[tuple[str, dict[str, Lost]]]:
+def _doubted_of(counts: Counts) -> Iterator[tuple[str, dict[str, StateLoss]]]:
     for (code, _), of_states in counts.items():
         shares = {state: 1 - sure / n for state, (sure, n) in of_states.items()}
-        yield code, {state: Lost(share, share) for state, share in shares.items()}
+        yield code, {state: StateLoss(share, share) for state, share in shares.items()}
 
 
 def _shares(
@@ -252,7 +252,7 @@ def _shares(
     planned: Mapping[str, float] | None,
     *,
     is_stream: bool,
-) -> dict[str, Lost]:
+) -> dict[str, StateLoss]:
     """Return the share that one session lost in each state of one measure.
 
     Args:
@@ -270,13 +270,13 @@ def _shares(
         sure = 1 - usable / every if every else 0.0
         if is_stream and expected >= ENOUGH:
             share = 1 - usable / max(expected, every)
-            shares[state] = Lost(share, share)
+            shares[state] = StateLoss(share, share)
         elif planned is not None and state in planned:
-            shares[state] = Lost(1 - usable / max(planned[state], every), sure)
+            shares[state] = StateLoss(1 - usable / max(planned[state], every), sure)
         elif planned is None and expected >= LEAST:
-            shares[state] = Lost(1 - usable / expected, sure)
+            shares[state] = StateLoss(1 - usable / expected, sure)
         elif every:
-            shares[state] = Lost(sure, sure)
+            shares[state] = StateLoss(sure, sure)
     return shares
 
 
@@ -319,8 +319,8 @@ def _most(every: Mapping[str, Sequence[float]]) -> dict[str, float]:
 
 
 def losses_of_beats(
-    recordings: Mapping[Visit, Recording], query: AnalysisQuery, seconds: Seconds
-) -> dict[str, dict[str, Lost]]:
+    recordings: Mapping[Visit, StateRecording], query: AnalysisQuery, seconds: Seconds
+) -> dict[str, dict[str, StateLoss]]:
     """Return of each state which share of the time each person's intervals between beats lack.
 
     Args:
@@ -336,7 +336,7 @@ def losses_of_beats(
 
 def losses_of_skin(
     times: Mapping[Visit, SkinTime], query: AnalysisQuery
-) -> dict[str, dict[str, Lost]]:
+) -> dict[str, dict[str, StateLoss]]:
     """Return of each state which share of the samples of skin conductance each person lost."""
     counts: Counts = defaultdict(dict)
     seconds: dict[tuple[int, str, Measure], float] = {}
@@ -349,7 +349,7 @@ def losses_of_skin(
 
 def _by_state(
     counts: Counts, query: AnalysisQuery, seconds: Seconds, kind: Measure
-) -> dict[str, dict[str, Lost]]:
+) -> dict[str, dict[str, StateLoss]]:
     # A session of estimates alone, say, is in no test, and no loss of one.
     used = {
         visit: own for visit, own in counts.items() if any(usable for usable, _ in own.values())
@@ -369,14 +369,20 @@ def _by_state(
     )
 
 
-def _means_by_state(visits: Iterable[tuple[str, Mapping[str, Lost]]]) -> dict[str, dict[str, Lost]]:
+def _means_by_state(
+    visits: Iterable[tuple[str, Mapping[str, StateLoss]]],
+) -> dict[str, dict[str, StateLoss]]:
     """Return of each state the mean of each person over sessions."""
-    shares: defaultdict[str, defaultdict[str, list[Lost]]] = defaultdict(lambda: defaultdict(list))
+    shares: defaultdict[str, defaultdict[str, list[StateLoss]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
     for code, own in visits:
         for state, lost in own.items():
             shares[state][code].append(lost)
     return {
-        state: {code: Lost(*map(fmean, zip(*own, strict=True))) for code, own in people.items()}
+        state: {
+            code: StateLoss(*map(fmean, zip(*own, strict=True))) for code, own in people.items()
+        }
         for state, people in shares.items()
     }
 
@@ -405,7 +411,7 @@ def beside_by_measure(
 
 
 def errors_beside(
-    recordings: Mapping[Visit, Recording],
+    recordings: Mapping[Visit, StateRecording],
 ) -> Beside[HeartTestModel, StatedErrorsModel]:
     """Return what compares the errors that beats state: these make beats vary.
 

@@ -33,7 +33,7 @@ T = TypeVar("T", ComparisonModel, HeartTestModel, SkinTestModel)
 
 
 @dataclass(frozen=True, slots=True)
-class Motion:
+class StateMotion:
     """The motion of the wearers in two states.
 
     Attributes:
@@ -45,7 +45,7 @@ class Motion:
     more: Mapping[str, float]
 
 
-Motions = Mapping[tuple[str, str], Motion]
+Motions = Mapping[tuple[str, str], StateMotion]
 """By pair of states; nothing where too few people wore a sensor that measures motion."""
 
 
@@ -77,7 +77,7 @@ def _logarithms(visits: Visits) -> Visits:
     }
 
 
-def _motion_of(sides: Sides, comparison: Comparison) -> Motion | None:
+def _motion_of(sides: Sides, comparison: Comparison) -> StateMotion | None:
     if comparison.method is None or comparison.difference is None:
         return None
     one, other = sides.first, sides.second
@@ -95,7 +95,7 @@ def _motion_of(sides: Sides, comparison: Comparison) -> Motion | None:
         p=p,
         is_unequal=abs(first - second) >= SMALL_MG and shows(p),
     )
-    return Motion(model, {code: one[code] - other[code] for code in both})
+    return StateMotion(model, {code: one[code] - other[code] for code in both})
 
 
 def motion_in_states(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from dashboard.analysis.choices import MatchingChoice, SettlingChoice
-from dashboard.analysis.inference.sensitivity import Chosen
+from dashboard.analysis.inference.sensitivity import ChosenResult
 from dashboard.analysis.query import AnalysisQuery, Outcome
 from dashboard.analysis.readings.means import Place, less_baseline
 from dashboard.analysis.readings.states import ReadingGroup, StateReadings, of_one_source
@@ -28,8 +28,8 @@ def neighbours(
     query: AnalysisQuery,
     readings: Sequence[tuple[MatchingChoice | SettlingChoice, StateReadings]],
     baselines: Mapping[Place, float],
-    decide: Callable[[StateReadings], Sequence[Chosen]],
-    decided: Mapping[MatchingChoice | SettlingChoice, Sequence[Chosen]],
+    decide: Callable[[StateReadings], Sequence[ChosenResult]],
+    decided: Mapping[MatchingChoice | SettlingChoice, Sequence[ChosenResult]],
 ) -> tuple[NeighboursModel, ...]:
     """Return for each comparison its difference under each choice; without sentences.
 

@@ -27,7 +27,7 @@ C = TypeVar("C", MatchingChoice, SettlingChoice)
 S = TypeVar("S", SensitivityModel, SettlingSensitivityModel)
 
 
-class Chosen(NamedTuple):
+class ChosenResult(NamedTuple):
     """The result of a comparison under one choice.
 
     Attributes:
@@ -40,7 +40,7 @@ class Chosen(NamedTuple):
 
 
 def sensitivity(
-    table: type[S], pairs: Sequence[VitalPair], chosen: C, tried: Mapping[C, Sequence[Chosen]]
+    table: type[S], pairs: Sequence[VitalPair], chosen: C, tried: Mapping[C, Sequence[ChosenResult]]
 ) -> tuple[S, ...]:
     """Put the results of a family beside those under other choices; without sentences.
 
@@ -79,7 +79,7 @@ def sensitivity(
 
 
 def without_own_neutral(
-    pairs: Sequence[VitalPair], shifted: Sequence[ResultModel], plain: Sequence[Chosen]
+    pairs: Sequence[VitalPair], shifted: Sequence[ResultModel], plain: Sequence[ChosenResult]
 ) -> tuple[PlainLabelsModel, ...]:
     """Return each comparison as decided by the labels that were read, not shifted; no sentences.
 
@@ -100,7 +100,7 @@ def without_own_neutral(
     )
 
 
-def _decision_model(one: Chosen, declared: Conclusion) -> DecisionModel:
+def _decision_model(one: ChosenResult, declared: Conclusion) -> DecisionModel:
     """Return the row of a result, with whether the declared choice concludes otherwise."""
     result = one.result
     return DecisionModel(

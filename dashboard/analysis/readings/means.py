@@ -29,7 +29,7 @@ from edge_agent.core.study import Session
 from edge_agent.core.texts import N_
 from edge_agent.timeline.read.base import flags_of
 from edge_agent.timeline.read.reader import Reader
-from edge_agent.timeline.read.stimuli import Stimulus
+from edge_agent.timeline.read.stimuli import SessionStimulus
 
 # As in ``statistics.samples``; refused here, where the person is still known.
 _LARGEST = 1e60
@@ -412,7 +412,7 @@ def find_baselines(
     """
     spans = reader.resting_times(sessions)
     rests = [
-        Stimulus(one.id, one.participant, one.simulated, "baseline", *spans[one.id], None)
+        SessionStimulus(one.id, one.participant, one.simulated, "baseline", *spans[one.id], None)
         for one in sessions
         if one.id in spans
     ]

@@ -17,7 +17,7 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.read.base import flags_of
 from edge_agent.timeline.read.reader import Reader
 from edge_agent.timeline.read.session_reader import end_of
-from edge_agent.timeline.read.stimuli import ReadingSum, Stimulus
+from edge_agent.timeline.read.stimuli import ReadingSum, SessionStimulus
 from edge_agent.timeline.study.exclusions import Exclusion, stretches_within
 
 MINUTE_MS = 60_000
@@ -59,7 +59,7 @@ class Minutes:
 
 
 @dataclass(frozen=True, slots=True)
-class Shares:
+class SourceShares:
     """The time in which sources gave a usable reading.
 
     Attributes:
@@ -91,7 +91,7 @@ class SourceMinutes:
 
     kind: Measure
     means: Minutes
-    shares: Shares
+    shares: SourceShares
     excluded: tuple[str, ...]
 
 
@@ -132,7 +132,7 @@ def read_minutes(
         means = means_of(reader, counted, kind)
         if next(means.pairs(), None) is None:
             continue
-        shares = Shares({}, {})
+        shares = SourceShares({}, {})
         if kind.spec.stream:
             measured = [chosen[number] for number in sorted({of for of, _ in means.by_minute})]
             shares = shares_of(reader, measured, kind, excluded, means)
@@ -189,7 +189,7 @@ def shares_of(
     kind: Measure,
     excluded: Collection[Exclusion],
     means: Minutes,
-) -> Shares:
+) -> SourceShares:
     """Return how much of the time each source gave a usable reading.
 
     Steps that somebody left out, or a part of them, are not looked at.
@@ -213,14 +213,14 @@ def shares_of(
     lengths: defaultdict[int, int] = defaultdict(int)
     for step in steps:
         lengths[step.session] += step.end_ms - step.start_ms
-    return Shares(covered, lengths)
+    return SourceShares(covered, lengths)
 
 
-def _pieces(session: Session, length_ms: int) -> list[Stimulus]:
+def _pieces(session: Session, length_ms: int) -> list[SessionStimulus]:
     """Return a session in pieces of equal length; the last one may be shorter."""
     end = end_of(session)
     code = session.participant
     return [
-        Stimulus(session.id, code, session.simulated, "", at, min(at + length_ms, end), None)
+        SessionStimulus(session.id, code, session.simulated, "", at, min(at + length_ms, end), None)
         for at in range(session.start_ms, end, length_ms)
     ]

@@ -16,7 +16,7 @@ from dashboard.analysis.query import StateBy, same_label, tested_state
 from dashboard.analysis.readings.means import SessionMean, Visits
 from dashboard.statistics.distributions import Values
 from edge_agent.core.measures import Measure
-from edge_agent.timeline.read.stimuli import Stimulus
+from edge_agent.timeline.read.stimuli import SessionStimulus
 
 Places = Mapping[tuple[int, str], int]
 """Of a session and a state as which number it came, from 1."""
@@ -44,7 +44,7 @@ class Predecessors(NamedTuple):
 
 
 def places_of(
-    stimuli: Iterable[Stimulus],
+    stimuli: Iterable[SessionStimulus],
     states: tuple[str, ...],
     by: StateBy = StateBy.CONDITION,
     *,
@@ -71,7 +71,7 @@ def places_of(
 
 
 def predecessors_of(
-    stimuli: Iterable[Stimulus],
+    stimuli: Iterable[SessionStimulus],
     states: tuple[str, ...],
     by: StateBy = StateBy.CONDITION,
     *,
@@ -97,7 +97,10 @@ def predecessors_of(
 
 
 def _met_once(
-    stimuli: Iterable[Stimulus], states: tuple[str, ...], by: StateBy, made_up: Collection[int]
+    stimuli: Iterable[SessionStimulus],
+    states: tuple[str, ...],
+    by: StateBy,
+    made_up: Collection[int],
 ) -> Mapping[int, list[str]]:
     """Return what was met in each session in its order; nothing where most return to a state."""
     if by is StateBy.OBSERVED:
@@ -114,7 +117,7 @@ def _met_once(
     return {} if 2 * sum(map(_comes_back, with_order)) > len(with_order) else met
 
 
-def _name(stimulus: Stimulus, states: tuple[str, ...], by: StateBy) -> str:
+def _name(stimulus: SessionStimulus, states: tuple[str, ...], by: StateBy) -> str:
     reported = stimulus.reported if by is StateBy.REPORTED else None
     label = reported or stimulus.condition
     tested = tested_state(label, states) if reported or by is StateBy.CONDITION else None

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from dashboard.analysis.query import same_label
-from dashboard.analysis.readings.series import Series
+from dashboard.analysis.readings.series import CountedSeries
 from dashboard.statistics.coupling import BesideOthers, Presentations, beside_others
 from dashboard.statistics.responses import Integers, Reals
 from edge_agent.core.study import Session
-from edge_agent.timeline.read.stimuli import Stimulus
+from edge_agent.timeline.read.stimuli import SessionStimulus
 
 NEAR_S = 5.0
 """Seconds around a reading in doubt in which its sensor counts as disturbed."""
@@ -57,7 +57,7 @@ def grid_of(
     tracks: Mapping[int, Mapping[str, Track]],
     doubts: Mapping[int, Mapping[str, Sequence[int]]],
     sessions: Iterable[Session],
-    stimuli: Iterable[Stimulus],
+    stimuli: Iterable[SessionStimulus],
     step_s: float,
 ) -> Grid:
     """Lay tracks on a grid.
@@ -147,7 +147,7 @@ def _table_of(rows: Sequence[Mapping[str, Reals]], name: str) -> Reals:
     return table
 
 
-def held_of(series: Series) -> Track:
+def held_of(series: CountedSeries) -> Track:
     """Return each value at every second that it is of: those before its time."""
     seconds = np.arange(round(series.kind.spec.window_s))
     at_ms = series.at_ms[:, np.newaxis] - 1000 * seconds - 500
@@ -155,7 +155,7 @@ def held_of(series: Series) -> Track:
     return at_ms.ravel()[order], np.repeat(series.values, len(seconds))[order]
 
 
-def movement_of(angles: Sequence[Series]) -> tuple[Track, Track] | None:
+def movement_of(angles: Sequence[CountedSeries]) -> tuple[Track, Track] | None:
     """Return how fast the head turned, degrees a second, and how far it was from its usual pose.
 
     Args:

@@ -11,7 +11,7 @@ from dashboard.analysis.readings.states import StateReadings
 from edge_agent.core.study import Session
 from edge_agent.timeline.read.reader import Reader
 from edge_agent.timeline.read.session_reader import ReadingCount, Recruited, outside
-from edge_agent.timeline.read.stimuli import Stimulus
+from edge_agent.timeline.read.stimuli import SessionStimulus
 from edge_agent.timeline.study.exclusions import Exclusion
 
 
@@ -32,7 +32,7 @@ def read_recorded(
     reader: Reader,
     query: AnalysisQuery,
     sessions: Sequence[Session],
-    stimuli: Sequence[Stimulus],
+    stimuli: Sequence[SessionStimulus],
     readings: StateReadings,
     excluded: Sequence[Exclusion],
 ) -> Recorded:
@@ -46,7 +46,7 @@ def read_recorded(
     """
     counts = list(readings.recorded)
     if query.state is not StateBy.OBSERVED:
-        of_session: defaultdict[int, list[Stimulus]] = defaultdict(list)
+        of_session: defaultdict[int, list[SessionStimulus]] = defaultdict(list)
         for one in stimuli:
             if query.state is StateBy.CONDITION or one.reported:
                 of_session[one.session].append(one)

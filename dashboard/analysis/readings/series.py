@@ -24,7 +24,7 @@ else:
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class CountedSeries:
     """One measure in one session over time, from the source that counts there.
 
     Attributes:
@@ -97,7 +97,7 @@ def read_series(
     kinds: Collection[Measure],
     counted: Collection[VitalFlag] = (),
     preferred: Sequence[str] = (),
-) -> list[Series]:
+) -> list[CountedSeries]:
     """Return measures over time, in order of the sessions and kinds; each table is read once.
 
     A session without a usable value of a kind has no series of it.
@@ -126,7 +126,7 @@ def read_series(
         if len(chosen.values):
             session = by_id[number]
             made.append(
-                Series(
+                CountedSeries(
                     session=session,
                     kind=kind,
                     source=chosen.source,

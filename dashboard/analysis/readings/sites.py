@@ -31,7 +31,7 @@ from edge_agent.timeline.read.measured import MeasureSeries
 from edge_agent.timeline.read.observed import Beats, ObservedSums, SkinConductance, StateSpan
 from edge_agent.timeline.read.reader import RangeReader, Reader
 from edge_agent.timeline.read.session_reader import ReadingCount, Recruited, Span
-from edge_agent.timeline.read.stimuli import PieceSums, ReadingSum, Stimulus
+from edge_agent.timeline.read.stimuli import PieceSums, ReadingSum, SessionStimulus
 from edge_agent.timeline.study.exclusions import Exclusion
 from edge_agent.timeline.study.own_neutral import OwnNeutral
 
@@ -174,7 +174,7 @@ class PooledReader(Reader):
 
     def stimuli(
         self, session_ids: Collection[int], *, with_left_out: bool = False
-    ) -> list[Stimulus]:
+    ) -> list[SessionStimulus]:
         """Return the stimuli of sessions, in order of session and time."""
         numbers: defaultdict[int, list[int]] = defaultdict(list)
         # Each site is asked once, with its own numbers.
@@ -250,8 +250,11 @@ class PooledReader(Reader):
         return together
 
     def vital_sums(
-        self, stimuli: Sequence[Stimulus], kinds: Collection[Measure], cuts_ms: Collection[int] = ()
-    ) -> list[tuple[Stimulus, ReadingSum]]:
+        self,
+        stimuli: Sequence[SessionStimulus],
+        kinds: Collection[Measure],
+        cuts_ms: Collection[int] = (),
+    ) -> list[tuple[SessionStimulus, ReadingSum]]:
         """Return the sums of the readings in each stimulus by kind and flags."""
         return [
             (self._stimulus_out(place, stimulus), sums)
@@ -262,7 +265,10 @@ class PooledReader(Reader):
         ]
 
     def piece_sums(
-        self, stimuli: Sequence[Stimulus], kinds: Collection[Measure], cuts_ms: Collection[int] = ()
+        self,
+        stimuli: Sequence[SessionStimulus],
+        kinds: Collection[Measure],
+        cuts_ms: Collection[int] = (),
     ) -> PieceSums:
         """Return the same sums as columns."""
         parts = []
@@ -275,7 +281,7 @@ class PooledReader(Reader):
 
     def shown_sums(
         self,
-        stimuli: Sequence[Stimulus],
+        stimuli: Sequence[SessionStimulus],
         kinds: Sequence[ExpressionKind] = (),
         cuts_ms: Collection[int] = (),
     ) -> tuple[PieceSums, Integers]:
@@ -418,12 +424,12 @@ class PooledReader(Reader):
             participant=self._label(place, session.participant),
         )
 
-    def _stimulus_in(self, stimulus: Stimulus) -> Stimulus:
+    def _stimulus_in(self, stimulus: SessionStimulus) -> SessionStimulus:
         return replace(
             stimulus, session=stimulus.session // len(self._readers), participant=_code(stimulus)
         )
 
-    def _stimulus_out(self, place: int, stimulus: Stimulus) -> Stimulus:
+    def _stimulus_out(self, place: int, stimulus: SessionStimulus) -> SessionStimulus:
         return replace(
             stimulus,
             session=self._number(place, stimulus.session),

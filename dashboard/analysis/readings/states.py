@@ -26,7 +26,7 @@ from edge_agent.timeline.read.measured import FOREVER_MS
 from edge_agent.timeline.read.observed import Beats, SkinConductance, StateSpan, spans_observed
 from edge_agent.timeline.read.reader import Reader
 from edge_agent.timeline.read.session_reader import ReadingCount
-from edge_agent.timeline.read.stimuli import PieceSums, ReadingSum, Stimulus
+from edge_agent.timeline.read.stimuli import PieceSums, ReadingSum, SessionStimulus
 
 if TYPE_CHECKING:
     from edge_agent.timeline.read.matching import Integers, Reals
@@ -55,7 +55,7 @@ class SummedPieces:
         self,
         sums: PieceSums,
         sessions: Mapping[int, Session],
-        stimuli: Sequence[tuple[Stimulus, str]],
+        stimuli: Sequence[tuple[SessionStimulus, str]],
     ) -> None:
         self._sums = sums
         kinds = tuple(dict.fromkeys(sums.kinds))
@@ -234,7 +234,7 @@ def find_readings(
     reader: Reader,
     query: AnalysisQuery,
     sessions: Sequence[Session],
-    stimuli: Sequence[Stimulus],
+    stimuli: Sequence[SessionStimulus],
     choices: Sequence[SettlingChoice],
 ) -> list[StateReadings]:
     """Read the vital signs in stimuli, by condition or by what was reported, without the beginnings
@@ -264,7 +264,7 @@ def find_shown(
     sums: PieceSums,
     query: AnalysisQuery,
     sessions: Sequence[Session],
-    stimuli: Sequence[Stimulus],
+    stimuli: Sequence[SessionStimulus],
     choice: SettlingChoice,
 ) -> StateReadings:
     """Return the readings of sums of the face in stimuli, without their beginnings."""
@@ -427,7 +427,7 @@ def find_beats(
     reader: Reader,
     query: AnalysisQuery,
     sessions: Sequence[Session],
-    stimuli: Sequence[Stimulus],
+    stimuli: Sequence[SessionStimulus],
     shown: Mapping[int, FaceLabels],
 ) -> list[Beats]:
     """Read the intervals between beats in the states that are compared, one entry for each time of
@@ -448,7 +448,7 @@ def find_skin_conductance(
     reader: Reader,
     query: AnalysisQuery,
     sessions: Sequence[Session],
-    stimuli: Sequence[Stimulus],
+    stimuli: Sequence[SessionStimulus],
     shown: Mapping[int, FaceLabels],
 ) -> list[SkinConductance]:
     """Read the skin conductance of the sessions with a state that is compared, one entry each.
@@ -470,7 +470,7 @@ def find_motion(
     reader: Reader,
     query: AnalysisQuery,
     sessions: Sequence[Session],
-    stimuli: Sequence[Stimulus],
+    stimuli: Sequence[SessionStimulus],
     shown: Mapping[int, FaceLabels],
 ) -> tuple[ReadingGroup, ...]:
     """Read how much the wearers of sensors moved in the states that are compared, without readings
@@ -515,7 +515,7 @@ def _spans(
     kind: VitalKind,
     query: AnalysisQuery,
     sessions: Sequence[Session],
-    stimuli: Sequence[Stimulus],
+    stimuli: Sequence[SessionStimulus],
     shown: Mapping[int, FaceLabels],
 ) -> Iterator[StateSpan]:
     """Yield the times of the states that are compared, session by session; by observed emotion they
@@ -564,7 +564,7 @@ def count_states(
     return dict(sorted(counts.items()))
 
 
-def _label(stimulus: Stimulus, by: StateBy) -> str:
+def _label(stimulus: SessionStimulus, by: StateBy) -> str:
     if by is StateBy.CONDITION:
         return stimulus.condition
     return stimulus.reported or ""

@@ -132,7 +132,7 @@ def sensors_in_words(
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class BesideResults:
     """Values that the texts about two states need beside their results.
 
     Attributes:
@@ -150,12 +150,12 @@ def beside_of(
     query: AnalysisQuery,
     tested: ComputedModel | StimuliCheck,
     family: Sequence[results.ComparisonModel],
-) -> tuple[Beside, ...]:
+) -> tuple[BesideResults, ...]:
     """Return what stands beside each comparison of a family, in its order."""
     models = {one.vital: one for one in tested.models}
     periods = {(one.vital, one.first, one.second): one for one in tested.periods}
     return tuple(
-        Beside(query, models[test.vital], periods.get((test.vital, test.first, test.second)))
+        BesideResults(query, models[test.vital], periods.get((test.vital, test.first, test.second)))
         for test in family
     )
 
@@ -177,10 +177,10 @@ def _stimuli_check(check: StimuliCheck) -> results.StimuliCheckModel:
 
 
 def _measure(test: _Measured, query: AnalysisQuery) -> _Measured:
-    return _with_sentence(test, "measure", test, Beside(query, None, test.period))
+    return _with_sentence(test, "measure", test, BesideResults(query, None, test.period))
 
 
-def _comparison(test: results.ComparisonModel, on: Beside) -> results.ComparisonModel:
+def _comparison(test: results.ComparisonModel, on: BesideResults) -> results.ComparisonModel:
     evidence = test.bayes_factor
     tested = test.by_model
     result = test.model_result

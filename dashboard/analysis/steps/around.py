@@ -14,7 +14,13 @@ from dashboard.analysis.choices import (
     settling_choices,
 )
 from dashboard.analysis.inference.neighbours import neighbours
-from dashboard.analysis.inference.sensitivity import C, Chosen, S, sensitivity, without_own_neutral
+from dashboard.analysis.inference.sensitivity import (
+    C,
+    ChosenResult,
+    S,
+    sensitivity,
+    without_own_neutral,
+)
 from dashboard.analysis.query import Outcome, StateBy
 from dashboard.analysis.readings.means import less_baseline
 from dashboard.analysis.readings.states import StateReadings, find_observed
@@ -31,7 +37,7 @@ from dashboard.analysis.steps.material import Material
 from dashboard.analysis.steps.tested import Tested
 from edge_agent.timeline.read.reader import Reader
 
-_Tried = Mapping[MatchingChoice | SettlingChoice, Sequence[Chosen]]
+_Tried = Mapping[MatchingChoice | SettlingChoice, Sequence[ChosenResult]]
 
 
 def around_of(
@@ -80,7 +86,7 @@ def neighbours_of(material: Material) -> tuple[NeighboursModel, ...]:
     return _neighbours(material, _try(material, declared))
 
 
-def _try(material: Material, declared: Sequence[Chosen]) -> _Tried:
+def _try(material: Material, declared: Sequence[ChosenResult]) -> _Tried:
     """Return the results under each choice that was read, the declared ones first; nothing settles
     where all times are made up.
     """
@@ -91,7 +97,7 @@ def _try(material: Material, declared: Sequence[Chosen]) -> _Tried:
     for settling, readings in choices.settled.items():
         every[settling] = readings
     first, *others = every
-    tried: dict[MatchingChoice | SettlingChoice, Sequence[Chosen]] = {first: declared}
+    tried: dict[MatchingChoice | SettlingChoice, Sequence[ChosenResult]] = {first: declared}
     for choice in others if material.is_timed or choices.matched else ():
         readings = every[choice]
         tried[choice] = decide_readings(material, readings.counting(counted))

@@ -8,7 +8,7 @@ from statistics import median
 
 from dashboard.analysis.decision import TwoStates, comparison_model, decide, with_cautions
 from dashboard.analysis.inference.checks import (
-    FaceReading,
+    ClassifierByCard,
     bounds_of,
     doubt_of,
     hides,
@@ -19,7 +19,7 @@ from dashboard.analysis.inference.comparison import equivalence_of
 from dashboard.analysis.inference.family import adjusted_by, compare_all_states, in_family
 from dashboard.analysis.inference.loss import beside_by_measure, compare_doubts, compare_losses
 from dashboard.analysis.inference.motion import motion_beside
-from dashboard.analysis.inference.sensitivity import Chosen
+from dashboard.analysis.inference.sensitivity import ChosenResult
 from dashboard.analysis.query import AnalysisQuery, Correction
 from dashboard.analysis.readings.means import StateMean, Visits, sides_of
 from dashboard.analysis.readings.states import ReadingGroup
@@ -40,7 +40,7 @@ from edge_agent.core.measures import Measure
 from edge_agent.timeline.read.matching import Mixture
 
 
-def decided_of(material: Material, tested: Tested, face: FaceReading | None) -> DecidedModel:
+def decided_of(material: Material, tested: Tested, face: ClassifierByCard | None) -> DecidedModel:
     """Decide each comparison, and describe what stands beside them.
 
     Args:
@@ -79,7 +79,7 @@ def decided_of(material: Material, tested: Tested, face: FaceReading | None) -> 
 def decide_family(
     query: AnalysisQuery,
     tests: Tested,
-    face: FaceReading | None = None,
+    face: ClassifierByCard | None = None,
     mixed: Mixture | None = None,
     every: Sequence[ResultModel] = (),
 ) -> Iterator[ComparisonModel]:
@@ -121,7 +121,7 @@ def decide_family(
         yield comparison_model(pair, decided, query, tests.main)
 
 
-def decide_readings(material: Material, groups: Iterable[ReadingGroup]) -> tuple[Chosen, ...]:
+def decide_readings(material: Material, groups: Iterable[ReadingGroup]) -> tuple[ChosenResult, ...]:
     """Return the result of each comparison as if these readings were all that counts."""
     tests = run_tests_of(material, groups, only_main=True)
     return with_holm(material.query, tests, decide_results(material.query, tests))
@@ -145,7 +145,7 @@ def decide_results(query: AnalysisQuery, tests: Tested) -> Iterator[ResultModel]
 
 def with_holm(
     query: AnalysisQuery, tests: Tested, results: Iterable[ResultModel]
-) -> tuple[Chosen, ...]:
+) -> tuple[ChosenResult, ...]:
     """Return results beside their p adjusted by Holm's method, over the tests of the same analysis
     in its family, whichever correction was asked for.
     """
@@ -160,7 +160,7 @@ def with_holm(
     usual = tuple(None if one.tests is None else one.tests.holm_p for one in tests.compared)
     of = {By.EQUAL_TIMES: timed, By.MIXED_MODEL: modelled, By.PAIRED: usual, By.WELCH: usual}
     return tuple(
-        Chosen(result, None if result.by is None else of[result.by][place])
+        ChosenResult(result, None if result.by is None else of[result.by][place])
         for place, result in enumerate(results)
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboard.analysis.decision import decide_measures, with_cautions
-from dashboard.analysis.inference.checks import FaceReading
+from dashboard.analysis.inference.checks import ClassifierByCard
 from dashboard.analysis.inference.heart import recordings_of, variability_by_state
 from dashboard.analysis.inference.loss import (
     beside_by_measure,
@@ -28,7 +28,7 @@ HeartValues = tuple[MeasuredValue[HeartMeasure], ...]
 
 
 def hearts_of(
-    reader: Reader, material: Material, face: FaceReading | None
+    reader: Reader, material: Material, face: ClassifierByCard | None
 ) -> tuple[HeartsModel, HeartValues]:
     """Return the variability of the heart rate with its tests, and the values that were tested.
 

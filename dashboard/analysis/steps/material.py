@@ -36,7 +36,7 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.read.matching import FaceLabels, Mixture, mixture
 from edge_agent.timeline.read.measured import FOREVER_MS
 from edge_agent.timeline.read.reader import Reader
-from edge_agent.timeline.read.stimuli import PieceSums, Stimulus
+from edge_agent.timeline.read.stimuli import PieceSums, SessionStimulus
 from edge_agent.timeline.study.exclusions import Exclusion
 from edge_agent.timeline.study.own_neutral import OwnNeutral
 
@@ -74,7 +74,7 @@ def read_choices(
     reader: Reader,
     query: AnalysisQuery,
     sessions: tuple[Session, ...],
-    stimuli: Sequence[Stimulus],
+    stimuli: Sequence[SessionStimulus],
     shown: Mapping[int, FaceLabels],
 ) -> Choices:
     """Read the vital signs once, under each choice; as changes where these are asked for."""
@@ -129,8 +129,8 @@ class Material:
     sample: Sample
     sessions: tuple[Session, ...]
     excluded: Sequence[Exclusion]
-    stimuli: Sequence[Stimulus]
-    met: Sequence[Stimulus]
+    stimuli: Sequence[SessionStimulus]
+    met: Sequence[SessionStimulus]
     shown: Mapping[int, FaceLabels]
     check: AnalysisQuery | None
     faces: tuple[PieceSums, Integers] | None
@@ -165,7 +165,7 @@ class Material:
         return len(self.made_up) < len(self.sessions)
 
     @cached_property
-    def timed_stimuli(self) -> Sequence[Stimulus]:
+    def timed_stimuli(self) -> Sequence[SessionStimulus]:
         """The stimuli at times that were measured."""
         return [one for one in self.stimuli if one.session not in self.made_up]
 

@@ -10,7 +10,7 @@ from dashboard.analysis.query import AnalysisQuery, Outcome, StateBy, same_label
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.measures import ExpressionKind, probability_of
 from edge_agent.timeline.read.reader import Reader
-from edge_agent.timeline.read.stimuli import PieceSums, Stimulus
+from edge_agent.timeline.read.stimuli import PieceSums, SessionStimulus
 
 if TYPE_CHECKING:
     from edge_agent.timeline.read.matching import Integers
@@ -19,7 +19,9 @@ OWN = "own"
 """Stands, in a check of the stimuli, for the one that is called after the measure's emotion."""
 
 
-def question_of_check(query: AnalysisQuery, stimuli: Sequence[Stimulus]) -> AnalysisQuery | None:
+def question_of_check(
+    query: AnalysisQuery, stimuli: Sequence[SessionStimulus]
+) -> AnalysisQuery | None:
     """Return what the check of the stimuli asks; ``None`` by other states than conditions, or
     where no stimulus is called after an emotion, or none neutral.
     """
@@ -40,7 +42,7 @@ def question_of_check(query: AnalysisQuery, stimuli: Sequence[Stimulus]) -> Anal
 
 
 def read_shown(
-    reader: Reader, check: AnalysisQuery | None, stimuli: Sequence[Stimulus]
+    reader: Reader, check: AnalysisQuery | None, stimuli: Sequence[SessionStimulus]
 ) -> tuple[PieceSums, Integers]:
     """Return what the faces in the stimuli showed, with the sums that a check of them asks for.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboard.analysis.decision import decide_measures, with_cautions
-from dashboard.analysis.inference.checks import FaceReading
+from dashboard.analysis.inference.checks import ClassifierByCard
 from dashboard.analysis.inference.loss import beside_by_measure, compare_losses, losses_of_skin
 from dashboard.analysis.inference.measures import (
     MeasuredValue,
@@ -23,7 +23,7 @@ SkinValues = tuple[MeasuredValue[SkinMeasure], ...]
 
 
 def skins_of(
-    reader: Reader, material: Material, face: FaceReading | None
+    reader: Reader, material: Material, face: ClassifierByCard | None
 ) -> tuple[SkinsModel, SkinValues]:
     """Return the responses of skin conductance with their tests, and the values that were tested.
 

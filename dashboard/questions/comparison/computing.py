@@ -25,7 +25,7 @@ from edge_agent.vision.models.card import ModelCard, is_card_of, known_cards
 
 if TYPE_CHECKING:  # loads SciPy
     from dashboard.analysis.analyse import Analysis
-    from dashboard.analysis.inference.checks import FaceReading
+    from dashboard.analysis.inference.checks import ClassifierByCard
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +89,14 @@ def flow_of(inquiry: Inquiry) -> FlowModel | None:
     return follow(reader, inquiry.query, inquiry.prefer_sources)
 
 
-def face_reading(database: Path, models: tuple[str, ...]) -> FaceReading | None:
+def face_reading(database: Path, models: tuple[str, ...]) -> ClassifierByCard | None:
     """Say how often the expression model used last is right for each state, by its card.
 
     ``None`` without a card. The timeline knows the model by its SHA-256 and its version. A prior
     changes how often it is right: with the fitted one less often for neutral faces, more often for
     others.
     """
-    from dashboard.analysis.inference.checks import FaceReading
+    from dashboard.analysis.inference.checks import ClassifierByCard
     from dashboard.statistics.period import Recall
 
     used = card_in_use(database, models)
@@ -109,7 +109,7 @@ def face_reading(database: Path, models: tuple[str, ...]) -> FaceReading | None:
         figures = card.metrics.get(f"{split}, FER+ majority, {emotion.value}", {})
         if {"recall", "n"} <= figures.keys() and figures["n"] >= 1:
             recalls[emotion] = Recall(float(figures["recall"]), int(figures["n"]))
-    return FaceReading(f"{card.name} {card.version}", recalls)
+    return ClassifierByCard(f"{card.name} {card.version}", recalls)
 
 
 def card_in_use(database: Path, models: tuple[str, ...]) -> tuple[ModelCard, bool] | None:

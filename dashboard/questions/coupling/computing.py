@@ -28,7 +28,12 @@ from dashboard.analysis.readings.presentations import (
     held_of,
     movement_of,
 )
-from dashboard.analysis.readings.series import Series, faces_changed, read_series, with_own_times
+from dashboard.analysis.readings.series import (
+    CountedSeries,
+    faces_changed,
+    read_series,
+    with_own_times,
+)
 from dashboard.questions.coupling.answer import (
     POSE,
     CouplingModel,
@@ -59,13 +64,13 @@ from edge_agent.core.measures import Measure
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.read.reader import Reader
-from edge_agent.timeline.read.stimuli import Stimulus
+from edge_agent.timeline.read.stimuli import SessionStimulus
 
 _FACE, _VITAL = "face", "vital"
 
 
 @dataclass(frozen=True, slots=True)
-class Pairs:
+class CoupledSessions:
     """The series of sessions in which both measures were taken.
 
     Attributes:
@@ -80,10 +85,10 @@ class Pairs:
 
     sessions: Sequence[Session]
     without_times: int
-    both: Sequence[tuple[Series, Series]]
-    stimuli: Sequence[Stimulus] = ()
-    pose: Mapping[int, Sequence[Series]] = field(default_factory=dict)
-    motion: Mapping[int, Series] = field(default_factory=dict)
+    both: Sequence[tuple[CountedSeries, CountedSeries]]
+    stimuli: Sequence[SessionStimulus] = ()
+    pose: Mapping[int, Sequence[CountedSeries]] = field(default_factory=dict)
+    motion: Mapping[int, CountedSeries] = field(default_factory=dict)
     reading_changed_ms: int | None = None
 
 
@@ -112,17 +117,17 @@ def read_coupling(
     return answer_of_sample(query, reader.session_list(), answer, lambda one: bool(one.people))
 
 
-def _read(reader: Reader, sessions: Sequence[Session], query: CouplingQuery) -> Pairs:
+def _read(reader: Reader, sessions: Sequence[Session], query: CouplingQuery) -> CoupledSessions:
     timed, without_times = with_own_times(sessions)
     # An angle of the head is a movement itself, beside which no other one is looked for.
     pose = () if query.measure in POSE else POSE
     moved = () if query.vital is VitalKind.BODY_MOTION else (VitalKind.BODY_MOTION,)
     kinds: tuple[Measure, ...] = (query.measure, query.vital, *pose, *moved)
     series = read_series(reader, timed, kinds, query.counted, query.prefer_source)
-    by_session: defaultdict[int, dict[Measure, Series]] = defaultdict(dict)
+    by_session: defaultdict[int, dict[Measure, CountedSeries]] = defaultdict(dict)
     for one in series:
         by_session[one.session.id][one.kind] = one
-    return Pairs(
+    return CoupledSessions(
         sessions=timed,
         without_times=without_times,
         both=[
@@ -145,7 +150,7 @@ def _read(reader: Reader, sessions: Sequence[Session], query: CouplingQuery) -> 
 # --- The answer -----------------------------------------------------------------------------------
 
 
-def couple(pairs: Pairs, query: CouplingQuery, sample: Sample) -> CouplingModel:
+def couple(pairs: CoupledSessions, query: CouplingQuery, sample: Sample) -> CouplingModel:
     """Test the association of a study at the declared lag, and at all lags if asked for."""
     step = _step(pairs.both)
     lag = _lag_in_bins(query.lag_s, step)
@@ -181,7 +186,7 @@ def couple(pairs: Pairs, query: CouplingQuery, sample: Sample) -> CouplingModel:
     return _answer_beside_others(model, grid, beside, step, lag)
 
 
-def _step(both: Sequence[tuple[Series, Series]]) -> float:
+def _step(both: Sequence[tuple[CountedSeries, CountedSeries]]) -> float:
     """Return the bins that both measures carry: those of the sparser one."""
     steps = [1.0]
     for place in (0, 1):
@@ -200,7 +205,7 @@ def _lags_in(query: CouplingQuery, step_s: float) -> range:
 
 
 def _whole_session_answer(
-    model: CouplingModel, pairs: Pairs, step: float, lag: int
+    model: CouplingModel, pairs: CoupledSessions, step: float, lag: int
 ) -> CouplingModel:
     """Return the associations over whole sessions, of which none is tested."""
     stretches: defaultdict[str, list[Stretch]] = defaultdict(list)
@@ -244,7 +249,7 @@ def _lag_in_bins(lag_s: float, step_s: float) -> int:
     return int(math.copysign(math.floor(abs(lag_s) / step_s + 0.5), lag_s))
 
 
-def _stretch(face: Series, vital: Series, step_s: float) -> Stretch:
+def _stretch(face: CountedSeries, vital: CountedSeries, step_s: float) -> Stretch:
     """Return both series of a session as the means of its bins; NaN without a value.
 
     Bins begin at whole multiples of their length, so that the end of a range of time moves none.
@@ -406,7 +411,7 @@ def _all_lags(
 # --- What may disturb both ------------------------------------------------------------------------
 
 
-def _grid(pairs: Pairs, step_s: float) -> Grid:
+def _grid(pairs: CoupledSessions, step_s: float) -> Grid:
     tracks: dict[int, dict[str, Track]] = {}
     doubts: dict[int, dict[str, Sequence[int]]] = {}
     for face, vital in pairs.both:

@@ -113,7 +113,7 @@ class ResponsesQuery(SampleQuery):
         return tuple({same_label(one): one.strip() for one in event if one.strip()}.values())
 
 
-class Refusal(StrEnum):
+class CurveRefusal(StrEnum):
     """The reason why two curves, or a window of them, are not tested."""
 
     NO_EVENTS = "no_events"
@@ -206,7 +206,7 @@ class ResponseTestModel(Told):
         description="How large the difference is over all points after the events, not only where "
         "it is largest; described, not tested. null: not tested, or everybody has the same",
     )
-    refused: Refusal | None = Field(description="Why it is not tested")
+    refused: CurveRefusal | None = Field(description="Why it is not tested")
     loss: LostModel | None = Field(
         None,
         description="Share of the bins after the events that are empty or in doubt, by person; "
@@ -275,7 +275,7 @@ class WindowTestModel(Told):
     g_high: float | None = Field(None, description="Upper end")
     shapiro_p: float | None = Field(description="Shapiro-Wilk of the differences")
     rank_p: float | None = Field(description="Signed-rank test of the same people, unadjusted")
-    refused: Refusal | None = Field(description="Why it is not tested")
+    refused: CurveRefusal | None = Field(description="Why it is not tested")
     loss: LostModel | None = Field(
         None,
         description="Share of the bins of the window that are empty or in doubt, by person; "

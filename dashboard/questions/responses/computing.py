@@ -20,7 +20,7 @@ import numpy.typing as npt
 from dashboard.analysis.conclusions import Beside, UnlikeModel
 from dashboard.analysis.decision import with_cautions
 from dashboard.analysis.inference.comparison import Comparison, compare_family
-from dashboard.analysis.inference.loss import Losses, Lost, compare_doubts, compare_losses
+from dashboard.analysis.inference.loss import Losses, StateLoss, compare_doubts, compare_losses
 from dashboard.analysis.inference.motion import can_change, compare_movers
 from dashboard.analysis.preregistration import PreregistrationModel
 from dashboard.analysis.query import (
@@ -31,14 +31,19 @@ from dashboard.analysis.query import (
     same_label,
     usual_states,
 )
-from dashboard.analysis.readings.series import Series, faces_changed, read_series, with_own_times
+from dashboard.analysis.readings.series import (
+    CountedSeries,
+    faces_changed,
+    read_series,
+    with_own_times,
+)
 from dashboard.analysis.readings.states import find_skin_courses
 from dashboard.analysis.windows import ResponseWindow
 from dashboard.questions.responses.answer import (
+    CurveRefusal,
     DeclaredModel,
     EffectModel,
     PersonModel,
-    Refusal,
     ResponseModel,
     ResponsesModel,
     ResponsesQuery,
@@ -52,9 +57,9 @@ from dashboard.questions.responses.skin import figure_of, skin_events, skin_resp
 from dashboard.statistics import MINIMUM
 from dashboard.statistics.responses import (
     LEAST_PEOPLE,
+    CurveFigures,
     CurveTest,
-    Figures,
-    Window,
+    EventWindow,
     are_apart,
     band_of,
     cluster_test,
@@ -90,7 +95,7 @@ Marks = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
+class CurveMaterial:
     """Readings and events that curves are made of.
 
     Attributes:
@@ -105,11 +110,11 @@ class Material:
     """
 
     sessions: Mapping[int, Session]
-    series: Sequence[Series]
+    series: Sequence[CountedSeries]
     events: Sequence[Event]
     without_times: int = 0
     skin: Sequence[SkinConductance] = ()
-    motion: Mapping[int, Series] = field(default_factory=dict)
+    motion: Mapping[int, CountedSeries] = field(default_factory=dict)
     reading_changed_ms: int | None = None
 
 
@@ -154,7 +159,7 @@ class _Person:
     code: str
     events: int
     curve: Reals
-    figures: Figures
+    figures: CurveFigures
     minute: float
     last: float
 
@@ -196,21 +201,21 @@ class _Curves:
 
     vital: Measure
     label: str
-    window: Window
+    window: EventWindow
     people: Mapping[str, _Person]
     overlapping: int
     unmeasured: int
     beside: Mapping[str, Sequence[_Beside]]
 
-    def losses(self, inside: Marks) -> dict[str, Lost]:
+    def losses(self, inside: Marks) -> dict[str, StateLoss]:
         """Return which share each person lost of some bins."""
         shares = {
             code: float(np.mean([one.lost for one in own], axis=0)[inside].mean())
             for code, own in self.beside.items()
         }
-        return {code: Lost(share, share) for code, share in shares.items()}
+        return {code: StateLoss(share, share) for code, share in shares.items()}
 
-    def doubts(self, inside: Marks) -> dict[str, Lost]:
+    def doubts(self, inside: Marks) -> dict[str, StateLoss]:
         """Return which share of each person's readings in some bins their device doubts."""
         counts = {
             code: [sum(of[inside].sum() for of in ofs) for ofs in zip(*own, strict=True)]
@@ -220,7 +225,7 @@ class _Curves:
             )
         }
         shares = {code: doubted / n for code, (doubted, n) in counts.items() if n}
-        return {code: Lost(share, share) for code, share in shares.items()}
+        return {code: StateLoss(share, share) for code, share in shares.items()}
 
     def moves(self, inside: Marks) -> dict[str, float]:
         """Return how much each person moved in some bins, mg, a mean over their events."""
@@ -327,7 +332,7 @@ def _read(
     sessions: Sequence[Session],
     query: ResponsesQuery,
     windows: Sequence[ResponseWindow],
-) -> dict[EventKind, Material]:
+) -> dict[EventKind, CurveMaterial]:
     """Read series and events of sessions, for each kind of event that question and windows name."""
     timed, without_times = with_own_times(sessions)
     kinds = {query.kind, *(one.kind for one in windows)}
@@ -347,7 +352,7 @@ def _read(
         own = [one for one in timed if one.id in holding[query.kind]]
         skin = find_skin_courses(reader, own, query.prefer_source)
     return {
-        kind: Material(
+        kind: CurveMaterial(
             {one.id: one for one in timed},
             [one for one in series if one.session.id in holding[kind]],
             events[kind],
@@ -363,7 +368,7 @@ def _read(
 # --- Curves ---------------------------------------------------------------------------------------
 
 
-def respond(material: Material, query: ResponsesQuery, sample: Sample) -> ResponsesModel:
+def respond(material: CurveMaterial, query: ResponsesQuery, sample: Sample) -> ResponsesModel:
     """Make the curves of a study and test them."""
     counts = Counter[str]()
     spelled: dict[str, str] = {}
@@ -377,7 +382,7 @@ def respond(material: Material, query: ResponsesQuery, sample: Sample) -> Respon
     for vital in query.vital:
         own = [one for one in material.series if one.kind is vital]
         step = step_for(_spacings(own))
-        window = Window(query.before, query.after, step)
+        window = EventWindow(query.before, query.after, step)
         if not own or not window.bins_before or not window.bins_after:
             unread.append(UnreadVitalModel(vital=vital, step_s=step if own else None))
             continue
@@ -448,7 +453,7 @@ def _too_near(
     )
 
 
-def _spacings(series: Sequence[Series]) -> Reals:
+def _spacings(series: Sequence[CountedSeries]) -> Reals:
     """Return the seconds from each value to the next one in its session."""
     parts = [np.diff(one.at_ms) / 1000 for one in series]
     return np.concatenate(parts) if parts else np.zeros(0)
@@ -471,10 +476,10 @@ def _labels_of(
 
 def _curves_of(
     vital: Measure,
-    series: Sequence[Series],
-    material: Material,
+    series: Sequence[CountedSeries],
+    material: CurveMaterial,
     labels: Sequence[str],
-    window: Window,
+    window: EventWindow,
 ) -> list[_Curves]:
     """Return the curves of a vital for each label."""
     by_session: defaultdict[int, list[Event]] = defaultdict(list)
@@ -525,7 +530,9 @@ def _curves_of(
     ]
 
 
-def _beside(series: Series, motion: Series | None, event_ms: int, window: Window) -> _Beside:
+def _beside(
+    series: CountedSeries, motion: CountedSeries | None, event_ms: int, window: EventWindow
+) -> _Beside:
     """Return what is remarked on the readings around one event."""
     doubted, n = (
         counts_around(np.asarray(at_ms, np.int64), event_ms, window)
@@ -539,7 +546,9 @@ def _beside(series: Series, motion: Series | None, event_ms: int, window: Window
     )
 
 
-def _around(series: Series | None, event: Event, window: Window) -> tuple[Reals, float] | None:
+def _around(
+    series: CountedSeries | None, event: Event, window: EventWindow
+) -> tuple[Reals, float] | None:
     """Return the curve around one event less its baseline, and the baseline."""
     if series is None:
         return None
@@ -547,7 +556,7 @@ def _around(series: Series | None, event: Event, window: Window) -> tuple[Reals,
     return less_baseline(curve, window)
 
 
-def _person(code: str, events: Sequence[_Around], window: Window) -> _Person:
+def _person(code: str, events: Sequence[_Around], window: EventWindow) -> _Person:
     curve = mean_curve([one.curve for one in events])
     baseline = fmean(one.baseline for one in events)
     return _Person(
@@ -729,11 +738,11 @@ def _draft(first: _Curves, second: _Curves | None, against: str) -> ResponseTest
     minutes_apart, is_uneven = _apart(first.people, of_second, used)
     refused = None
     if not first.people or not of_second:
-        refused = Refusal.NO_EVENTS
+        refused = CurveRefusal.NO_EVENTS
     elif len(used) < LEAST_PEOPLE:
-        refused = Refusal.TOO_FEW
+        refused = CurveRefusal.TOO_FEW
     elif is_uneven:
-        refused = Refusal.UNEQUAL_TIMES
+        refused = CurveRefusal.UNEQUAL_TIMES
     return ResponseTestModel(
         vital=first.vital,
         first=first.label,
@@ -777,7 +786,9 @@ def _differences(first: _Curves, second: _Curves, codes: Sequence[str]) -> Reals
 # --- Windows that were declared before ------------------------------------------------------------
 
 
-def _since(materials: Mapping[EventKind, Material], at_ms: int) -> dict[EventKind, Material]:
+def _since(
+    materials: Mapping[EventKind, CurveMaterial], at_ms: int
+) -> dict[EventKind, CurveMaterial]:
     """Return what is of sessions that began when the windows had been declared.
 
     Who declares a window after the data may have chosen it by them.
@@ -793,7 +804,7 @@ def _since(materials: Mapping[EventKind, Material], at_ms: int) -> dict[EventKin
 
 
 def compare_windows(
-    materials: Mapping[EventKind, Material], windows: Sequence[ResponseWindow]
+    materials: Mapping[EventKind, CurveMaterial], windows: Sequence[ResponseWindow]
 ) -> tuple[WindowTestModel, ...]:
     """Compare the mean change within each declared window, all windows as one family."""
     sides = [_sides(materials[one.kind], one) for one in windows]
@@ -805,19 +816,19 @@ def compare_windows(
     return with_cautions(tests, _remarks([one.beside for one in sides], [""] * len(sides)))
 
 
-def _sides(material: Material, window: ResponseWindow) -> _Sides:
+def _sides(material: CurveMaterial, window: ResponseWindow) -> _Sides:
     """Return what a window compares, or why it is not compared."""
     series = [one for one in material.series if one.kind is window.vital]
-    grid = Window(window.before, window.end, step_for(_spacings(series)))
+    grid = EventWindow(window.before, window.end, step_for(_spacings(series)))
     inside = (grid.times_s >= window.start) & (grid.times_s < window.end)
     after = grid.times_s > 0
     refused = None
     if not material.events:
-        refused = Refusal.NO_EVENTS
+        refused = CurveRefusal.NO_EVENTS
     elif not series:
-        refused = Refusal.NO_READINGS
+        refused = CurveRefusal.NO_READINGS
     elif not grid.bins_before or not inside.any():
-        refused = Refusal.TOO_SHORT
+        refused = CurveRefusal.TOO_SHORT
     labels = [window.event, *([window.against] if window.against else [])]
     made = [] if refused else _curves_of(window.vital, series, material, labels, grid)
     people = [one.people for one in made] or [{}]
@@ -827,11 +838,11 @@ def _sides(material: Material, window: ResponseWindow) -> _Sides:
     used = [code for code in both if code not in gaps]
     minutes_apart, is_uneven = _apart(people[0], people[-1], used)
     if refused is None and not all(people):
-        refused = Refusal.NO_EVENTS
+        refused = CurveRefusal.NO_EVENTS
     elif refused is None and len(used) < MINIMUM:
-        refused = Refusal.TOO_FEW
+        refused = CurveRefusal.TOO_FEW
     elif refused is None and is_uneven:
-        refused = Refusal.UNEQUAL_TIMES
+        refused = CurveRefusal.UNEQUAL_TIMES
     beside = _Sided()
     if made:
         # Beside the baseline alone, its own readings are what it is compared with.
@@ -893,7 +904,7 @@ def _numbers(sides: _Sides, comparison: Comparison) -> dict[str, object]:
     }
     tests = comparison.tests
     if tests is None:
-        return means | {"refused": Refusal.NO_VARIATION}
+        return means | {"refused": CurveRefusal.NO_VARIATION}
     (normality,) = tests.normality
     return means | {
         "low": tests.t.interval.low,
@@ -912,7 +923,7 @@ def _numbers(sides: _Sides, comparison: Comparison) -> dict[str, object]:
 
 
 def _declared_model(
-    decided: PreregistrationModel, materials: Mapping[EventKind, Material]
+    decided: PreregistrationModel, materials: Mapping[EventKind, CurveMaterial]
 ) -> DeclaredModel:
     """Say which preregistration declares the windows, and how many sessions began after it."""
     labels = {

@@ -57,7 +57,7 @@ _Told = TypeVar("_Told", bound=Model)
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class CurveLine:
     """One line of a small picture.
 
     Attributes:
@@ -72,7 +72,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Panel:
+class CurvePanel:
     """The curves of one participant as a small picture.
 
     Attributes:
@@ -85,7 +85,7 @@ class Panel:
 
     participant: str
     sentence: str
-    lines: tuple[Line, ...]
+    lines: tuple[CurveLine, ...]
     zero_x: float
     zero_y: float
 
@@ -96,7 +96,7 @@ class Panels:
 
     title: str
     note: str
-    every: tuple[Panel, ...]
+    every: tuple[CurvePanel, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -488,13 +488,13 @@ def _panels(model: ResponsesModel, vital: Measure, labels: Sequence[str]) -> Pan
         title=_say("title_by_person", vital),
         note=_say("people_axes", vital, low, high, at_s),
         every=tuple(
-            Panel(
+            CurvePanel(
                 participant=code,
                 sentence="; ".join(
                     _say("person", one, person) for one, person in curves if person is not None
                 ),
                 lines=tuple(
-                    Line(
+                    CurveLine(
                         state_name(one.event),
                         labels.index(one.event),
                         _strokes(

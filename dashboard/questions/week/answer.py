@@ -140,7 +140,7 @@ class DaysModel(Model):
     )
 
 
-class Figure(StrEnum):
+class WeekFigure(StrEnum):
     """The three numbers of a week, in the order in which they are shown."""
 
     DISTRESS = "distress"
@@ -148,7 +148,7 @@ class Figure(StrEnum):
     PRESSURE = "pressure"
 
 
-class Change(StrEnum):
+class WeekChange(StrEnum):
     """How a number of the week compares with this person's usual ones."""
 
     HIGHER = "higher"
@@ -171,7 +171,7 @@ class Uncompared(StrEnum):
 class WeekFigureModel(Model):
     """One number of a week beside its usual value."""
 
-    name: Figure = Field(description="Which number")
+    name: WeekFigure = Field(description="Which number")
     value: float | None = Field(
         description="Mean heart rate in 1/min, mean systolic pressure in mmHg, or milliseconds of "
         "distress: sadness, anger and fear; null: not measured"
@@ -198,7 +198,7 @@ class WeekFigureModel(Model):
     least: float | None = Field(None, description="Lowest of these weeks")
     most: float | None = Field(None, description="Highest of these weeks")
     weeks: int = Field(description=f"Weeks before that can be compared; {USUAL_WEEKS} are needed")
-    change: Change | None = Field(
+    change: WeekChange | None = Field(
         None,
         description="higher or lower: outside of usual_from to usual_to, of distress in its share "
         "of the time with a face as well; usual: not so; null: not compared",
@@ -215,7 +215,7 @@ class WeekFigureModel(Model):
         0,
         description="Those of the doubted ones that compared is without: unreliable by their flags",
     )
-    motion: Change | None = Field(
+    motion: WeekChange | None = Field(
         None,
         description="Of a vital that is higher or lower: how the wearer’s motion compares with the "
         "usual one, at like times; null: alike, or not recorded",

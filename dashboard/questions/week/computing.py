@@ -36,7 +36,7 @@ from dashboard.questions.week.counting import (
     together,
     weeks_until,
 )
-from dashboard.questions.week.usual import Reading, figures_of
+from dashboard.questions.week.usual import ReadingWays, figures_of
 from edge_agent.core import clock
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.readings import UNUSABLE
@@ -144,7 +144,7 @@ def _read_week(
     first = before[0][0].start
     change = reader.change_of_reading(first, end)
     changed_ms = None if change is None else change[0]
-    reading = Reading(changed_ms, reader.rows_kept_since(first, end), shifted)
+    reading = ReadingWays(changed_ms, reader.rows_kept_since(first, end), shifted)
     summary = summarise(
         code,
         days,
@@ -174,7 +174,7 @@ def summarise(
     participant: str,
     days: Sequence[DayModel],
     before: Sequence[DayModel],
-    reading: Reading,
+    reading: ReadingWays,
     parts: Sequence[Parts] | None = None,
     sources: Sequence[Sources] = (),
 ) -> WeekSummaryModel:

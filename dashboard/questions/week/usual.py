@@ -22,22 +22,22 @@ from dataclasses import dataclass
 from dashboard.questions.week.answer import (
     PARTS,
     USUAL_WEEKS,
-    Change,
     DayModel,
-    Figure,
     PartOfDay,
     Parts,
     Sources,
     Uncompared,
+    WeekChange,
+    WeekFigure,
     WeekFigureModel,
 )
 from dashboard.questions.week.counting import part_of_day, without_unreliable
 from edge_agent.core.vitals import VitalKind
 
-LEAST: Mapping[Figure, float] = {
-    Figure.DISTRESS: 1_800_000.0,
-    Figure.HEART_RATE: 3.0,
-    Figure.PRESSURE: 5.0,
+LEAST: Mapping[WeekFigure, float] = {
+    WeekFigure.DISTRESS: 1_800_000.0,
+    WeekFigure.HEART_RATE: 3.0,
+    WeekFigure.PRESSURE: 5.0,
 }
 """Smaller differences are none: half an hour of distress, 3/min, 5 mmHg."""
 LEAST_MG = 2.0
@@ -58,7 +58,7 @@ _SMALL = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ReadingWays:
     """The ways in which faces were read over the weeks.
 
     Attributes:
@@ -105,12 +105,12 @@ class Usual:
         away = max(self.least, SPREADS * statistics.stdev(self.values))
         return max(0.0, self.median - away), self.median + away
 
-    def change(self, value: float) -> Change:
+    def change(self, value: float) -> WeekChange:
         """Return how a value lies beside them."""
         low, high = self.ends
         if value > high:
-            return Change.HIGHER
-        return Change.LOWER if value < low else Change.USUAL
+            return WeekChange.HIGHER
+        return WeekChange.LOWER if value < low else WeekChange.USUAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +194,7 @@ def _hours(parts: Collection[int]) -> list[tuple[int, int]]:
 def figures_of(
     week: DayModel,
     before: Sequence[DayModel],
-    reading: Reading,
+    reading: ReadingWays,
     parts: Sequence[Parts] | None = None,
     sources: Sequence[Sources] = (),
 ) -> list[WeekFigureModel]:
@@ -213,7 +213,7 @@ def figures_of(
             {kind: [PartOfDay(**dict(one), open_ms=1)] for kind, one in each.vitals.items()}
             for each in (week, *before)
         ]
-    rate = _vital(Figure.HEART_RATE, VitalKind.HEART_RATE, week, parts)
+    rate = _vital(WeekFigure.HEART_RATE, VitalKind.HEART_RATE, week, parts)
     vitals = [
         (_with_motion(rate, parts), VitalKind.HEART_RATE),
         (_pressure(week, before, parts), VitalKind.SYSTOLIC),
@@ -228,14 +228,14 @@ def _with_motion(figure: WeekFigureModel, parts: Sequence[Parts]) -> WeekFigureM
     """Return a heart rate that differs with the motion of the wearer, where that differs, too."""
     own, *before = (one.get(VitalKind.BODY_MOTION, ()) for one in parts)
     weeks = [one for one in before if any(mean.n for mean in one)]
-    differs = figure.change in (Change.HIGHER, Change.LOWER)
+    differs = figure.change in (WeekChange.HIGHER, WeekChange.LOWER)
     if not differs or len(weeks) < USUAL_WEEKS or not any(one.n for one in own):
         return figure
     like = at_like_times(own, weeks)
     if like.value is None or len(like.before) < USUAL_WEEKS:
         return figure
     change = Usual(like.before, LEAST_MG).change(like.value)
-    return figure.model_copy(update={"motion": None if change is Change.USUAL else change})
+    return figure.model_copy(update={"motion": None if change is WeekChange.USUAL else change})
 
 
 def _with_sources(figure: WeekFigureModel, counts: Sequence[Mapping[str, int]]) -> WeekFigureModel:
@@ -258,10 +258,10 @@ def _with_sources(figure: WeekFigureModel, counts: Sequence[Mapping[str, int]]) 
     return figure.model_copy(update={"other_sources": tuple(named)})
 
 
-def _distress(week: DayModel, before: Sequence[DayModel], reading: Reading) -> WeekFigureModel:
+def _distress(week: DayModel, before: Sequence[DayModel], reading: ReadingWays) -> WeekFigureModel:
     """Return the time of distress in the week, compared with the usual one."""
     weeks = [one for one in before if one.face_ms and reading.doubt(one) is None][:USUAL_WEEKS]
-    usual = _usual(Figure.DISTRESS, [float(one.distress_ms) for one in weeks])
+    usual = _usual(WeekFigure.DISTRESS, [float(one.distress_ms) for one in weeks])
     value = float(week.distress_ms) if week.face_ms else None
     doubt = reading.doubt(week) if value is not None else Uncompared.NOT_MEASURED
     if doubt is None and usual is None:
@@ -276,10 +276,10 @@ def _distress(week: DayModel, before: Sequence[DayModel], reading: Reading) -> W
         if not _lies_in(longer, _LIKE_TIME):
             doubt = Uncompared.RECORDED_TIME
         elif shares.change(value / week.face_ms) is not change:
-            change = Change.USUAL
+            change = WeekChange.USUAL
             if not _lies_in(longer, _SAME_TIME):
                 doubt = Uncompared.RECORDED_TIME
-    return _figure(Figure.DISTRESS, value, usual, len(weeks), None if doubt else change, doubt)
+    return _figure(WeekFigure.DISTRESS, value, usual, len(weeks), None if doubt else change, doubt)
 
 
 def _lies_in(value: float, ends: tuple[float, float]) -> bool:
@@ -287,7 +287,7 @@ def _lies_in(value: float, ends: tuple[float, float]) -> bool:
 
 
 def _vital(
-    name: Figure, kind: VitalKind, week: DayModel, parts: Sequence[Parts]
+    name: WeekFigure, kind: VitalKind, week: DayModel, parts: Sequence[Parts]
 ) -> WeekFigureModel:
     """Return a vital beside its usual value, at like times of day."""
     own, *before = (one.get(kind, ()) for one in parts)
@@ -318,7 +318,7 @@ def _pressure(
     week: DayModel, before: Sequence[DayModel], parts: Sequence[Parts]
 ) -> WeekFigureModel:
     """Return the blood pressure, compared by the systolic one."""
-    figure = _vital(Figure.PRESSURE, VitalKind.SYSTOLIC, week, parts)
+    figure = _vital(WeekFigure.PRESSURE, VitalKind.SYSTOLIC, week, parts)
     kind = VitalKind.DIASTOLIC
     weeks = [one for one in before if VitalKind.SYSTOLIC in one.vitals][:USUAL_WEEKS]
     means = [one.vitals[kind].mean for one in weeks if kind in one.vitals]
@@ -328,17 +328,17 @@ def _pressure(
     return figure.model_copy(update={"second": lower, "usual_second": usual})
 
 
-def _usual(name: Figure, values: Sequence[float]) -> Usual | None:
+def _usual(name: WeekFigure, values: Sequence[float]) -> Usual | None:
     """Return what a number is compared with; ``None`` where the weeks are too few."""
     return None if len(values) < USUAL_WEEKS else Usual(values, LEAST[name])
 
 
 def _figure(
-    name: Figure,
+    name: WeekFigure,
     value: float | None,
     usual: Usual | None,
     weeks: int,
-    change: Change | None,
+    change: WeekChange | None,
     doubt: Uncompared | None,
 ) -> WeekFigureModel:
     if usual is None or change is None:

@@ -8,7 +8,7 @@ from datetime import date, tzinfo
 from functools import cache
 from pathlib import Path
 
-from dashboard.charts.week import DayInWords, Recorded, WeekPicture, drawn_hours, week_picture
+from dashboard.charts.week import DayInWords, DayKind, WeekPicture, drawn_hours, week_picture
 from dashboard.languages import names
 from dashboard.languages.current import gettext
 from dashboard.languages.figures import day as written_day
@@ -125,12 +125,12 @@ def _picture(week: ReadWeek, zone: tzinfo | None, hours: tuple[int, int]) -> Wee
 
 
 def _day_in_words(day: DayModel) -> DayInWords:
-    recorded = Recorded.NO_FACE if day.recorded_days else Recorded.NOTHING
+    recorded = DayKind.NO_FACE if day.recorded_days else DayKind.NOTHING
     return DayInWords(
         day=day.first,
         start_ms=day.start,
         end_ms=day.end,
-        recorded=Recorded.FACE if day.face_ms else recorded,
+        recorded=DayKind.FACE if day.face_ms else recorded,
         name=f"{weekday(day.first)} {written_day(day.first)}",
         facts=say("day_facts", day),
         sentence=say("day", day),

@@ -57,7 +57,7 @@ class Phase(IntEnum):
 
 
 @dataclass(eq=False, slots=True)
-class Connection:
+class OpenConnection:
     """An open connection.
 
     Attributes:
@@ -101,7 +101,7 @@ class ConnectionGuard:
         self.clock = clock
         self._total = total
         self._per_address = per_address
-        self._open: dict[tuple[str, int], Connection] = {}
+        self._open: dict[tuple[str, int], OpenConnection] = {}
         self._crowded_out = 0
         self._refused = 0
         self._closed = 0
@@ -114,7 +114,7 @@ class ConnectionGuard:
             return False
         at = self.clock()
         key = (str(peer[0]), int(peer[1]))
-        self._open[key] = Connection(group, key, accepted, at, at + HEADER_SECONDS)
+        self._open[key] = OpenConnection(group, key, accepted, at, at + HEADER_SECONDS)
         return True
 
     def left(self, accepted: socket.socket, peer: tuple[Any, ...]) -> None:
@@ -128,7 +128,7 @@ class ConnectionGuard:
         if known is not None and known.accepted is accepted:
             del self._open[key]
 
-    def find(self, client: tuple[str, int] | None) -> Connection | None:
+    def find(self, client: tuple[str, int] | None) -> OpenConnection | None:
         """Return the connection that a request came over."""
         if client is None:
             return None
@@ -177,7 +177,7 @@ class ConnectionGuard:
         self._crowded_out += 1
         return True
 
-    def _cut_off(self, connection: Connection) -> None:
+    def _cut_off(self, connection: OpenConnection) -> None:
         """End a connection from outside: the server reads its end and closes it.
 
         Its place is free at once; before the server comes to it, others may be accepted.

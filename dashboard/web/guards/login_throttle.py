@@ -21,7 +21,7 @@ from dashboard.accounts.attempts import (
     KnownDevices,
     group_of,
 )
-from dashboard.accounts.password_queue import RETRY_SECONDS, BusyError, PasswordQueue
+from dashboard.accounts.password_queue import RETRY_SECONDS, PasswordQueue, PasswordsBusyError
 from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.names import said_of
 from edge_agent.config.dashboard import is_loopback
@@ -129,7 +129,7 @@ class LoginThrottle:
         try:
             async with self._queue.turn(whose, rank, crowd):
                 return await run_in_threadpool(count_and_check)
-        except BusyError as error:
+        except PasswordsBusyError as error:
             raise HeldUpError(said_of(error), 503, RETRY_SECONDS) from error
 
     def _refuse(self, wait: int, text: Callable[[int], str]) -> None:

@@ -53,7 +53,7 @@ class AuditLineModel(BaseModel):
     seal: str = Field(description="Over this line and the seal of the one before it.")
 
 
-class CountedModel(BaseModel):
+class CountedLines(BaseModel):
     """Lines that come so often that they are counted; later they become one."""
 
     model_config = ConfigDict(from_attributes=True)
@@ -71,7 +71,7 @@ class AuditModel(BaseModel):
 
     matching: int = Field(description="How many lines are wanted.")
     lines: list[AuditLineModel] = Field(description="Those of this page, the newest first.")
-    counted: list[CountedModel] = Field(description="Lines that are counted and not yet written.")
+    counted: list[CountedLines] = Field(description="Lines that are counted and not yet written.")
     head: str = Field(description="Seal of the newest line; empty: none was sealed yet.")
     faults: list[str] = Field(description="Lines that were changed or removed; empty: none.")
 
@@ -118,7 +118,7 @@ def get_audit(trail: TrailPageDep) -> AuditModel:
     return AuditModel(
         matching=trail.matching,
         lines=[AuditLineModel.model_validate(line) for line in trail.lines],
-        counted=[CountedModel.model_validate(one) for one in trail.counted],
+        counted=[CountedLines.model_validate(one) for one in trail.counted],
         head=trail.chain.head,
         faults=list(trail.chain.faults),
     )

@@ -31,7 +31,7 @@ from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.texts import N_
 from edge_agent.timeline.export.format import Audience, ExportFormat
 from edge_agent.timeline.export.format_register import all_formats, format_named
-from edge_agent.timeline.export.rows import Choice, holds_rows, sessions_of
+from edge_agent.timeline.export.rows import ExportChoice, holds_rows, sessions_of
 from edge_agent.timeline.export.sealed import LONGEST, check_passphrase
 
 router = APIRouter(tags=["export"], dependencies=[needs(Permission.STUDY)])
@@ -124,7 +124,7 @@ class ExportModel(ApiModel):
         )
 
 
-class Part(BaseModel):
+class ExportQuery(BaseModel):
     """The export that an address asks for; by default everything, as a bundle."""
 
     format: Format = Field(BUNDLE, description=_format_names())
@@ -148,14 +148,14 @@ class Part(BaseModel):
         )
 
 
-def _asked(part: Annotated[Part, Query()]) -> NewExport:
+def _asked(part: Annotated[ExportQuery, Query()]) -> NewExport:
     return part.new()
 
 
 NewExportDep = Annotated[NewExport, Depends(_asked)]
 
 
-class ExportForm(Part):
+class ExportForm(ExportQuery):
     """The form of the page; with the question of the Analysis page, its sessions and no others.
 
     Without scripts a browser sends the fields of every choice: ``what`` decides.
@@ -382,7 +382,7 @@ def _prepare(
     return services.exports.prepare(account.id, request, passphrase, lent)
 
 
-def _refuse_empty(study: ChosenStudy, choice: Choice) -> None:
+def _refuse_empty(study: ChosenStudy, choice: ExportChoice) -> None:
     """Refuse a range of time in which nothing was recorded."""
     if choice.start_ms is None and choice.end_ms is None:
         return
@@ -434,7 +434,7 @@ def _request_of(services: Services, study: ChosenStudy, new: NewExport) -> Expor
     if not asked.prefer_source:  # as the page does; the scripts of a bundle know no configuration
         asked = asked.model_copy(update={"prefer_source": services.options.prefer_sources})
     question = asked.model_dump(mode="json")
-    choice = Choice(sessions, start, end, code)
+    choice = ExportChoice(sessions, start, end, code)
     is_sealed = new.passphrase is not None
     return ExportRequest(wanted, choice, question, is_sealed, study.chosen)
 

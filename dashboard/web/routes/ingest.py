@@ -19,7 +19,13 @@ from dashboard.web.schemas import ApiModel, Problem
 from dashboard.web.services import Services, ServicesDep
 from edge_agent.core import clock
 from edge_agent.core.errors import ReadingError
-from edge_agent.core.given_readings import MAX_BYTES, Origin, id_of, parse_payload, read_given
+from edge_agent.core.given_readings import (
+    MAX_BYTES,
+    ReadingOrigin,
+    id_of,
+    parse_payload,
+    read_given,
+)
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.live.feed import is_live, vital_message
 from edge_agent.timeline.database.connection import read_transaction
@@ -132,7 +138,7 @@ def _check_form(request: Request) -> None:
 def _hand_in(services: Services, token: Token, body: bytes) -> tuple[HandedIn, list[VitalReading]]:
     """Write the readings of a request; return the answer, and the readings that are new."""
     items = parse_payload(body)
-    origin = Origin(f"http:{token.name}", prefix=f"http:{token.name}:", as_text=False)
+    origin = ReadingOrigin(f"http:{token.name}", prefix=f"http:{token.name}:", as_text=False)
     judged = read_given(items, clock.now(), origin, services.arrivals)
     if services.options.only_in_sessions:
         judged = _within_sessions(services, judged)

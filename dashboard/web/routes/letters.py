@@ -13,7 +13,7 @@ from dashboard.accounts.letters import (
     LONGEST,
     MOST,
     Addressed,
-    Every,
+    LetterPeriod,
     LetterPlan,
     checked_addresses,
 )
@@ -59,7 +59,9 @@ class LetterModel(ApiModel):
     """The letters about a participant."""
 
     participant: str = Field(description="Pseudonymous code")
-    every: Every = Field(description="week: on Mondays; month: on the first Monday of a month")
+    every: LetterPeriod = Field(
+        description="week: on Mondays; month: on the first Monday of a month"
+    )
     language: str = Field(description="Code of the language that they are written in")
     text_version: str = Field(description="Version of the text that was agreed to")
     agreed: ShownMs = Field(description="When it was agreed to")
@@ -72,7 +74,7 @@ class NewLetter(ApiModel):
     addresses: list[Annotated[str, Field(max_length=LONGEST)]] = Field(
         min_length=1, max_length=MOST, description="E-mail addresses"
     )
-    every: Every = Field(Every.WEEK, description="How often")
+    every: LetterPeriod = Field(LetterPeriod.WEEK, description="How often")
     language: str = Field("en", max_length=20, description="Code of their language")
     text_version: str = Field(
         min_length=1, max_length=100, description="Version of the text that they agreed to"
@@ -110,7 +112,7 @@ class LetterForm(BaseModel):
                 ),
                 field="agreed",
             )
-        every = Every.MONTH if self.every == Every.MONTH else Every.WEEK
+        every = LetterPeriod.MONTH if self.every == LetterPeriod.MONTH else LetterPeriod.WEEK
         return NewLetter(
             addresses=list(addresses),
             every=every,
@@ -218,7 +220,7 @@ def letter_page(
         code=code,
         has_consent=services.study.has_consent(code),
         plan=services.letters.of(code),
-        periods=list(Every),
+        periods=list(LetterPeriod),
         languages={name: OWN_NAMES[name] for name in available()},
         usual_language=language(),
         no_server=_no_server(services),

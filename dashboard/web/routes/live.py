@@ -40,10 +40,10 @@ from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.study import NewSession, SessionSetting
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
-from edge_agent.live.preview import Ended
+from edge_agent.live.preview import PreviewEnded
 from edge_agent.timeline.read.base import Trend, flags_of
 from edge_agent.timeline.read.reader import Reader
-from edge_agent.timeline.read.stimuli import ReadingSum, Stimulus
+from edge_agent.timeline.read.stimuli import ReadingSum, SessionStimulus
 from edge_agent.timeline.study.capture_switch import CaptureSwitch
 from edge_agent.timeline.study.past import PastMarker
 from edge_agent.timeline.study.people import ConsentState, RosterQuery, consenting, read_roster
@@ -164,11 +164,11 @@ def get_rest(study: StudyDep, reader: ReaderDep) -> schemas.Rest | None:
     now_ms = clock.now().wall_ms
     rest = None
     if session.id in (times := reader.resting_times([session])):
-        rest = Stimulus(session.id, session.participant, False, "", *times[session.id], None)
+        rest = SessionStimulus(session.id, session.participant, False, "", *times[session.id], None)
     else:
         for one in reader.conditions_of(session):
             if one.end_ms is not None and same_label(one.label) == Emotion.NEUTRAL:
-                rest = Stimulus(
+                rest = SessionStimulus(
                     *(session.id, session.participant, False, one.label),
                     *(one.start_ms, one.end_ms, None),
                 )
@@ -516,16 +516,16 @@ async def prolong_preview(request: Request, services: ServicesDep) -> None:
     services.previews.prolong(login_token(request))
 
 
-def _may_look(services: Services, token: str) -> Ended | None:
+def _may_look(services: Services, token: str) -> PreviewEnded | None:
     """Return why a login may not see the picture now; ``None``: it may."""
     try:
         account = services.accounts.of_token(token)
         if account is None:
-            return Ended.LOGIN
+            return PreviewEnded.LOGIN
         if not may(account, Permission.ADMINISTER, services.options):
-            return Ended.ROLE
+            return PreviewEnded.ROLE
         if services.study.open_session() is not None:
-            return Ended.SESSION
+            return PreviewEnded.SESSION
     except StoreError:
-        return Ended.DATABASE
+        return PreviewEnded.DATABASE
     return None

@@ -31,7 +31,7 @@ from dashboard.protocols.experiments import (
     read_file,
 )
 from dashboard.protocols.file import ProtocolError
-from dashboard.protocols.library import Library, Origin
+from dashboard.protocols.library import Library, ProtocolOrigin
 from dashboard.protocols.manikins import figures
 from dashboard.protocols.media import MediaKind, find_media, media_type
 from dashboard.protocols.runner import ProtocolRunner, ProtocolView, text_of_screen, texts_for
@@ -59,9 +59,9 @@ NAVIGATION = NavigationEntry(
 )
 UPLOAD = "/api/v1/protocols/upload"
 ORIGINS = {
-    Origin.OWN: N_("made here"),
-    Origin.CONFIGURED: N_("of your folder"),
-    Origin.SHIPPED: N_("shipped example"),
+    ProtocolOrigin.OWN: N_("made here"),
+    ProtocolOrigin.CONFIGURED: N_("of your folder"),
+    ProtocolOrigin.SHIPPED: N_("shipped example"),
 }
 SIGN_OF_LIFE_S = 5.0
 _CONNECTOR = Path(__file__).parents[1] / "static/js/affect-edge.js"

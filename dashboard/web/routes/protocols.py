@@ -34,7 +34,7 @@ from dashboard.protocols.file import (
     belongs,
     load_protocol,
 )
-from dashboard.protocols.library import Origin, media_named, sha256_of
+from dashboard.protocols.library import ProtocolOrigin, media_named, sha256_of
 from dashboard.protocols.manikins import figures
 from dashboard.protocols.media import MediaKind, endings, find_media, media_type
 from dashboard.protocols.screens import find_parted, screens_of
@@ -166,7 +166,7 @@ class KeptText(SentForm):
     was: Was
 
 
-class Head(SentForm):
+class ProtocolHead(SentForm):
     """Fields that stand above all steps."""
 
     title: str = Field(max_length=200)
@@ -175,7 +175,7 @@ class Head(SentForm):
     was: Was
 
 
-def _protocol_place(options: OptionsDep, name: str) -> tuple[Origin, Path]:
+def _protocol_place(options: OptionsDep, name: str) -> tuple[ProtocolOrigin, Path]:
     """Return where a protocol lies; answer 404 for an unknown one."""
     try:
         return options.library.place_of(name)
@@ -183,7 +183,7 @@ def _protocol_place(options: OptionsDep, name: str) -> tuple[Origin, Path]:
         raise HTTPException(404, said_of(error)) from error
 
 
-PlaceDep = Annotated[tuple[Origin, Path], Depends(_protocol_place)]
+PlaceDep = Annotated[tuple[ProtocolOrigin, Path], Depends(_protocol_place)]
 
 
 @router.get(PAGE, include_in_schema=False)
@@ -285,7 +285,7 @@ def protocol_file_page(
         protocol=protocol,
         problem=problem,
         steps=list(_steps(protocol)) if protocol else [],
-        is_own=origin is Origin.OWN,
+        is_own=origin is ProtocolOrigin.OWN,
         origin=ORIGINS[origin],
         orders=ORDERS,
         kinds=STEP_KINDS,
@@ -335,9 +335,11 @@ def drop_media(
     return _lead_back(services, account.name, name, "#media-title")
 
 
-@changing.post(f"{OF_ONE}/head", include_in_schema=False, dependencies=[form_of(OF_ONE, Head)])
+@changing.post(
+    f"{OF_ONE}/head", include_in_schema=False, dependencies=[form_of(OF_ONE, ProtocolHead)]
+)
 def change_head(
-    services: ServicesDep, account: AccountDep, name: str, form: Annotated[Head, Form()]
+    services: ServicesDep, account: AccountDep, name: str, form: Annotated[ProtocolHead, Form()]
 ) -> Response:
     """Change title and orders."""
     values: dict[str, Any] = {"title": form.title.strip()}

@@ -25,7 +25,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from dashboard.accounts.roles import Account, Permission
 from dashboard.device_files.answer import FileReadings
-from dashboard.device_files.packed import Packed
+from dashboard.device_files.packed import PackedBytes
 from dashboard.device_files.reader import DeviceFile, ReaderClosedError, TooLargeError
 from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.figures import general, thousands
@@ -44,7 +44,7 @@ from edge_agent.core.errors import DataFileError, ReadingError, StudyError
 from edge_agent.core.given_readings import (
     LEAST_PULSE_PRESSURE_MMHG,
     SOURCE_LENGTH,
-    Origin,
+    ReadingOrigin,
     are_near,
     flag_near_pressures,
     reading_of,
@@ -122,7 +122,7 @@ LABELS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ReadingEntry:
     """The form of readings as a person filled it in, with its problems by field.
 
     ``doubts`` says what is implausible; it is stored only when the person confirms these values.
@@ -154,12 +154,12 @@ class Notices:
     message: str = ""
     warning: str = ""
     added: Sequence[TakenReadings] = ()
-    entry: Entry = field(default_factory=Entry)
-    correction: Correction | None = None
+    entry: ReadingEntry = field(default_factory=ReadingEntry)
+    correction: ReadingCorrection | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Correction:
+class ReadingCorrection:
     """A correction that was not taken yet: of which reading, its new value, and why not.
 
     ``confirmed`` is the value with which the form may come again although it is implausible; empty:
@@ -172,7 +172,7 @@ class Correction:
     confirmed: str = ""
 
 
-class HandedIn(BaseModel):
+class HandedInQuery(BaseModel):
     """The result of an entry or import of readings, as query parameters of an address.
 
     Attributes:
@@ -204,7 +204,7 @@ class HandedIn(BaseModel):
     changed: str = Field("", max_length=20)
 
 
-async def _entry_form(request: Request) -> Entry:
+async def _entry_form(request: Request) -> ReadingEntry:
     """Return the fields of the form: one for each kind that is entered by hand, time and note."""
     form = await request.form(max_fields=20)
     names = (*BY_HAND, "at", "note", "confirmed", "once")
@@ -216,15 +216,15 @@ async def _entry_form(request: Request) -> Entry:
                 text_length=TEXT_LENGTH
             ),
         )
-    return Entry({str(name): str(value).strip() for name, value in values.items()})
+    return ReadingEntry({str(name): str(value).strip() for name, value in values.items()})
 
 
-EntryDep = Annotated[Entry, Depends(_entry_form)]
+EntryDep = Annotated[ReadingEntry, Depends(_entry_form)]
 
 
 @router.get(PAGE, include_in_schema=False)
 def readings_page(
-    request: Request, services: ServicesDep, done: Annotated[HandedIn, Query()]
+    request: Request, services: ServicesDep, done: Annotated[HandedInQuery, Query()]
 ) -> Response:
     """Show the form, the file upload, and how programs send readings; after an entry, its
     result.
@@ -289,10 +289,10 @@ def enter(
     return RedirectResponse(services.once.run(entry.values["once"], store), 303)
 
 
-def _validate(entry: Entry, account: str) -> list[VitalReading]:
+def _validate(entry: ReadingEntry, account: str) -> list[VitalReading]:
     """Return the readings of an entry; errors are added to their fields."""
     now = clock.now()
-    origin = Origin(
+    origin = ReadingOrigin(
         f"manual:{account}",
         flags=frozenset({VitalFlag.MANUAL}),
         zone=UTC,  # the page sends milliseconds; without JavaScript all times on it are in UTC
@@ -354,7 +354,7 @@ def doubts_of(readings: list[VitalReading]) -> list[str]:
     return doubts
 
 
-def _check_note(services: Services, entry: Entry, readings: list[VitalReading]) -> None:
+def _check_note(services: Services, entry: ReadingEntry, readings: list[VitalReading]) -> None:
     """Make sure that a note finds its place before anything is written."""
     note = entry.values["note"]
     if not note:
@@ -399,7 +399,7 @@ def _result_text(taken: int | None, there: int, flagged: int) -> str:
     return " ".join(parts)
 
 
-def _outside_text(services: Services, done: HandedIn) -> str:
+def _outside_text(services: Services, done: HandedInQuery) -> str:
     """Return a sentence on the readings of a file outside all sessions, and the nearest session."""
     outside = done.outside or 0
     session = next((one for one in services.study.sessions() if one.id == done.nearest), None)
@@ -462,16 +462,16 @@ def correct(
 ) -> Response:
     """Change the value of a reading; an implausible one only when it is confirmed."""
     value = form.value.strip()
-    origin = Origin(form.source, decimal_comma=True, live=False)
+    origin = ReadingOrigin(form.source, decimal_comma=True, live=False)
     try:
         given = {"kind": form.kind.value, "value": value, "at": form.at}
         reading = reading_of(given, clock.now(), origin)
     except ReadingError as error:
-        wrong = Correction(form.key, value, f"{error.shown} {error.reason}")
+        wrong = ReadingCorrection(form.key, value, f"{error.shown} {error.reason}")
         return _page(request, services, Notices(correction=wrong))
     doubts = doubts_of([reading])
     if doubts and form.confirmed != value:
-        doubted = Correction(form.key, value, " ".join(doubts), confirmed=value)
+        doubted = ReadingCorrection(form.key, value, " ".join(doubts), confirmed=value)
         return _page(request, services, Notices(correction=doubted))
     services.commands.correct_reading(form.key, reading.value, actor=account.name)
     return RedirectResponse(f"{PAGE}?changed=corrected#{_LIST}", 303)
@@ -496,7 +496,7 @@ class _InMemory(MultiPartParser):
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class CsvChoice:
     """The choices of a person for a CSV file.
 
     Attributes:
@@ -551,7 +551,7 @@ async def send_file(request: Request, services: ServicesDep, account: AccountDep
     return RedirectResponse(f"{PATH}/{kept}?{urlencode({'zone': zone})}", 303)
 
 
-def _recognise(name: str, packed: Packed) -> csv_files.CsvFile | DeviceFile:
+def _recognise(name: str, packed: PackedBytes) -> csv_files.CsvFile | DeviceFile:
     """Return a device's own file, or a table.
 
     Raises:
@@ -573,12 +573,12 @@ def _recognise(name: str, packed: Packed) -> csv_files.CsvFile | DeviceFile:
     return device_file
 
 
-def _table_of(name: str, packed: Packed) -> csv_files.CsvFile:
+def _table_of(name: str, packed: PackedBytes) -> csv_files.CsvFile:
     csv_files.refuse_large(name, packed.size)
     return csv_files.CsvFile(name, packed.open)
 
 
-def _archive_error(name: str, packed: Packed) -> DataFileError:
+def _archive_error(name: str, packed: PackedBytes) -> DataFileError:
     if _EXCEL in packed.unpack():
         return DataFileError(
             N_("{file}: is an Excel file. Save the sheet with the readings as CSV UTF-8."),
@@ -736,7 +736,7 @@ def _answer_of(done: ImportResult, placement: Placement, told: Mapping[str, int]
     return RedirectResponse(f"{PAGE}?{urlencode(answer)}", 303)
 
 
-async def _file_of(request: Request) -> tuple[str, Packed, str]:
+async def _file_of(request: Request) -> tuple[str, PackedBytes, str]:
     """Return name and content of the file that a form sends, and the browser's time zone."""
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise DataFileError(N_("Choose a file and send the form again."))
@@ -757,7 +757,7 @@ async def _file_of(request: Request) -> tuple[str, Packed, str]:
             )
         # Some browsers send the whole path, on Windows with backslashes.
         name = file.filename.replace("\\", "/").rpartition("/")[2]
-        packed = await run_in_threadpool(Packed.of, file.file)
+        packed = await run_in_threadpool(PackedBytes.of, file.file)
         return name, packed, str(form.get("zone") or "")[:_ZONE_MOST]
     finally:
         await form.close()
@@ -785,13 +785,13 @@ def _zone_of(given: Mapping[str, str]) -> str:
     return given.get("zone", "").strip()[:_ZONE_MOST]
 
 
-def _choice(given: Mapping[str, str], file: csv_files.CsvFile) -> Choice:
+def _choice(given: Mapping[str, str], file: csv_files.CsvFile) -> CsvChoice:
     """Return the chosen columns and time zone, or a guess where nothing was chosen."""
     # The first look has no choices yet: they are guessed from the heads and the first rows.
     if "dates" not in given:
         guessed = guess_map(file, PREVIEW_ROWS)
         # A browser's zone is no answer to a column that names its own.
-        return Choice(guessed, "" if guessed.names_zone else given.get("zone", ""))
+        return CsvChoice(guessed, "" if guessed.names_zone else given.get("zone", ""))
     columns, named_units, problem = _chosen_columns(given, file)
     known = ((kind.value, kind.spec.unit_choices) for kind in VitalKind if kind in columns)
     units = {kind: named_units[kind] for kind, allowed in known if named_units.get(kind) in allowed}
@@ -802,7 +802,7 @@ def _choice(given: Mapping[str, str], file: csv_files.CsvFile) -> Choice:
         chosen = replace(chosen, elapsed=recording.elapsed)
     if start:
         chosen = chosen.from_start(start)
-    return Choice(chosen, _text_of(given, "zone"), _device_of(given), problem)
+    return CsvChoice(chosen, _text_of(given, "zone"), _device_of(given), problem)
 
 
 def _chosen_columns(
@@ -871,7 +871,7 @@ def _text_of(given: Mapping[str, str], name: str) -> str:
 
 
 @dataclass(slots=True)
-class Preview:
+class ReadingsPreview:
     """Readings that an import of a table would add, as far as the page reads it before.
 
     Attributes:
@@ -891,8 +891,8 @@ class Preview:
 
 def _preview_of(
     services: Services, file: csv_files.CsvFile, columns: ColumnMap, zone: LocalTimes | None
-) -> Preview:
-    preview = Preview()
+) -> ReadingsPreview:
+    preview = ReadingsPreview()
     try:
         preview.rows = list(islice(file.validate_rows(columns, zone), PREVIEW_ROWS))
         whose = _people_in(services, file, columns)
@@ -919,7 +919,7 @@ def _csv_import_page(
     services: Services,
     name: str,
     file: csv_files.CsvFile,
-    choice: Choice,
+    choice: CsvChoice,
     problem: str = "",
 ) -> Response:
     refused = Refused(request.url.path, {}, {"": problem} if problem else {})

@@ -18,8 +18,8 @@ from dashboard.analysis.query import Sample
 from dashboard.analysis.readings.minutes import has_pairs
 from dashboard.analysis.results import SensorComparison
 from dashboard.charts.session import (
-    Recording,
-    Row,
+    ConditionRow,
+    SessionRecording,
     Timeline,
     description,
     named_markers,
@@ -119,7 +119,7 @@ class SessionReport:
     summary: SessionSummary
     kinds: tuple[VitalKind, ...]
     markers: list[Marker]
-    recording: Recording
+    recording: SessionRecording
     has_moved: bool = False
     sensors: tuple[SensorComparison, ...] = ()
 
@@ -237,7 +237,7 @@ class SessionPage(PageRecord):
     since_start: Callable[[int], str]
     shared: list[str]
     align: str
-    rows: list[Row]
+    rows: list[ConditionRow]
     described: list[str]
     moved: tuple[MovementKind, ...]
     movements: tuple[MovementKind, ...]
@@ -450,7 +450,7 @@ def _recording(
     markers: list[Marker],
     buckets: int,
     moved: tuple[MovementKind, ...],
-) -> Recording:
+) -> SessionRecording:
     """Read the data from which a session's timeline is drawn; ``of`` is the session and its end."""
     session, end_ms = of
     start_ms = session.start_ms
@@ -461,7 +461,7 @@ def _recording(
         kind: reader.vital_trend(kind, start_ms, end_ms, buckets) for kind in drawn
     }
     trends |= {kind: reader.movement_trend(kind, start_ms, end_ms, buckets) for kind in moved}
-    return Recording(
+    return SessionRecording(
         start_ms=start_ms,
         end_ms=end_ms,
         trend=reader.trend(start_ms, end_ms, buckets),

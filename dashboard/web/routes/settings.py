@@ -90,11 +90,11 @@ class SettingsChangeModel(BaseModel):
     copy_of_before: str = Field(description="Where the file of before lies; empty: not written.")
 
 
-def _present(services: ServicesDep) -> configuration.Present:
+def _present(services: ServicesDep) -> configuration.PresentConfiguration:
     return configuration.read_present(services.options.config)
 
 
-PresentDep = Annotated[configuration.Present, Depends(_present)]
+PresentDep = Annotated[configuration.PresentConfiguration, Depends(_present)]
 
 
 def _with_right_types(wanted: SettingsChange) -> SettingsChange:
@@ -158,7 +158,7 @@ def patch_settings(
     return _change_model(change, str(copy))
 
 
-def _change_model(change: configuration.Change, copy: str = "") -> SettingsChangeModel:
+def _change_model(change: configuration.ConfigurationChange, copy: str = "") -> SettingsChangeModel:
     return SettingsChangeModel(
         difference=change.lines, restart=change.restart, command=change.command, copy_of_before=copy
     )
@@ -236,7 +236,7 @@ def review_page(
 
 def show_change(
     request: Request,
-    present: configuration.Present,
+    present: configuration.PresentConfiguration,
     digest: str,
     changes: Mapping[str, Any],
     *,

@@ -100,7 +100,7 @@ SessionNumber = Annotated[
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ChosenTrends:
     """The participant or session whose trends are shown, and nobody else's.
 
     Attributes:
@@ -154,7 +154,7 @@ def _chosen(
     _: Annotated[None, Depends(_may_choose)],
     participant: Participant = "",
     session: SessionNumber = "",
-) -> Chosen | None:
+) -> ChosenTrends | None:
     """Return whose trends were asked for; ``None``: those of the whole timeline."""
     if not participant and session == "":
         return None
@@ -192,10 +192,10 @@ def _chosen(
     number = None if wanted is None else wanted.id
     views = ("participant_view", whose) if number is None else ("session_view", str(number))
     services.views.note(account, *views)
-    return Chosen(whose, number, tuple(one for one in listed if one.participant == whose))
+    return ChosenTrends(whose, number, tuple(one for one in listed if one.participant == whose))
 
 
-ChosenDep = Annotated[Chosen | None, Depends(_chosen)]
+ChosenDep = Annotated[ChosenTrends | None, Depends(_chosen)]
 
 
 def _timeline(services: ServicesDep, chosen: ChosenDep, device: Device = "") -> TrendReader:
@@ -234,7 +234,7 @@ class DeviceChoice:
     services: Services
     reader: TrendReader
     device: str
-    chosen: Chosen | None
+    chosen: ChosenTrends | None
     people: tuple[str, ...] | None = None
 
     @property
@@ -600,7 +600,7 @@ def _sessions_in(services: Services, start_ms: int, end_ms: int) -> list[Session
 
 
 def _drawn_sessions(
-    services: Services, chosen: Chosen | None, start_ms: int, end_ms: int
+    services: Services, chosen: ChosenTrends | None, start_ms: int, end_ms: int
 ) -> list[Session]:
     """Return the sessions in a range: all of them, or the chosen participant's."""
     own = _sessions_in(services, start_ms, end_ms)
@@ -610,7 +610,9 @@ def _drawn_sessions(
     return [one for one in own if one.id in numbers]
 
 
-def _is_made_up(services: Services, chosen: Chosen | None, start_ms: int, end_ms: int) -> bool:
+def _is_made_up(
+    services: Services, chosen: ChosenTrends | None, start_ms: int, end_ms: int
+) -> bool:
     """Return whether all that is drawn is simulated; of everybody nothing says so."""
     if chosen is None:
         return False

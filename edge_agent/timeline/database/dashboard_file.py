@@ -32,14 +32,14 @@ from edge_agent.timeline.database.files import closed_on_error, refuse_pipe, tra
 from edge_agent.timeline.database.secure_open import closing_alone, connect_in
 from edge_agent.timeline.database.untrusted_file import set_bounds
 from edge_agent.timeline.database.upgrade import upgrade
-from edge_agent.timeline.database.upgrade_steps import DASHBOARD_STEPS, Form
+from edge_agent.timeline.database.upgrade_steps import DASHBOARD_STEPS, DatabaseForm
 
 FOLDER = "dashboard"
 FILE_NAME = "dashboard.db"
 VERSION = 3
 """Of ``dashboard.sql``; the file keeps it as ``user_version``."""
 _APPLICATION_ID = 0x41464442  # "AFDB"
-FORM = Form(_APPLICATION_ID, VERSION, DASHBOARD_STEPS)
+FORM = DatabaseForm(_APPLICATION_ID, VERSION, DASHBOARD_STEPS)
 _LARGEST = 100_000_000
 """Bytes of the file that root reads; an account has some hundred."""
 _LONGEST_S = 20.0

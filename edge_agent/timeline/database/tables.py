@@ -27,7 +27,7 @@ _OF_DASHBOARD = "only the dashboard's user opens this file"
 _FREE = "name NOT IN ('age_band', 'sex')"  # values from a list identify nobody
 
 
-class Owner(StrEnum):
+class RowOwner(StrEnum):
     """Whose the rows of a table are."""
 
     PARTICIPANT = "participant"
@@ -46,7 +46,7 @@ class Owner(StrEnum):
     """Nobody's: the appliance keeps them for itself."""
 
 
-class Erasure(StrEnum):
+class ErasureWay(StrEnum):
     """What the erasure of a participant does with the rows of a table."""
 
     WITH_OWNER = "deleted with the person or the session"
@@ -55,7 +55,7 @@ class Erasure(StrEnum):
     KEPT = "kept"
 
 
-class Salvage(StrEnum):
+class SalvageWay(StrEnum):
     """How the rows of a damaged database come into a new one."""
 
     ROWS = "at once, before recording goes on"
@@ -140,7 +140,7 @@ class Table:
     """
 
     name: str
-    whose: Owner
+    whose: RowOwner
     one: str = ""
     many: str = ""
     times: tuple[Time, ...] = ()
@@ -148,10 +148,10 @@ class Table:
     codes: tuple[str, ...] = ()
     key: tuple[str, ...] = ("id",)
     within: str = ""
-    erasure: Erasure = Erasure.WITH_OWNER
+    erasure: ErasureWay = ErasureWay.WITH_OWNER
     rule: str = ""
     kept: Retention = Retention.ALWAYS
-    salvage: Salvage = Salvage.ROWS
+    salvage: SalvageWay = SalvageWay.ROWS
     sums: bool = False
     move: Move = Move.STAMPS
     brought: bool = False
@@ -163,7 +163,7 @@ class Table:
     @property
     def is_recorded(self) -> bool:
         """Whether rows come by themselves while recording goes on, and lie in time."""
-        return bool(self.within) and self.salvage is Salvage.PAGES
+        return bool(self.within) and self.salvage is SalvageWay.PAGES
 
     @classmethod
     def rollup(cls, kind: str, length: str) -> Table:
@@ -171,13 +171,13 @@ class Table:
         is_day = length == "day"
         return cls(
             name=f"{kind}_{length}",
-            whose=Owner.TIME,
+            whose=RowOwner.TIME,
             times=(Time("at"),),
             key=("at",) if kind == "expression" else ("kind", "at"),
-            erasure=Erasure.BY_RULE,
+            erasure=ErasureWay.BY_RULE,
             rule="added up anew from what is left",
             kept=Retention.ALWAYS if is_day else Retention.FOLDED,
-            salvage=Salvage.ROWS if is_day else Salvage.PAGES,
+            salvage=SalvageWay.ROWS if is_day else SalvageWay.PAGES,
             sums=True,
             apart="sums of rows that are",
         )
@@ -196,45 +196,45 @@ _AT = Time("at", "boot")
 TIMELINE = (
     Table(
         "migration",
-        Owner.APPLIANCE,
+        RowOwner.APPLIANCE,
         times=(Time("applied"),),
         key=("version",),
-        erasure=Erasure.KEPT,
+        erasure=ErasureWay.KEPT,
         rule=_OWN,
-        salvage=Salvage.ANEW,
+        salvage=SalvageWay.ANEW,
         apart=_HERE,
     ),
     Table(
         "vital_kind",
-        Owner.APPLIANCE,
+        RowOwner.APPLIANCE,
         key=("kind",),
-        erasure=Erasure.KEPT,
+        erasure=ErasureWay.KEPT,
         rule=_OWN,
-        salvage=Salvage.ANEW,
+        salvage=SalvageWay.ANEW,
         apart="the registry of vitals says the same",
     ),
     # Settings first: they hold the times that were erased.
     Table(
         "setting",
-        Owner.APPLIANCE,
+        RowOwner.APPLIANCE,
         key=("key",),
-        erasure=Erasure.BY_RULE,
+        erasure=ErasureWay.BY_RULE,
         rule="gets the times of the erased sessions, which name nobody",
-        salvage=Salvage.NEWER,
+        salvage=SalvageWay.NEWER,
         apart=_HERE,
     ),
     Table(
         "boot",
-        Owner.APPLIANCE,
+        RowOwner.APPLIANCE,
         times=(Time("started_ms"),),
-        erasure=Erasure.KEPT,
+        erasure=ErasureWay.KEPT,
         rule=_OWN,
         sent=True,
         apart="clocks of this machine",
     ),
     Table(
         "participant",
-        Owner.PARTICIPANT,
+        RowOwner.PARTICIPANT,
         "participant",
         N_("participants"),
         times=(Time("created", "boot"),),
@@ -245,7 +245,7 @@ TIMELINE = (
     ),
     Table(
         "session",
-        Owner.PARTICIPANT,
+        RowOwner.PARTICIPANT,
         "session",
         N_("sessions"),
         times=(Time("started", "boot"), Time("ended", "ended_boot")),
@@ -257,7 +257,7 @@ TIMELINE = (
     ),
     Table(
         "participant_attribute",
-        Owner.PARTICIPANT,
+        RowOwner.PARTICIPANT,
         "attribute",
         N_("attributes"),
         texts=(Text("name", _FREE), Text("value", _FREE)),
@@ -267,7 +267,7 @@ TIMELINE = (
     ),
     Table(
         "consent",
-        Owner.PARTICIPANT,
+        RowOwner.PARTICIPANT,
         "consent",
         N_("consents"),
         times=(Time("given", "given_boot"), Time("withdrawn", "withdrawn_boot")),
@@ -278,7 +278,7 @@ TIMELINE = (
     ),
     Table(
         "standing_session",
-        Owner.PARTICIPANT,
+        RowOwner.PARTICIPANT,
         "weekday of standing sessions",
         N_("weekdays of standing sessions"),
         times=(Time("since", "since_boot"), Time("until", "until_boot")),
@@ -289,7 +289,7 @@ TIMELINE = (
     ),
     Table(
         "marker",
-        Owner.SESSION,
+        RowOwner.SESSION,
         "marker or note",
         N_("markers and notes"),
         times=(_AT,),
@@ -300,7 +300,7 @@ TIMELINE = (
     ),
     Table(
         "marker_change",
-        Owner.SESSION,
+        RowOwner.SESSION,
         "marker as it was",
         N_("markers as they were"),
         times=(_AT, Time("changed", noted=True)),
@@ -310,7 +310,7 @@ TIMELINE = (
     ),
     Table(
         "exclusion",
-        Owner.SESSION,
+        RowOwner.SESSION,
         "exclusion",
         N_("exclusions"),
         times=(Time("made", noted=True), Time("taken_back", noted=True)),
@@ -322,7 +322,7 @@ TIMELINE = (
     ),
     Table(
         "self_report",
-        Owner.SESSION,
+        RowOwner.SESSION,
         "self-report",
         N_("self-reports"),
         times=(_AT,),
@@ -333,7 +333,7 @@ TIMELINE = (
     ),
     Table(
         "protocol_run",
-        Owner.SESSION,
+        RowOwner.SESSION,
         "protocol that was run",
         N_("protocols that were run"),
         times=(Time("saved", "boot"),),
@@ -343,7 +343,7 @@ TIMELINE = (
     ),
     Table(
         "trial",
-        Owner.SESSION,
+        RowOwner.SESSION,
         "screen of a protocol",
         N_("screens of protocols"),
         times=(_AT,),
@@ -354,7 +354,7 @@ TIMELINE = (
     ),
     Table(
         "own_neutral",
-        Owner.SESSION,
+        RowOwner.SESSION,
         "own neutral",
         N_("own neutrals"),
         brought=True,
@@ -364,7 +364,7 @@ TIMELINE = (
     ),
     Table(
         "alert",
-        Owner.SESSION,
+        RowOwner.SESSION,
         "alert",
         N_("alerts"),
         times=(
@@ -373,7 +373,7 @@ TIMELINE = (
             Time("acknowledged", "acknowledged_boot"),
         ),
         texts=(Text("text"),),
-        erasure=Erasure.BY_RULE,
+        erasure=ErasureWay.BY_RULE,
         rule="those of the session, and those about a person in its time",
         kept=Retention.SERVED,
         is_comment=True,
@@ -381,19 +381,19 @@ TIMELINE = (
     ),
     Table(
         "alert_message",
-        Owner.ALERT,
+        RowOwner.ALERT,
         times=(Time("sent"),),
         key=("alert", "event", "target"),
-        erasure=Erasure.BY_RULE,
+        erasure=ErasureWay.BY_RULE,
         rule="goes with its alert",
         kept=Retention.SERVED,
         apart=_HERE,
     ),
     Table(
         "model",
-        Owner.APPLIANCE,
+        RowOwner.APPLIANCE,
         times=(Time("since", "boot"),),
-        erasure=Erasure.KEPT,
+        erasure=ErasureWay.KEPT,
         rule=_OWN,
         brought=True,
         title="Models that the agent used, and from when",
@@ -401,113 +401,113 @@ TIMELINE = (
     ),
     Table(
         "preregistration",
-        Owner.APPLIANCE,
+        RowOwner.APPLIANCE,
         times=(Time("at"),),
-        erasure=Erasure.KEPT,
+        erasure=ErasureWay.KEPT,
         rule="a plan of a study names nobody, and is never changed",
         sent=True,
         apart="a file of the bundle",
     ),
     Table(
         "vital_change",
-        Owner.TIME,
+        RowOwner.TIME,
         times=(_AT, Time("changed", noted=True)),
         within=_LIES,
-        erasure=Erasure.IN_TIME,
+        erasure=ErasureWay.IN_TIME,
         is_comment=True,
         sent=True,
         apart="the corrected reading is",
     ),
     Table(
         "import",
-        Owner.APPLIANCE,
+        RowOwner.APPLIANCE,
         times=(Time("at", noted=True), Time("undone", noted=True), Time("started"), Time("ended")),
         texts=(Text("file"),),
-        erasure=Erasure.BY_RULE,
+        erasure=ErasureWay.BY_RULE,
         rule="a file that holds the code, or of which nothing else is left, is called (erased)",
         apart=_HERE,
     ),
     Table(
         "outbox",
-        Owner.APPLIANCE,
+        RowOwner.APPLIANCE,
         "waiting message",
         N_("waiting messages"),
         times=(Time("created", "boot"),),
-        erasure=Erasure.BY_RULE,
+        erasure=ErasureWay.BY_RULE,
         rule="messages about the person or their time are deleted, and their numbers reported",
         kept=Retention.SERVED,
         apart=_HERE,
     ),
     Table(
         "outbox_seq",
-        Owner.APPLIANCE,
+        RowOwner.APPLIANCE,
         key=("topic",),
-        erasure=Erasure.KEPT,
+        erasure=ErasureWay.KEPT,
         rule=_OWN,
-        salvage=Salvage.NEWER,
+        salvage=SalvageWay.NEWER,
         apart=_HERE,
     ),
     Table(
         "outbox_set_aside",
-        Owner.APPLIANCE,
+        RowOwner.APPLIANCE,
         times=(Time("created"), Time("at")),
-        erasure=Erasure.BY_RULE,
+        erasure=ErasureWay.BY_RULE,
         rule="as those that wait",
         kept=Retention.SERVED,
         apart=_HERE,
     ),
     Table(
         "outbox_hole",
-        Owner.APPLIANCE,
+        RowOwner.APPLIANCE,
         times=(Time("at"),),
-        erasure=Erasure.KEPT,
+        erasure=ErasureWay.KEPT,
         rule=_OWN,
         kept=Retention.SERVED,
         apart=_HERE,
     ),
     Table(
         "audit",
-        Owner.APPLIANCE,
+        RowOwner.APPLIANCE,
         times=(_AT,),
         texts=(Text("detail"),),
-        erasure=Erasure.BY_RULE,
+        erasure=ErasureWay.BY_RULE,
         rule="who did what stays, sealed; code and file in it are replaced by (erased)",
         apart=_HERE,
     ),
     Table(
         "health_minute",
-        Owner.APPLIANCE,
+        RowOwner.APPLIANCE,
         times=(Time("at"),),
         key=("at",),
-        erasure=Erasure.KEPT,
+        erasure=ErasureWay.KEPT,
         rule=_OWN,
         kept=Retention.SERVED,
         apart=_HERE,
     ),
     Table(
         "set_aside",
-        Owner.APPLIANCE,
+        RowOwner.APPLIANCE,
         "row that no table took",
         N_("rows that no table took"),
         times=(Time("at"),),
         texts=(Text("content"),),
-        erasure=Erasure.BY_RULE,
+        erasure=ErasureWay.BY_RULE,
         rule="rows of the person's time, code or session, or of an unknown time, are deleted",
         apart=_HERE,
     ),
     Table(
         "fleet_state",
-        Owner.APPLIANCE,
-        erasure=Erasure.KEPT,
+        RowOwner.APPLIANCE,
+        erasure=ErasureWay.KEPT,
         rule=_OWN,
         kept=Retention.SERVED,
         apart=_HERE,
     ),
     Table(
         "fleet_change",
-        Owner.APPLIANCE,
+        RowOwner.APPLIANCE,
         key=("seq",),
-        erasure=Erasure.BY_RULE,
+        erasure=ErasureWay.BY_RULE,
         rule="numbers of rows alone; the erasure itself is logged there",
         kept=Retention.SERVED,
         apart=_HERE,
@@ -521,13 +521,13 @@ TIMELINE = (
     Table.rollup("vital", "minute"),
     Table(
         "gap",
-        Owner.TIME,
+        RowOwner.TIME,
         "gap",
         N_("gaps"),
         times=(Time("started", "started_boot"), Time("ended", "boot")),
         within="started >= :start AND ended <= :end",
-        erasure=Erasure.IN_TIME,
-        salvage=Salvage.PAGES,
+        erasure=ErasureWay.IN_TIME,
+        salvage=SalvageWay.PAGES,
         move=Move.ENDS,
         brought=True,
         title="Times in which a source did not speak",
@@ -535,27 +535,27 @@ TIMELINE = (
     ),
     Table(
         "ecg",
-        Owner.TIME,
+        RowOwner.TIME,
         "stretch of an electrocardiogram",
         N_("stretches of electrocardiograms"),
         times=(_AT,),
         within=_REACHES_IN,
-        erasure=Erasure.IN_TIME,
+        erasure=ErasureWay.IN_TIME,
         kept=Retention.DAYS,
-        salvage=Salvage.PAGES,
+        salvage=SalvageWay.PAGES,
         move=Move.ROWS,
         apart="EDF+ and BIDS have it as a signal; a fleet does not get it",
     ),
     Table(
         "unfit",
-        Owner.TIME,
+        RowOwner.TIME,
         "count of unreadable frames",
         N_("counts of unreadable frames"),
         times=(_AT,),
         within=_REACHES_IN,
-        erasure=Erasure.IN_TIME,
+        erasure=ErasureWay.IN_TIME,
         kept=Retention.DAYS,
-        salvage=Salvage.PAGES,
+        salvage=SalvageWay.PAGES,
         move=Move.ROWS,
         brought=True,
         title="Frames in which a face could not be read, and why",
@@ -563,14 +563,14 @@ TIMELINE = (
     ),
     Table(
         "movement",
-        Owner.TIME,
+        RowOwner.TIME,
         "row of movements",
         N_("rows of movements"),
         times=(_AT,),
         within=_REACHES_IN,
-        erasure=Erasure.IN_TIME,
+        erasure=ErasureWay.IN_TIME,
         kept=Retention.DAYS,
-        salvage=Salvage.PAGES,
+        salvage=SalvageWay.PAGES,
         move=Move.ROWS,
         brought=True,
         title="Movements of the face, pose of the head and look: one face over one interval",
@@ -578,14 +578,14 @@ TIMELINE = (
     ),
     Table(
         "expression",
-        Owner.TIME,
+        RowOwner.TIME,
         "expression row",
         N_("expression rows"),
         times=(_AT,),
         within=_REACHES_IN,
-        erasure=Erasure.IN_TIME,
+        erasure=ErasureWay.IN_TIME,
         kept=Retention.DAYS,
-        salvage=Salvage.PAGES,
+        salvage=SalvageWay.PAGES,
         move=Move.ROWS,
         brought=True,
         title="Expressions: one face over one recording interval",
@@ -593,15 +593,15 @@ TIMELINE = (
     ),
     Table(
         "vital",
-        Owner.TIME,
+        RowOwner.TIME,
         "reading",
         N_("readings"),
         times=(_AT,),
         key=("at", "kind", "source"),
         within=_LIES,
-        erasure=Erasure.IN_TIME,
+        erasure=ErasureWay.IN_TIME,
         kept=Retention.BUDGET,
-        salvage=Salvage.PAGES,
+        salvage=SalvageWay.PAGES,
         move=Move.ROWS,
         brought=True,
         title="Vital readings",
@@ -613,26 +613,30 @@ TIMELINE = (
 DASHBOARD = (
     Table(
         "setting",
-        Owner.APPLIANCE,
+        RowOwner.APPLIANCE,
         key=("key",),
-        erasure=Erasure.KEPT,
+        erasure=ErasureWay.KEPT,
         rule=_OWN,
         apart=_OF_DASHBOARD,
     ),
     Table(
         "account",
-        Owner.ACCOUNT,
+        RowOwner.ACCOUNT,
         times=(Time("created"), Time("disabled"), Time("link_expires")),
-        erasure=Erasure.KEPT,
+        erasure=ErasureWay.KEPT,
         rule="of those who work with the appliance",
         apart=_OF_DASHBOARD,
     ),
     Table(
-        "carer_person", Owner.PERSON, codes=("code",), key=("account", "code"), apart=_OF_DASHBOARD
+        "carer_person",
+        RowOwner.PERSON,
+        codes=("code",),
+        key=("account", "code"),
+        apart=_OF_DASHBOARD,
     ),
     Table(
         "letter",
-        Owner.PERSON,
+        RowOwner.PERSON,
         times=(Time("agreed"),),
         codes=("code",),
         key=("code", "enrolled"),
@@ -640,7 +644,7 @@ DASHBOARD = (
     ),
     Table(
         "letter_address",
-        Owner.PERSON,
+        RowOwner.PERSON,
         times=(Time("sent"), Time("tried")),
         texts=(Text("address"), Text("error")),
         codes=("code",),
@@ -649,28 +653,28 @@ DASHBOARD = (
     ),
     Table(
         "login",
-        Owner.ACCOUNT,
+        RowOwner.ACCOUNT,
         times=(Time("created"), Time("expires"), Time("used")),
         key=("token_hash",),
-        erasure=Erasure.KEPT,
+        erasure=ErasureWay.KEPT,
         rule="of those who work with the appliance",
         kept=Retention.SERVED,
         apart=_OF_DASHBOARD,
     ),
     Table(
         "attempt",
-        Owner.ACCOUNT,
+        RowOwner.ACCOUNT,
         times=(Time("at"),),
-        erasure=Erasure.KEPT,
+        erasure=ErasureWay.KEPT,
         rule="what was typed as a name is kept as a hash",
         kept=Retention.SERVED,
         apart=_OF_DASHBOARD,
     ),
     Table(
         "token",
-        Owner.ACCOUNT,
+        RowOwner.ACCOUNT,
         times=(Time("created"), Time("used"), Time("revoked"), Time("expires")),
-        erasure=Erasure.KEPT,
+        erasure=ErasureWay.KEPT,
         rule="of those who work with the appliance",
         apart=_OF_DASHBOARD,
     ),
@@ -683,18 +687,20 @@ RECORDED = tuple(table for table in TIMELINE if table.is_recorded)
 """Those whose rows come by themselves while recording goes on."""
 PRUNED = tuple(table for table in TIMELINE if table.kept in {Retention.DAYS, Retention.BUDGET})
 """Those whose rows go for their age or for space; rollups of them stay."""
-OF_SESSION = tuple(table for table in TIMELINE if table.whose is Owner.SESSION)
+OF_SESSION = tuple(table for table in TIMELINE if table.whose is RowOwner.SESSION)
 OF_SESSION_IN_TIME = tuple(
     table
     for table in TIMELINE
-    if table.whose in {Owner.SESSION, Owner.TIME}
+    if table.whose in {RowOwner.SESSION, RowOwner.TIME}
     and _AT in table.times
     and (table.is_recorded or table.brought)
     and not table.is_comment
 )
 """Those whose rows were recorded in a session at an instant of it, by machine or by hand."""
 OF_PARTICIPANT = tuple(
-    table for table in TIMELINE if table.whose is Owner.PARTICIPANT and table.name != "participant"
+    table
+    for table in TIMELINE
+    if table.whose is RowOwner.PARTICIPANT and table.name != "participant"
 )
 BROUGHT = tuple(table for table in TIMELINE if table.brought)
 """Those that an import adds rows to."""

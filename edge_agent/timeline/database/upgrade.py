@@ -41,7 +41,7 @@ from edge_agent.timeline.database.upgrade_progress import (
     percent_upgraded,
     reported_upgrade,
 )
-from edge_agent.timeline.database.upgrade_steps import TIMELINE, Form, take_steps
+from edge_agent.timeline.database.upgrade_steps import TIMELINE, DatabaseForm, take_steps
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ def _is_empty(path: Path, connection: sqlite3.Connection) -> bool:
 def upgrade(
     path: Path,
     connection: sqlite3.Connection,
-    form: Form,
+    form: DatabaseForm,
     views: Sequence[str] = (),
     report: UpgradeReport | None = None,
 ) -> None:
@@ -163,7 +163,7 @@ def upgrade(
 
 
 def _take_steps(
-    path: Path, connection: sqlite3.Connection, form: Form, views: Sequence[str]
+    path: Path, connection: sqlite3.Connection, form: DatabaseForm, views: Sequence[str]
 ) -> None:
     version = versions(connection)[1]
     try:
@@ -191,7 +191,7 @@ def _copy_before(path: Path, version: int) -> Path:
 
 
 def _copy_aside(
-    path: Path, connection: sqlite3.Connection, form: Form, report: UpgradeReport
+    path: Path, connection: sqlite3.Connection, form: DatabaseForm, report: UpgradeReport
 ) -> None:
     """Copy a database to ``….before-schema-<version>``, and verify the copy.
 
@@ -261,7 +261,7 @@ class _Room:
 
 
 def _room(
-    path: Path, connection: sqlite3.Connection, form: Form, *, copy_factor: float = 1.0
+    path: Path, connection: sqlite3.Connection, form: DatabaseForm, *, copy_factor: float = 1.0
 ) -> _Room:
     size = _pages(connection) * connection.execute("PRAGMA page_size").fetchone()[0]
     factor = copy_factor + form.room(versions(connection)[1])

@@ -185,7 +185,7 @@ CREATE TABLE marker_anew (
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class UpgradeStep:
     """One change of a schema.
 
     Attributes:
@@ -309,30 +309,30 @@ def _add_body_motion(database: Database) -> None:
 
 
 DASHBOARD_STEPS = (
-    Step(2, "carers and their people", _add_carers),
-    Step(3, "letters", _add_letters),
+    UpgradeStep(2, "carers and their people", _add_carers),
+    UpgradeStep(3, "letters", _add_letters),
 )
 """From schema 1 of ``dashboard.sql``, that of 0.1.0."""
 TIMELINE_STEPS = (
-    Step(35, "prior of the classifier, artefacts", _add_prior_and_artefacts, 1.3),
-    Step(36, "import of each row", _add_import_of_rows, 1.1),
-    Step(37, "own neutral of a session", _add_own_neutral),
-    Step(38, "standing sessions", _add_standing_session),
-    Step(39, "skin conductance", _add_skin_conductance),
-    Step(40, "gaps that do not end before they begin", _bound_gaps),
-    Step(41, "screens that protocols showed", _add_trial),
-    Step(42, "blinks", _add_blinks),
-    Step(43, "whose a face is", _add_attribution),
-    Step(44, "errors of readings", _add_error),
-    Step(45, "instruments of a session", _add_instruments),
-    Step(46, "electrocardiograms", _add_ecg),
-    Step(47, "body motion", _add_body_motion),
+    UpgradeStep(35, "prior of the classifier, artefacts", _add_prior_and_artefacts, 1.3),
+    UpgradeStep(36, "import of each row", _add_import_of_rows, 1.1),
+    UpgradeStep(37, "own neutral of a session", _add_own_neutral),
+    UpgradeStep(38, "standing sessions", _add_standing_session),
+    UpgradeStep(39, "skin conductance", _add_skin_conductance),
+    UpgradeStep(40, "gaps that do not end before they begin", _bound_gaps),
+    UpgradeStep(41, "screens that protocols showed", _add_trial),
+    UpgradeStep(42, "blinks", _add_blinks),
+    UpgradeStep(43, "whose a face is", _add_attribution),
+    UpgradeStep(44, "errors of readings", _add_error),
+    UpgradeStep(45, "instruments of a session", _add_instruments),
+    UpgradeStep(46, "electrocardiograms", _add_ecg),
+    UpgradeStep(47, "body motion", _add_body_motion),
 )
 """From schema 34, that of 0.1.0, the first release. A step that was released is never changed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class DatabaseForm:
     """The form that a database file of ours must have.
 
     Attributes:
@@ -343,7 +343,7 @@ class Form:
 
     application: int
     version: int
-    steps: tuple[Step, ...]
+    steps: tuple[UpgradeStep, ...]
 
     @property
     def oldest(self) -> int:
@@ -362,11 +362,11 @@ class Form:
         return self.oldest <= version < self.version
 
 
-TIMELINE = Form(APPLICATION_ID, VERSION, TIMELINE_STEPS)
+TIMELINE = DatabaseForm(APPLICATION_ID, VERSION, TIMELINE_STEPS)
 
 
 def take_steps(
-    connection: sqlite3.Connection, form: Form, version: int, views: Sequence[str] = ()
+    connection: sqlite3.Connection, form: DatabaseForm, version: int, views: Sequence[str] = ()
 ) -> None:
     """Take the steps after ``version``, and note the version that they lead to.
 
@@ -416,7 +416,7 @@ def _name_of(view: str) -> str:
     return view.partition("CREATE VIEW ")[2].split()[0]
 
 
-def _note(connection: sqlite3.Connection, form: Form, steps: list[Step]) -> None:
+def _note(connection: sqlite3.Connection, form: DatabaseForm, steps: list[UpgradeStep]) -> None:
     if "migration" in stored_tables(connection):
         connection.executemany(
             "INSERT INTO migration (version, name, applied) VALUES (?, ?, ?)",

@@ -4,7 +4,7 @@
 
 Example:
     >>> from edge_agent.timeline.export.format import format_named
-    >>> from edge_agent.timeline.export.rows import Choice
-    >>> format_named("json").export(database, Path("session-3.json"), Choice(sessions=(3,)))
+    >>> from edge_agent.timeline.export.rows import ExportChoice
+    >>> format_named("json").export(database, Path("session-3.json"), ExportChoice(sessions=(3,)))
     [PosixPath('session-3.json')]
 """

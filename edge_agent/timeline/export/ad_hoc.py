@@ -32,7 +32,7 @@ class QueryError(StoreError):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SqlAnswer:
     """The result of an SQL query.
 
     Attributes:
@@ -76,7 +76,7 @@ class AdHocReader:
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
-    def ask(self, query: str, values: Mapping[str, str] | None = None) -> Answer:
+    def ask(self, query: str, values: Mapping[str, str] | None = None) -> SqlAnswer:
         """Run a query and return its result.
 
         Args:
@@ -95,7 +95,7 @@ class AdHocReader:
         if cursor.description is None:
             raise QueryError("This question has no answer: begin with SELECT or WITH.")
         columns = tuple(column[0] for column in cursor.description)
-        return Answer(columns, self._rows(cursor))
+        return SqlAnswer(columns, self._rows(cursor))
 
     def tables(self) -> list[tuple[str, str, tuple[str, ...]]]:
         """Return kind (table or view), name and columns of what can be queried, views first."""

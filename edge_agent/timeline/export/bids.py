@@ -36,7 +36,7 @@ from edge_agent.core.study import (
 )
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import AnalysisOption, VitalKind
-from edge_agent.timeline.database.tables import PRUNED, RECORDED, TIMELINE, Owner
+from edge_agent.timeline.database.tables import PRUNED, RECORDED, TIMELINE, RowOwner
 from edge_agent.timeline.export import bids_physioevents as physioevents
 from edge_agent.timeline.export.appliance import DepositFacts
 from edge_agent.timeline.export.bids_physioevents import (
@@ -81,7 +81,7 @@ BEH_TABLES = {
         *(
             table.name
             for table in TIMELINE
-            if table.whose is Owner.SESSION and table.brought and table.name not in _AS_EVENTS
+            if table.whose is RowOwner.SESSION and table.brought and table.name not in _AS_EVENTS
         ),
         *(table.name for table in RECORDED if table.brought),
     )
@@ -244,7 +244,7 @@ def _cell(value: Value) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class BidsEvent:
     """One event.
 
     Attributes:
@@ -260,16 +260,16 @@ class Event:
     label: str
 
 
-def events_of(markers: Sequence[Row]) -> list[Event]:
+def events_of(markers: Sequence[Row]) -> list[BidsEvent]:
     """Return the events of the markers of a session, which are in order of time.
 
     A stimulus and the end that follows it, with the same label, are one event; an end that fits
     to no start stays an event of its own.
     """
-    events: list[Event] = []
+    events: list[BidsEvent] = []
     opened: int | None = None
     for row in markers:
-        event = Event(
+        event = BidsEvent(
             int(row["at_ms"] or 0), 0, MarkerKind(str(row["kind"])), str(row["label"] or "")
         )
         # An end without a start, or with another label, is kept: nothing that was marked is lost.
@@ -287,7 +287,7 @@ def events_of(markers: Sequence[Row]) -> list[Event]:
     return events
 
 
-def shift_of(row: Row, end_ms: int | None) -> Event | None:
+def shift_of(row: Row, end_ms: int | None) -> BidsEvent | None:
     """Return from when to when labels are shifted, a row of ``own_neutral.csv``; else ``None``.
 
     Args:
@@ -300,11 +300,11 @@ def shift_of(row: Row, end_ms: int | None) -> Event | None:
     last_ms = end_ms if row["until_ms"] is None else whole(row["until_ms"])
     lasted_ms = None if last_ms is None else max(0, last_ms - at_ms)
     label = f"neutral shifted by {float(row['shift']):+.3f} in labels"
-    return Event(at_ms, lasted_ms, SHIFTED, label)
+    return BidsEvent(at_ms, lasted_ms, SHIFTED, label)
 
 
 @dataclass(frozen=True, slots=True)
-class Channel:
+class BidsChannel:
     """The vital and the source that one column of a recording holds.
 
     Attributes:
@@ -347,7 +347,7 @@ def is_resampled(kind: VitalKind) -> bool:
     return kind is not VitalKind.RR_INTERVAL and kind.spec.option is not AnalysisOption.PRESSURE
 
 
-def measured_in(connection: sqlite3.Connection, start_ms: int, end_ms: int) -> list[Channel]:
+def measured_in(connection: sqlite3.Connection, start_ms: int, end_ms: int) -> list[BidsChannel]:
     """Return the vitals and sources that have a reading in a span of time."""
     rows = connection.execute(_STEPS, (start_ms, end_ms))
     steps: dict[tuple[VitalKind, str], Counter[float]] = {}
@@ -355,7 +355,7 @@ def measured_in(connection: sqlite3.Connection, start_ms: int, end_ms: int) -> l
         of_source = steps.setdefault((VitalKind(kind), source), Counter())
         if step_ms is not None:
             of_source[step_ms / 1000] += count
-    return [Channel(*key, held_seconds(key[0], own)) for key, own in steps.items()]
+    return [BidsChannel(*key, held_seconds(key[0], own)) for key, own in steps.items()]
 
 
 class Resampled:
@@ -367,7 +367,7 @@ class Resampled:
         start_ms: time of the first sample, UTC milliseconds.
     """
 
-    def __init__(self, file: IO[str], channels: Iterable[Channel], start_ms: int) -> None:
+    def __init__(self, file: IO[str], channels: Iterable[BidsChannel], start_ms: int) -> None:
         self._channels = list(channels)
         self._newest: dict[tuple[str, str], tuple[int, float]] = {}
         self._start_ms = self._next_ms = start_ms
@@ -392,7 +392,7 @@ class Resampled:
             # Sums of whole milliseconds: no error adds up over hours.
             self._next_ms = self._next_ms + _STEP_MS
 
-    def _sample(self, channel: Channel) -> str:
+    def _sample(self, channel: BidsChannel) -> str:
         at_ms, value = self._newest.get((channel.kind.value, channel.source), (-math.inf, 0.0))
         if self._next_ms - at_ms >= 1000 * channel.held_s:
             return NOT_AVAILABLE
@@ -400,7 +400,9 @@ class Resampled:
 
 
 @contextmanager
-def write_resampled(path: Path, channels: Sequence[Channel], start_ms: int) -> Iterator[Resampled]:
+def write_resampled(
+    path: Path, channels: Sequence[BidsChannel], start_ms: int
+) -> Iterator[Resampled]:
     """Write a recording, which ends in ``.tsv.gz``, and its sidecar.
 
     Without channels it has only the clock that the events beside it share.
@@ -410,7 +412,7 @@ def write_resampled(path: Path, channels: Sequence[Channel], start_ms: int) -> I
     write_json(path.with_name(path.name.removesuffix(".tsv.gz") + ".json"), _sidecar(channels))
 
 
-def _sidecar(channels: Sequence[Channel]) -> dict[str, Any]:
+def _sidecar(channels: Sequence[BidsChannel]) -> dict[str, Any]:
     names = column_names(channels)
     flags = ", ".join(sorted(UNUSABLE))
     content: dict[str, Any] = {
@@ -453,7 +455,7 @@ def _ecg_sidecar(kept: Sequence[Electrocardiogram]) -> dict[str, Any]:
     return content
 
 
-def column_names(channels: Iterable[Channel]) -> list[str]:
+def column_names(channels: Iterable[BidsChannel]) -> list[str]:
     """Return the name of each column: its kind; of further sources of a kind with a number."""
     names: list[str] = []
     for channel in channels:
@@ -599,7 +601,7 @@ class _DataSet:
                     if row["start_ms"] is not None:
                         at_ms = whole(row["start_ms"])
                         lasted_ms = whole(row["end_ms"]) - at_ms
-                        events.append(Event(at_ms, lasted_ms, LEFT_OUT, str(row["reason"])))
+                        events.append(BidsEvent(at_ms, lasted_ms, LEFT_OUT, str(row["reason"])))
                 end_ms = None if session.end_ms == _FOREVER_MS else session.end_ms
                 shifts = (shift_of(row, end_ms) for row in self._own_neutral.get(number, ()))
                 events += filter(None, shifts)
@@ -788,17 +790,17 @@ def _line(table: str, row: Row, session: _Session) -> str:
     return "\t".join(times) + "\t" + tsv_line(rest)
 
 
-def _kind_of(event: Event) -> str:
+def _kind_of(event: BidsEvent) -> str:
     """Return the kind under which an event stands: what a protocol noted is nobody's note."""
     is_own = event.marker == MarkerKind.NOTE and event.label.startswith(OF_PROTOCOL)
     return PROTOCOL if is_own else event.marker
 
 
-def _physio_event(event: Event) -> PhysioEvent:
+def _physio_event(event: BidsEvent) -> PhysioEvent:
     return PhysioEvent(event.at_ms, event.lasted_ms, _kind_of(event), event.label)
 
 
-def _event(event: Event, start_ms: int) -> str:
+def _event(event: BidsEvent, start_ms: int) -> str:
     """Return an event as a line."""
     is_stimulus = event.marker is MarkerKind.STIMULUS_START
     lasted = NOT_AVAILABLE if event.lasted_ms is None else seconds(event.lasted_ms)

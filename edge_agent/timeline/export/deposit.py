@@ -19,7 +19,13 @@ from edge_agent.core.instruments import method_of
 from edge_agent.timeline.export.appliance import DepositFacts
 from edge_agent.timeline.export.bids import BIDS_VERSION, write_dataset
 from edge_agent.timeline.export.bundle import count_text, write_bundle_folder
-from edge_agent.timeline.export.deposit_facts import Facts, Plan, UsedModel, method_text, read_facts
+from edge_agent.timeline.export.deposit_facts import (
+    Facts,
+    FrozenPlan,
+    UsedModel,
+    method_text,
+    read_facts,
+)
 from edge_agent.timeline.export.files import sha256_of
 from edge_agent.timeline.export.preregistration_files import FOLDER as PREREGISTRATIONS
 from edge_agent.timeline.export.source import ExportSource
@@ -295,7 +301,7 @@ class _Crate:
             entity["softwareHelp"] = {"@id": f"tables/{one.card}"}
         return entity
 
-    def _preregistration(self, plan: Plan) -> Entity:
+    def _preregistration(self, plan: FrozenPlan) -> Entity:
         agree = "agree" if plan.intact else "do not agree"
         return {
             "@id": f"#preregistration-{plan.id}",

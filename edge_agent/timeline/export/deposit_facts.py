@@ -93,7 +93,7 @@ class _Course:
 
 
 @dataclass(frozen=True, slots=True)
-class Sensor:
+class DepositSensor:
     """A source of readings, and in words what it measured.
 
     Attributes:
@@ -145,7 +145,7 @@ class UsedModel:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class FrozenPlan:
     """A preregistration.
 
     Attributes:
@@ -185,11 +185,11 @@ class Facts:
     sessions: int
     origins: str
     simulated: bool
-    sensors: tuple[Sensor, ...]
+    sensors: tuple[DepositSensor, ...]
     models: tuple[UsedModel, ...]
     consents: Mapping[str, int] = field(default_factory=dict)
     withdrawn: int = 0
-    plans: tuple[Plan, ...] = ()
+    plans: tuple[FrozenPlan, ...] = ()
     instruments: Mapping[str, int] = field(default_factory=dict)
     beats: Mapping[str, str] = field(default_factory=dict)
 
@@ -216,13 +216,13 @@ def read_facts(source: ExportSource) -> Facts:
     )
 
 
-def _plans(source: ExportSource, sessions: Sequence[Row]) -> Iterator[Plan]:
+def _plans(source: ExportSource, sessions: Sequence[Row]) -> Iterator[FrozenPlan]:
     # A participant's own copy does not say what the study expects of them.
     if source.chosen.participant:
         return
     for one in frozen_in(source.connection):
         earlier = _earlier(sessions, one.at_ms)
-        yield Plan(one.id, iso_utc(one.at_ms), one.sha256, one.intact, earlier)
+        yield FrozenPlan(one.id, iso_utc(one.at_ms), one.sha256, one.intact, earlier)
 
 
 def _earlier(sessions: Sequence[Row], at_ms: int) -> str:
@@ -237,7 +237,7 @@ def _earlier(sessions: Sequence[Row], at_ms: int) -> str:
     return " ".join(told)
 
 
-def _sensors(source: ExportSource) -> Iterator[Sensor]:
+def _sensors(source: ExportSource) -> Iterator[DepositSensor]:
     """Yield the sources with readings in the exported times."""
     courses: defaultdict[tuple[str, str], _Course] = defaultdict(_Course)
     cursor = source.connection.cursor()
@@ -254,7 +254,7 @@ def _sensors(source: ExportSource) -> Iterator[Sensor]:
     for name, kinds in by_source.items():
         has_times = MADE_UP not in name
         phrases = tuple(_phrase(VitalKind(kind), course, has_times) for kind, course in kinds)
-        yield Sensor(name, phrases, any(course.measured for _, course in kinds))
+        yield DepositSensor(name, phrases, any(course.measured for _, course in kinds))
 
 
 @cache

@@ -22,7 +22,7 @@ from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.study import MarkerKind
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import AnalysisOption, VitalKind
-from edge_agent.timeline.export.bids import LEFT_OUT, Event, events_of, held_seconds, shift_of
+from edge_agent.timeline.export.bids import LEFT_OUT, BidsEvent, events_of, held_seconds, shift_of
 from edge_agent.timeline.export.electrocardiograms import (
     HZ,
     LARGEST_UV,
@@ -50,7 +50,7 @@ _LONGEST = 400
 
 
 @dataclass(slots=True)
-class Signal:
+class EdfSignal:
     """The usable readings of one source and kind, or one movement of the face.
 
     Attributes:
@@ -114,7 +114,7 @@ def missing(is_known: NDArray[np.bool_], rate: int) -> list[tuple[float, float]]
     ]
 
 
-def labels_of(signals: Sequence[Signal]) -> list[str]:
+def labels_of(signals: Sequence[EdfSignal]) -> list[str]:
     """Return the label of each signal; further sources of a kind get a number."""
     labels: list[str] = []
     for place, signal in enumerate(signals):
@@ -124,7 +124,7 @@ def labels_of(signals: Sequence[Signal]) -> list[str]:
     return labels
 
 
-def edf_signals(signals: Sequence[Signal], seconds: int) -> list[Any]:
+def edf_signals(signals: Sequence[EdfSignal], seconds: int) -> list[Any]:
     """Return the signals as edfio wants them."""
     import edfio
 
@@ -167,7 +167,7 @@ class SessionFile:
     start_ms: int
     end_ms: int | None
     simulated: bool
-    _signals: dict[tuple[Measure, str], Signal] = field(default_factory=dict)
+    _signals: dict[tuple[Measure, str], EdfSignal] = field(default_factory=dict)
     _annotations: list[tuple[float, float | None, str]] = field(default_factory=list)
     _ecg: list[Electrocardiogram] = field(default_factory=list)
     _last_ms: int = 0
@@ -210,7 +210,7 @@ class SessionFile:
         self._ecg = kept
         self._last_ms = max(self._last_ms, *(math.ceil(one.ended_ms) for one in kept))
 
-    def event(self, event: Event) -> None:
+    def event(self, event: BidsEvent) -> None:
         """Add a marker, or a shift of labels; what lasts has an annotation with a duration."""
         is_stimulus = event.marker is MarkerKind.STIMULUS_START
         word = "stimulus" if is_stimulus else event.marker
@@ -304,7 +304,7 @@ class SessionFile:
         return (whole(at_ms) - self.base_ms) / 1000
 
     def _add(self, kind: Measure, source: str, at_s: float, value: float) -> None:
-        signal = self._signals.setdefault((kind, source), Signal(kind, source))
+        signal = self._signals.setdefault((kind, source), EdfSignal(kind, source))
         signal.times.append(at_s)
         signal.values.append(value)
 
@@ -313,7 +313,9 @@ class SessionFile:
         self._annotations.append((onset, lasted, plain[:_LONGEST]))
 
 
-def _missing(signals: Sequence[Signal], seconds: int) -> Iterator[tuple[float, float | None, str]]:
+def _missing(
+    signals: Sequence[EdfSignal], seconds: int
+) -> Iterator[tuple[float, float | None, str]]:
     """Yield an annotation for each time in which a signal has no value.
 
     Movements are read together, so what all of them lack is said once.

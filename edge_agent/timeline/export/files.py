@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from edge_agent.core.errors import StoreError
-from edge_agent.timeline.export.rows import Block
+from edge_agent.timeline.export.rows import RowBlock
 from edge_agent.timeline.export.table_schemas import DESCRIPTION, FILES, unchanged_files
 
 
@@ -162,7 +162,7 @@ def move_into_zip(files: Iterable[Path], folder: Path, out: Path | IO[bytes]) ->
             file.unlink()
 
 
-def write_blocks(file: IO[bytes], blocks: Iterable[Block]) -> tuple[int, str, int]:
+def write_blocks(file: IO[bytes], blocks: Iterable[RowBlock]) -> tuple[int, str, int]:
     """Write blocks into an open file; return bytes, SHA-256 and rows.
 
     A second thread encodes, compresses and writes one block while the next one is read: neither

@@ -26,7 +26,7 @@ from edge_agent.timeline.export.files import (
     new_file,
     new_folder,
 )
-from edge_agent.timeline.export.rows import Block, Choice
+from edge_agent.timeline.export.rows import ExportChoice, RowBlock
 from edge_agent.timeline.export.source import ExportSource, OnProgress
 from edge_agent.timeline.export.table_schemas import DESCRIPTION, FILES, WrittenFile, description
 from edge_agent.timeline.read.base import count_declared
@@ -37,7 +37,7 @@ WriteFile = Callable[[ExportSource, IO[bytes]], None]
 WriteTree = Callable[[ExportSource, Path], None]
 """Writes an export into an empty folder."""
 
-WriteTable = Callable[[Path, str, Iterator[Block]], WrittenFile]
+WriteTable = Callable[[Path, str, Iterator[RowBlock]], WrittenFile]
 """Writes one table into a folder: the folder, the table (of ``FILES``), its blocks of CSV."""
 
 _LAST = 1000
@@ -100,7 +100,7 @@ class ExportFormat(ABC):
         self,
         database: Path,
         out: Path,
-        choice: Choice | None = None,
+        choice: ExportChoice | None = None,
         appliance: Appliance | None = None,
         on_progress: OnProgress | None = None,
     ) -> list[Path]:
@@ -123,7 +123,7 @@ class ExportFormat(ABC):
                 library is not installed.
             StudyError: there is no such session, or sessions must be named.
         """
-        choice = choice or Choice()
+        choice = choice or ExportChoice()
         self._check(choice)
         with read_transaction(database) as connection:
             count_declared(connection)
@@ -134,7 +134,7 @@ class ExportFormat(ABC):
         self,
         database: Path,
         out: Path,
-        choice: Choice | None = None,
+        choice: ExportChoice | None = None,
         appliance: Appliance | None = None,
         on_progress: OnProgress | None = None,
     ) -> Path:
@@ -186,7 +186,7 @@ class ExportFormat(ABC):
     def _write_to(self, out: Path, source: ExportSource) -> list[Path]:
         """Write the file or folder."""
 
-    def _check(self, choice: Choice) -> None:
+    def _check(self, choice: ExportChoice) -> None:
         """Check the request before anything is read."""
         self.check_library()
         if self.needs_sessions and not choice.sessions:

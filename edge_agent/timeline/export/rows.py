@@ -209,7 +209,7 @@ _STUDY = {
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ExportChoice:
     """The part of the timeline that an export is asked for.
 
     Attributes:
@@ -233,15 +233,15 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
-    """A ``Choice`` resolved to the sessions and time ranges of one database.
+class ChosenRows:
+    """A ``ExportChoice`` resolved to the sessions and time ranges of one database.
 
     Attributes:
         sessions: the sessions asked for, or those that overlap the span.
         span: the range of time asked for.
         ranges: the parts of the timeline, in order of time; half-open.
         everybody: whether participants without a session belong to it.
-        participant: as of ``Choice``.
+        participant: as of ``ExportChoice``.
     """
 
     sessions: tuple[int, ...]
@@ -262,8 +262,8 @@ class Chosen:
         }
 
 
-def choose(connection: sqlite3.Connection, choice: Choice) -> Chosen:
-    """Resolve a ``Choice`` to the sessions and time ranges of the database.
+def choose(connection: sqlite3.Connection, choice: ExportChoice) -> ChosenRows:
+    """Resolve a ``ExportChoice`` to the sessions and time ranges of the database.
 
     Raises:
         StudyError: there is no such session.
@@ -275,7 +275,7 @@ def choose(connection: sqlite3.Connection, choice: Choice) -> Chosen:
         ranges = _parts_within(connection, sessions, span)
     # A part of the timeline is about the people in it; only a whole export tells of all.
     everybody = choice.sessions is None and span == ALWAYS
-    return Chosen(sessions, span, ranges, everybody, choice.participant)
+    return ChosenRows(sessions, span, ranges, everybody, choice.participant)
 
 
 def sessions_of(participant: str, sessions: Iterable[Session]) -> tuple[str, tuple[int, ...]]:
@@ -295,7 +295,7 @@ def sessions_of(participant: str, sessions: Iterable[Session]) -> tuple[str, tup
     return own[0].participant, tuple(sorted(one.id for one in own))
 
 
-def holds_rows(database: Path, choice: Choice) -> bool:
+def holds_rows(database: Path, choice: ExportChoice) -> bool:
     """Tell whether a part of the timeline has a session, a frame with a face, or a reading.
 
     Raises:
@@ -349,7 +349,7 @@ frames.
 
 
 @dataclass(slots=True)
-class Run:
+class EmotionRun:
     """A run of one smoothed emotion; times in milliseconds since 1970 UTC."""
 
     start_ms: int
@@ -368,7 +368,7 @@ class Run:
         return (*times, seconds, shown, self.rows, self.frames, self.simulated)
 
 
-def episodes_of(rows: Iterable[FaceRow]) -> Iterator[Run]:
+def episodes_of(rows: Iterable[FaceRow]) -> Iterator[EmotionRun]:
     """Yield the episodes in order of their start.
 
     As in the view, another emotion or 3 s without a row end one.
@@ -378,9 +378,9 @@ def episodes_of(rows: Iterable[FaceRow]) -> Iterator[Run]:
     Args:
         rows: of the participant's face, in order of time.
     """
-    running: dict[int, Run] = {}
-    ended: list[Run] = []
-    run: Run | None = None
+    running: dict[int, EmotionRun] = {}
+    ended: list[EmotionRun] = []
+    run: EmotionRun | None = None
     for at, interval, emotion, simulated, frames in rows:
         # Most rows are of the same kind as the one before, so that the look-up is rare.
         if run is None or run.simulated != simulated:
@@ -400,7 +400,7 @@ def episodes_of(rows: Iterable[FaceRow]) -> Iterator[Run]:
             # can join it.
             if kind == simulated or at - one.end_ms > EPISODE_GAP_MS + _LONGEST_ROW_MS:
                 ended.append(running.pop(kind))
-        run = running[simulated] = Run(at - interval, at, emotion, 1, frames, simulated)
+        run = running[simulated] = EmotionRun(at - interval, at, emotion, 1, frames, simulated)
         # Runs of both kinds may overlap: they are held back until their order by start is certain.
         if len(running) == 1:  # nothing that began earlier still goes on
             yield from sorted(ended, key=lambda one: one.start_ms)
@@ -419,7 +419,7 @@ class InSession:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class TimelinePiece:
     """A part of the timeline within one UTC hour, one session and one condition.
 
     It holds the times ``start_ms`` ≤ time < ``end_ms``.
@@ -462,7 +462,7 @@ class Pieces:
         self._starts = [session.start_ms for session in self._sessions]
         self._changes = _condition_changes(connection)
 
-    def pieces_with_rows(self, table: str, start_ms: int, end_ms: int) -> Iterator[Piece]:
+    def pieces_with_rows(self, table: str, start_ms: int, end_ms: int) -> Iterator[TimelinePiece]:
         """Yield the pieces of a range that hold rows of a table, in order of time.
 
         Empty stretches are skipped.
@@ -474,7 +474,7 @@ class Pieces:
             yield piece
             at = self._connection.execute(next_row, (piece.end_ms, end_ms)).fetchone()[0]
 
-    def _piece_from(self, at_ms: int, end_ms: int) -> Piece:
+    def _piece_from(self, at_ms: int, end_ms: int) -> TimelinePiece:
         """Return the piece that begins at an instant."""
         # A piece ends where anything that its rows share changes: hour, session or condition.
         limit = min(end_ms, at_ms - at_ms % HOUR_MS + HOUR_MS)
@@ -483,12 +483,12 @@ class Pieces:
             limit = min(limit, self._starts[place])
         session = self._sessions[place - 1] if place else None
         if session is None or at_ms >= session.end_ms:
-            return Piece(at_ms, limit, None, None)
+            return TimelinePiece(at_ms, limit, None, None)
         times, labels = self._changes[session.id]
         marker = bisect_right(times, at_ms)
         if marker < len(times):
             limit = min(limit, times[marker])
-        return Piece(
+        return TimelinePiece(
             at_ms, min(limit, session.end_ms), session, labels[marker - 1] if marker else None
         )
 
@@ -512,7 +512,7 @@ def _condition_changes(
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class RowBlock:
     """Some rows of a file, each line with its end.
 
     ``until_ms`` is the time of the last, where the file has times.
@@ -524,8 +524,8 @@ class Block:
 
 
 def blocks_of(
-    connection: sqlite3.Connection, chosen: Chosen, name: str, rule: matching.Matching
-) -> Iterator[Block]:
+    connection: sqlite3.Connection, chosen: ChosenRows, name: str, rule: matching.Matching
+) -> Iterator[RowBlock]:
     """Yield the rows of one exported file, its line of heads first.
 
     Args:
@@ -535,7 +535,7 @@ def blocks_of(
         name: one of ``FILES``.
         rule: how readings are matched to observed emotions.
     """
-    yield Block(0, ",".join(column.name for column in FILES[name]) + "\n")
+    yield RowBlock(0, ",".join(column.name for column in FILES[name]) + "\n")
     if name == "session":
         yield from _sessions_with_faces(connection, chosen)
         return
@@ -560,8 +560,8 @@ def blocks_of(
                     )
 
 
-def _block(lines: list[str], until_ms: int | None = None) -> Block:
-    return Block(len(lines), "\n".join(lines) + "\n", until_ms)
+def _block(lines: list[str], until_ms: int | None = None) -> RowBlock:
+    return RowBlock(len(lines), "\n".join(lines) + "\n", until_ms)
 
 
 def _run(
@@ -575,13 +575,13 @@ def _run(
 
 def _plain(
     connection: sqlite3.Connection, query: str, parameters: Mapping[str, str | int]
-) -> Iterator[Block]:
+) -> Iterator[RowBlock]:
     cursor = _run(connection, query, parameters)
     while rows := cursor.fetchmany(ROWS):
         yield _block([line(row) for row in rows])
 
 
-def _sessions_with_faces(connection: sqlite3.Connection, chosen: Chosen) -> Iterator[Block]:
+def _sessions_with_faces(connection: sqlite3.Connection, chosen: ChosenRows) -> Iterator[RowBlock]:
     """Yield the sessions, with how the faces of each were in view."""
     sessions = [one for one in select_sessions(connection) if one.id in set(chosen.sessions)]
     views = read_faces_in_view(connection, sessions, clock.now().wall_ms)
@@ -592,12 +592,12 @@ def _sessions_with_faces(connection: sqlite3.Connection, chosen: Chosen) -> Iter
         yield _block([line((*row, *of)) for row, of in zip(rows, faces, strict=True)])
 
 
-def _values(piece: Piece) -> dict[str, str | int]:
+def _values(piece: TimelinePiece) -> dict[str, str | int]:
     span = {"start": piece.start_ms, "end": piece.end_ms}
     return {"hour": piece.hour, "shared": piece.shared, "apart": _APART, **span}
 
 
-def _lines(connection: sqlite3.Connection, piece: Piece, name: str) -> Iterator[Block]:
+def _lines(connection: sqlite3.Connection, piece: TimelinePiece, name: str) -> Iterator[RowBlock]:
     """Yield rows that SQLite writes as lines by itself."""
     cursor = _run(connection, _LINES[name], _values(piece))
     while rows := cursor.fetchmany(ROWS):
@@ -605,8 +605,11 @@ def _lines(connection: sqlite3.Connection, piece: Piece, name: str) -> Iterator[
 
 
 def _vitals(
-    connection: sqlite3.Connection, piece: Piece, rule: matching.Matching, stretches: Sequence[Span]
-) -> Iterator[Block]:
+    connection: sqlite3.Connection,
+    piece: TimelinePiece,
+    rule: matching.Matching,
+    stretches: Sequence[Span],
+) -> Iterator[RowBlock]:
     """Yield readings with all digits of their values, and the emotion observed before each."""
     cursor = _run(connection, _VITALS, _values(piece))
     while rows := cursor.fetchmany(ROWS):
@@ -676,7 +679,7 @@ def _observed_before(
     return (matching.OBSERVED[states[kind][place]] for place, kind in enumerate(kinds))
 
 
-def _episodes(connection: sqlite3.Connection, span: Mapping[str, str | int]) -> Iterator[Block]:
+def _episodes(connection: sqlite3.Connection, span: Mapping[str, str | int]) -> Iterator[RowBlock]:
     rows: Iterable[FaceRow] = _run(connection, _EPISODE_ROWS, span)
     lines: list[str] = []
     for episode in episodes_of(rows):
@@ -700,7 +703,7 @@ def whole(value: Value) -> int:
     return value
 
 
-def rows_of(name: str, blocks: Iterator[Block]) -> Iterator[Row]:
+def rows_of(name: str, blocks: Iterator[RowBlock]) -> Iterator[Row]:
     """Yield the rows of one of ``FILES`` from its blocks; an empty cell is ``None``."""
     readers = [(column.name, _READ[column.type]) for column in FILES[name]]
     next(blocks)  # the line of heads

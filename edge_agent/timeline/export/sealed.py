@@ -18,7 +18,7 @@ from edge_agent.timeline.database.dashboard_file import passing_folder, prepared
 from edge_agent.timeline.export.appliance import Appliance
 from edge_agent.timeline.export.files import check_new, move_into_zip, new_file, saying_why
 from edge_agent.timeline.export.format import ExportFormat
-from edge_agent.timeline.export.rows import Choice
+from edge_agent.timeline.export.rows import ExportChoice
 from edge_agent.timeline.export.source import OnProgress
 
 SUFFIX = ".sealed.zip"
@@ -114,7 +114,7 @@ class Work:
 
     database: Path
     format: ExportFormat
-    choice: Choice
+    choice: ExportChoice
     appliance: Appliance
 
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from edge_agent.core import clock
 from edge_agent.timeline.export.appliance import Appliance
 from edge_agent.timeline.export.rows import (
-    Block,
-    Choice,
-    Chosen,
+    ChosenRows,
+    ExportChoice,
     Row,
+    RowBlock,
     blocks_of,
     choose,
     rows_of,
@@ -25,7 +25,7 @@ OnProgress = Callable[[float], None]
 _WEIGHTS = {"expression": 0.34, "movement": 0.3, "unfit": 0.02, "vital": 0.26, "episode": 0.08}
 
 
-class Progress:
+class ExportProgress:
     """Reports the progress of an export from the times of the written rows.
 
     Args:
@@ -35,7 +35,7 @@ class Progress:
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, chosen: Chosen, on_progress: OnProgress
+        self, connection: sqlite3.Connection, chosen: ChosenRows, on_progress: OnProgress
     ) -> None:
         self._on_progress = on_progress
         self._done = 0.0
@@ -47,7 +47,7 @@ class Progress:
         self._first = max(first or 0, ranges[0][0])
         self._length = max(1, min(last or 0, ranges[-1][1]) - self._first)
 
-    def watch(self, name: str, blocks: Iterator[Block]) -> Iterator[Block]:
+    def watch(self, name: str, blocks: Iterator[RowBlock]) -> Iterator[RowBlock]:
         """Yield the blocks of a file unchanged, and report the progress."""
         weight = _WEIGHTS.get(name, 0.0)
         for block in blocks:
@@ -86,7 +86,7 @@ class ExportSource:
     def __init__(
         self,
         connection: sqlite3.Connection,
-        choice: Choice,
+        choice: ExportChoice,
         appliance: Appliance,
         on_progress: OnProgress | None = None,
     ) -> None:
@@ -94,14 +94,14 @@ class ExportSource:
         self.chosen = choose(connection, choice)
         self.appliance = appliance
         self.created_ms = clock.now().wall_ms
-        self._progress = Progress(connection, self.chosen, on_progress or (lambda _: None))
+        self._progress = ExportProgress(connection, self.chosen, on_progress or (lambda _: None))
 
     @property
     def created(self) -> str:
         """The time at which the export was made, as ISO 8601 in UTC."""
         return clock.iso_utc(self.created_ms)
 
-    def blocks(self, name: str) -> Iterator[Block]:
+    def blocks(self, name: str) -> Iterator[RowBlock]:
         """Yield one of ``FILES`` as blocks of CSV, the line of column names first."""
         blocks = blocks_of(self.connection, self.chosen, name, self.appliance.matching)
         return self._progress.watch(name, blocks)

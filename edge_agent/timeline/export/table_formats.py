@@ -19,7 +19,7 @@ from edge_agent.core.texts import N_
 from edge_agent.timeline.export.column import Column
 from edge_agent.timeline.export.files import sha256_of
 from edge_agent.timeline.export.format import Audience, FileFormat, FolderFormat
-from edge_agent.timeline.export.rows import Block, Row, Value, rows_of
+from edge_agent.timeline.export.rows import Row, RowBlock, Value, rows_of
 from edge_agent.timeline.export.source import ExportSource
 from edge_agent.timeline.export.table_schemas import FILES, TITLES, WrittenFile
 
@@ -32,7 +32,7 @@ _TEXTS_STAY = {"strings_to_formulas": False, "strings_to_urls": False, "strings_
 _WIDTHS = {"datetime": 23, "string": 16}
 
 
-def _write_parquet(folder: Path, name: str, blocks: Iterator[Block]) -> WrittenFile:
+def _write_parquet(folder: Path, name: str, blocks: Iterator[RowBlock]) -> WrittenFile:
     """Write the columns of a CSV file with their types, units and meanings; times are in UTC."""
     from pyarrow import parquet
 
@@ -52,7 +52,7 @@ def _describe_file(path: Path, media_type: str, rows: int) -> WrittenFile:
     return WrittenFile(path.stem, path.name, title, media_type, size, sha256_of(path), rows)
 
 
-def _join_blocks(blocks: Iterator[Block]) -> Iterator[tuple[str, int]]:
+def _join_blocks(blocks: Iterator[RowBlock]) -> Iterator[tuple[str, int]]:
     """Join blocks until they are worth a row group."""
     # Types and units come with the schema; ``read_csv`` is given the names.
     next(blocks)  # the line of heads
@@ -139,7 +139,7 @@ PARQUET = FolderFormat(
 )
 
 
-def _write_sav(folder: Path, name: str, blocks: Iterator[Block]) -> WrittenFile:
+def _write_sav(folder: Path, name: str, blocks: Iterator[RowBlock]) -> WrittenFile:
     """Write a table with the meaning of each variable as its label; times are in UTC.
 
     The library takes a table whole, so memory grows with its rows: about 1 kB each.

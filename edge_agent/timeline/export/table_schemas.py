@@ -21,7 +21,7 @@ from edge_agent import __version__
 from edge_agent.core import clock
 from edge_agent.core.expression import EMOTIONS, Attribution, Emotion, RejectReason
 from edge_agent.core.movements import MOVEMENTS, PROGRAMS
-from edge_agent.core.own_neutral import OwnNeutralState, Refusal
+from edge_agent.core.own_neutral import BaselineRefusal, OwnNeutralState
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import (
     STORED,
@@ -396,7 +396,7 @@ OWN_NEUTRAL = (
         "good enough",
         allowed=tuple(OwnNeutralState),
     ),
-    _text("reason", "Why the last baseline was refused", allowed=tuple(Refusal)),
+    _text("reason", "Why the last baseline was refused", allowed=tuple(BaselineRefusal)),
     *_times("Start of the baseline that was judged; empty without one", "start_"),
     *_times("End of that baseline, which does not belong to it", "end_"),
     _whole("seconds", "In how many of its seconds the face was read", "s"),

@@ -15,12 +15,12 @@ from edge_agent import __version__
 from edge_agent.core.texts import N_
 from edge_agent.timeline.export.files import write_blocks
 from edge_agent.timeline.export.format import FileFormat, FolderFormat
-from edge_agent.timeline.export.rows import Block, json_text
+from edge_agent.timeline.export.rows import RowBlock, json_text
 from edge_agent.timeline.export.source import ExportSource
 from edge_agent.timeline.export.table_schemas import FILES, PACKAGE, TITLES, WrittenFile, schema_of
 
 
-def _write_table(folder: Path, name: str, blocks: Iterator[Block]) -> WrittenFile:
+def _write_table(folder: Path, name: str, blocks: Iterator[RowBlock]) -> WrittenFile:
     path = f"{name}.csv"
     with (folder / path).open("wb") as file:
         size, sha256, rows = write_blocks(file, blocks)

@@ -57,7 +57,7 @@ _given: dict[Path, Path] = {}
 P = ParamSpec("P")
 R = TypeVar("R")
 S = TypeVar("S", bound="HasPath")
-COMMANDS: dict[str, Command] = {}
+COMMANDS: dict[str, GateCommand] = {}
 """Name → command; filled by ``commands``."""
 
 
@@ -102,7 +102,7 @@ def wake_gate(path: Path) -> None:
             raise _unanswered(path, gate, error) from error
 
 
-class Command:
+class GateCommand:
     """A method that may be called from another process: its arguments and result as JSON."""
 
     def __init__(self, method: Callable[..., Any]) -> None:
@@ -210,7 +210,7 @@ def command(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P
         ...     @command
         ...     def end_session(self, *, actor: str) -> Session: ...
     """
-    known = Command(method)
+    known = GateCommand(method)
     COMMANDS[known.name] = known
 
     @functools.wraps(method)

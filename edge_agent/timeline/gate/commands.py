@@ -37,7 +37,7 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.connection import read_transaction, write_transaction
 from edge_agent.timeline.gate.client import command
 from edge_agent.timeline.intake import sent_files
-from edge_agent.timeline.intake.cells import ImportOptions, StudyImport
+from edge_agent.timeline.intake.cells import StudyImport, StudyImportOptions
 from edge_agent.timeline.intake.corrections import ReadingKey, correct_reading, remove_reading
 from edge_agent.timeline.intake.imports import UndoneImport, undo_import
 from edge_agent.timeline.intake.sent_files import WAITING, StudyChoices
@@ -51,13 +51,13 @@ from edge_agent.timeline.study.preregistrations import Preregistration, freeze
 from edge_agent.timeline.study.sessions import Study
 from edge_agent.timeline.upkeep.erasing_again import note_forgotten
 from edge_agent.timeline.upkeep.erasure import Erasure, erase_participant
-from edge_agent.timeline.write.alert_log import ENDINGS, AlertEntry, AlertLog, Delivery
+from edge_agent.timeline.write.alert_log import ENDINGS, AlertDelivery, AlertEntry, AlertLog
 from edge_agent.timeline.write.boots import BootRows
 from edge_agent.timeline.write.inserts import import_each
 from edge_agent.timeline.write.merged_notes import without_erased, write_note
 from edge_agent.timeline.write.reading_imports import (
+    FilePortion,
     ImportResult,
-    Part,
     ReadingTable,
     import_portion,
     portions_of,
@@ -207,12 +207,12 @@ class Commands(PlainCommands):
     """
 
     def __init__(
-        self, path: Path, importing: ImportOptions | None = None, *, outbox_rows: int = 50_000
+        self, path: Path, importing: StudyImportOptions | None = None, *, outbox_rows: int = 50_000
     ) -> None:
         super().__init__(path)
         self._outbox_rows = outbox_rows
         self._turns = Turns()
-        self._importing = importing or ImportOptions()
+        self._importing = importing or StudyImportOptions()
         self.study = Study(path, purposes=self._importing.purposes, outbox_rows=outbox_rows)
         self._runs = runs.ProtocolRuns(path, outbox_rows)
         # The dashboard may write of one kind of alert only; those of the vitals are the agent's.
@@ -284,7 +284,9 @@ class Commands(PlainCommands):
         return made[0]
 
     @_by_dashboard
-    def save_protocol(self, run: int, session: int, progress: runs.Progress, *, actor: str) -> bool:
+    def save_protocol(
+        self, run: int, session: int, progress: runs.RunProgress, *, actor: str
+    ) -> bool:
         """Save the state of a protocol; return whether it continues."""
         _check_not_negative(step=progress.step, spent_ms=progress.spent_ms)
         _check_count(progress.markers, _SAVED_MOST, "markers")
@@ -373,7 +375,7 @@ class Commands(PlainCommands):
         return import_each(self.path, readings)
 
     @_asked
-    def import_portion(self, table: ReadingTable, part: Part, *, actor: str) -> ImportResult:
+    def import_portion(self, table: ReadingTable, part: FilePortion, *, actor: str) -> ImportResult:
         """Write a portion of the readings of a file, each with the number of this import."""
         if any(VitalFlag.IMPORTED not in flags for flags in table.flag_sets):
             raise StudyError("A reading of a file has the flag imported.")
@@ -492,7 +494,7 @@ class Commands(PlainCommands):
         self._alerts.end(rule, ending, at)
 
     @_by_dashboard
-    def note_delivery(self, alert: int, delivery: Delivery, *, actor: str) -> bool:
+    def note_delivery(self, alert: int, delivery: AlertDelivery, *, actor: str) -> bool:
         """Store the delivery of a message about an alert that the dashboard raised.
 
         Return whether there is such an alert.

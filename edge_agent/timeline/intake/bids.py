@@ -24,9 +24,9 @@ from edge_agent.core.csv_cells import strip_guard
 from edge_agent.core.errors import DataFileError, ReadingError
 from edge_agent.core.given_readings import is_no_value
 from edge_agent.core.readings import VitalFlag, time_ms
-from edge_agent.core.sample_means import Sample, SampleMeans
+from edge_agent.core.sample_means import SampleMeans, TimedSample
 from edge_agent.core.study import MarkerKind, attribute_of
-from edge_agent.core.vitals import Scale, VitalKind
+from edge_agent.core.vitals import UnitConversion, VitalKind
 from edge_agent.timeline.export.bids import (
     AS_RECORDED,
     BEH_TABLES,
@@ -40,7 +40,7 @@ from edge_agent.timeline.export.bids import (
 from edge_agent.timeline.export.bids_physioevents import PROTOCOL, TIMESTAMP
 from edge_agent.timeline.export.table_schemas import FILES
 from edge_agent.timeline.intake import bids_files
-from edge_agent.timeline.intake.bids_files import BidsFile, Node, Recording, number, tsv_rows
+from edge_agent.timeline.intake.bids_files import BidsFile, BidsRecording, Node, number, tsv_rows
 from edge_agent.timeline.intake.cells import SourceRow
 from edge_agent.timeline.intake.tidy import TABLES
 
@@ -64,7 +64,7 @@ class PlacedFile:
 
 
 @dataclass(slots=True)
-class Place:
+class BidsSession:
     """A session of a data set.
 
     Attributes:
@@ -97,7 +97,7 @@ class Place:
 
 def place_sessions(
     root: Node, files: Iterable[BidsFile], first_ms: int | None, zone: tzinfo
-) -> list[Place]:
+) -> list[BidsSession]:
     """Return the sessions of a data set, placed in time.
 
     Args:
@@ -140,7 +140,7 @@ def _session_of(file: BidsFile) -> tuple[str, str]:
     return file.entities.get("sub", ""), file.entities.get("ses", "")
 
 
-def _needed(first_ms: int | None, place: Place) -> int:
+def _needed(first_ms: int | None, place: BidsSession) -> int:
     if first_ms is None:
         raise DataFileError(
             f"{place.path}: tells no time from the year 2000 on (acq_time in the table of sessions "
@@ -150,18 +150,18 @@ def _needed(first_ms: int | None, place: Place) -> int:
     return first_ms
 
 
-def _place(root: Node, subject: str, name: str) -> Place:
+def _place(root: Node, subject: str, name: str) -> BidsSession:
     """Return a session with its fields from the table of sessions."""
     path = f"sub-{subject}/ses-{name}" if name else f"sub-{subject}"
     table = root / f"sub-{subject}" / f"sub-{subject}_sessions.tsv"
     if name and table.is_file():
         for line, cells in tsv_rows(table, table.name):
             if cells.get("session_id") == f"ses-{name}":
-                return Place(subject, name, path, cells, line)
-    return Place(subject, name, path, {}, None)
+                return BidsSession(subject, name, path, cells, line)
+    return BidsSession(subject, name, path, {}, None)
 
 
-def _put_as_told(place: Place, files: Iterable[BidsFile], zone: tzinfo) -> None:
+def _put_as_told(place: BidsSession, files: Iterable[BidsFile], zone: tzinfo) -> None:
     """Place a session of ours: all its files count from its start."""
     start_ms = _time(place.told["start_at"], zone)
     end_ms = _time(place.told.get("end_at", ""), zone)
@@ -172,7 +172,9 @@ def _put_as_told(place: Place, files: Iterable[BidsFile], zone: tzinfo) -> None:
     place.files = [PlacedFile(file, start_ms) for file in files]
 
 
-def _put(place: Place, files: Iterable[BidsFile], start_ms: int, scans: Mapping[str, int]) -> None:
+def _put(
+    place: BidsSession, files: Iterable[BidsFile], start_ms: int, scans: Mapping[str, int]
+) -> None:
     """Place a session whose files count from the start of their own recordings.
 
     Files with the same task and run are one recording. A recording without a time is placed one
@@ -199,7 +201,7 @@ def _recording(file: BidsFile) -> str:
     return f"{file.entities.get('task', '')} {file.entities.get('run', '')}"
 
 
-def _told_start(root: Node, place: Place, zone: tzinfo) -> int | None:
+def _told_start(root: Node, place: BidsSession, zone: tzinfo) -> int | None:
     """Return the start of a session from the table of sessions or of scans."""
     told = _time(place.told.get("acq_time", ""), zone)
     if told is None:
@@ -207,7 +209,7 @@ def _told_start(root: Node, place: Place, zone: tzinfo) -> int | None:
     return told
 
 
-def _scans(root: Node, place: Place, zone: tzinfo) -> dict[str, int]:
+def _scans(root: Node, place: BidsSession, zone: tzinfo) -> dict[str, int]:
     """Return when each recording of a session began, by the table of its scans."""
     folder = root / f"sub-{place.subject}"
     stem = f"sub-{place.subject}"
@@ -243,7 +245,7 @@ def _time(text: str, zone: tzinfo) -> int | None:
         return None
 
 
-def told_of(places: Iterable[Place]) -> list[str]:
+def told_of(places: Iterable[BidsSession]) -> list[str]:
     """Return notes about the times of the sessions, as sentences."""
     invented = [place for place in places if place.is_invented]
     if not invented:
@@ -410,7 +412,7 @@ class BidsSource:
                 codes[label] = cells.get("participant") or f"sub-{label}"
         return codes
 
-    def _numbers(self) -> Iterator[tuple[str, Place]]:
+    def _numbers(self) -> Iterator[tuple[str, BidsSession]]:
         """Yield each session with its number: its own, else by its place."""
         for count, place in enumerate(self._places, start=1):
             yield place.number or str(count), place
@@ -460,7 +462,7 @@ class BidsSource:
                 opened = ""
             yield row
 
-    def _events_of(self, place: Place, session: str) -> Iterator[_Event]:
+    def _events_of(self, place: BidsSession, session: str) -> Iterator[_Event]:
         """Yield the markers of a session, file by file."""
         count = 0
         for placed in place.files:
@@ -684,7 +686,7 @@ class _Kept(NamedTuple):
 
 
 def _kept(
-    recording: Recording, place: int, means: SampleMeans | None, at_s: float, value: str
+    recording: BidsRecording, place: int, means: SampleMeans | None, at_s: float, value: str
 ) -> Iterator[_Kept]:
     """Yield a sample; of skin conductance what is kept of it and of those before."""
     kind, unit = recording.kinds[place]
@@ -696,16 +698,16 @@ def _kept(
         yield _Kept(place, kind, unit, at_s, value)
         return
     # Before the mean: that of resistances is not the resistance of a mean conductance.
-    number = (kind.spec.scale_of(unit) or Scale()).convert(number)
+    number = (kind.spec.scale_of(unit) or UnitConversion()).convert(number)
     if not math.isfinite(number):
         yield _Kept(place, kind, unit, at_s, value)
         return
     low, high = kind.plausible
-    for done in means.add(Sample(at_s, number, not low <= number <= high)):
+    for done in means.add(TimedSample(at_s, number, not low <= number <= high)):
         yield _mean(recording, place, done)
 
 
-def _mean(recording: Recording, place: int, done: Sample) -> _Kept:
+def _mean(recording: BidsRecording, place: int, done: TimedSample) -> _Kept:
     kind, unit = recording.kinds[place]
     if kind.spec.scale_of(unit) is not None:  # converted; another one is refused with the row
         unit = kind.unit

@@ -47,7 +47,7 @@ _OF_CONDUCTANCE = {"gsr", "galvanic skin response", "scl"}
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
+class PackedFile:
     """A file or folder in an archive, with as much of ``Path`` as is used here.
 
     ``zipfile.Path`` looks through all names of the archive for each folder.
@@ -67,7 +67,7 @@ class Packed:
         """Its name, without folders; of the archive's own folder none."""
         return self.path.rpartition("/")[2]
 
-    def __truediv__(self, name: str) -> Packed:
+    def __truediv__(self, name: str) -> PackedFile:
         return replace(self, path=f"{self.path}/{name}" if self.path else name)
 
     def is_dir(self) -> bool:
@@ -79,7 +79,7 @@ class Packed:
         folder, _, name = self.path.rpartition("/")
         return self.folders.get(folder, {}).get(name) is False
 
-    def iterdir(self) -> Iterator[Packed]:
+    def iterdir(self) -> Iterator[PackedFile]:
         """Yield what lies in the folder."""
         return (self / name for name in self.folders[self.path])
 
@@ -88,7 +88,7 @@ class Packed:
         return self.archive.open(self.path)
 
 
-Node = Path | Packed
+Node = Path | PackedFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ def opened_root(path: Path, most_files: int = MOST_FILES) -> Node | None:
             names = [
                 one.filename for one in checked_members(path.name, archive, MOST_BYTES, most_files)
             ]
-            top = Packed(archive, _folders_of(names))
+            top = PackedFile(archive, _folders_of(names))
             # A zip may hold the data set in a folder of its name.
             roots = [top, *(one for one in top.iterdir() if one.is_dir())]
     else:
@@ -142,13 +142,13 @@ def opened_root(path: Path, most_files: int = MOST_FILES) -> Node | None:
         description = root / DESCRIPTION
         if description.is_file() and "BIDSVersion" in read_json(description):
             return root
-    if isinstance(roots[0], Packed):
+    if isinstance(roots[0], PackedFile):
         roots[0].archive.close()
     return None
 
 
 def _folders_of(names: Iterable[str]) -> dict[str, dict[str, bool]]:
-    """Return the folders that the names of files make, as ``Packed`` has them."""
+    """Return the folders that the names of files make, as ``PackedFile`` has them."""
     folders: dict[str, dict[str, bool]] = {"": {}}
     for path in names:
         folder, _, name = path.rpartition("/")
@@ -312,7 +312,7 @@ def readable(path: str) -> Iterator[None]:
 
 
 @dataclass(frozen=True, slots=True)
-class Recording:
+class BidsRecording:
     """An evenly sampled recording.
 
     Attributes:
@@ -342,7 +342,7 @@ def is_events(file: BidsFile) -> bool:
     return file.suffix == "events" and file.ending == ".tsv"
 
 
-def recording_of(file: BidsFile) -> Recording | None:
+def recording_of(file: BidsFile) -> BidsRecording | None:
     """Return a physiological recording that has readings of ours; ``None`` for all else.
 
     Raises:
@@ -374,7 +374,7 @@ def why_unread(file: BidsFile) -> str:
     return f"none of its columns is a reading at {recording.frequency:g} Hz: {columns}"
 
 
-def _recording_in(file: BidsFile) -> Recording | None:
+def _recording_in(file: BidsFile) -> BidsRecording | None:
     """Return a physiological recording as its sidecar describes it; ``None`` for all else."""
     if file.suffix != "physio" or file.ending != ".tsv.gz":
         return None
@@ -399,7 +399,7 @@ def _recording_in(file: BidsFile) -> Recording | None:
             others.append(f"{column}{_because_of(column, written)}")
         else:
             kinds[place] = (kind, unit)
-    return Recording(file, frequency, start, kinds, tuple(others))
+    return BidsRecording(file, frequency, start, kinds, tuple(others))
 
 
 def _because_of(column: str, unit: str) -> str:
@@ -408,7 +408,7 @@ def _because_of(column: str, unit: str) -> str:
     return f" (its unit {unit} is none of {named.spec.name_in_text})" if unit and named else ""
 
 
-def samples(recording: Recording) -> Iterator[tuple[int, float, list[str]]]:
+def samples(recording: BidsRecording) -> Iterator[tuple[int, float, list[str]]]:
     """Yield line, time in seconds, and cells of each sample."""
     for place, cells in enumerate(tsv_lines(recording.file.node, recording.file.path)):
         yield place + 1, recording.start_s + place / recording.frequency, cells

@@ -1,6 +1,7 @@
 """Parsing the cells of a study's rows, and the result types of an import.
 
-An invalid cell raises ``CellError``, which becomes a ``Problem`` with file, line, column and value.
+An invalid cell raises ``CellError``, which becomes a ``StudyProblem`` with file, line, column and
+value.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ class CellError(AffectEdgeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class StudyProblem:
     """One reason for which a study is refused.
 
     Attributes:
@@ -129,9 +130,9 @@ def no_room_error(name: str) -> DataFileError:
     )
 
 
-def sentences(problems: Iterable[Problem]) -> list[str]:
+def sentences(problems: Iterable[StudyProblem]) -> list[str]:
     """Return problems for people; those that differ in row and value alone are one sentence."""
-    alike: dict[tuple[str, str, str], list[Problem]] = {}
+    alike: dict[tuple[str, str, str], list[StudyProblem]] = {}
     for one in problems:
         alike.setdefault((one.file, one.column, one.cure), []).append(one)
     return [same[0]._sentence(len(same) - 1) for same in alike.values()]
@@ -308,7 +309,7 @@ class Labelling:
 
 
 @dataclass(frozen=True, slots=True)
-class ImportOptions:
+class StudyImportOptions:
     """The options of an import of a study.
 
     Attributes:
@@ -379,7 +380,7 @@ class StudyImport:
     counts: dict[str, FileCount] = field(default_factory=dict)
     sessions: dict[int, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[StudyProblem] = field(default_factory=list)
     problem_count: int = 0
     on_row: Callable[[], None] | None = None
     parts: dict[str, str] = field(default_factory=dict)
@@ -393,7 +394,7 @@ class StudyImport:
         parts = {str(note): parts for note in self.notes if (parts := pack_text(note)) is not None}
         return replace(self, on_row=None, parts=parts)
 
-    def refuse(self, problem: Problem) -> None:
+    def refuse(self, problem: StudyProblem) -> None:
         """Count a problem; the first ones are named."""
         self.problem_count += 1
         # All are counted, few named: a wrong column would fill the page with every line.
@@ -402,11 +403,11 @@ class StudyImport:
 
     def refuse_cell(self, row: SourceRow, error: CellError) -> None:
         """Record an error in a cell of a row."""
-        self.refuse(Problem(row.file, row.line, error.column, error.value, error.cure))
+        self.refuse(StudyProblem(row.file, row.line, error.column, error.value, error.cure))
 
     def refuse_file(self, file: str, cure: str) -> None:
         """Record an error of a file."""
-        self.refuse(Problem(file, None, "", "", cure))
+        self.refuse(StudyProblem(file, None, "", "", cure))
 
     def count(self, table: str, row: SourceRow) -> FileCount:
         """Return the count for the table of a row, once for each; create it if there is none."""

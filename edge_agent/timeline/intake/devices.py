@@ -50,7 +50,7 @@ _MIXED = N_(
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class SourceSeries:
     """The readings of one kind and source of a file.
 
     Attributes:
@@ -126,7 +126,7 @@ def refuse_two_devices(
 
 
 def old_names(
-    database: Path, file: str, series: Sequence[Series], former: Mapping[str, Iterable[str]]
+    database: Path, file: str, series: Sequence[SourceSeries], former: Mapping[str, Iterable[str]]
 ) -> OldNames:
     """Return which series are stored under the name that an earlier release gave them.
 
@@ -166,7 +166,7 @@ def old_names(
 
 
 def refuse_other_device(
-    database: Path, file: str, series: Iterable[Series], certain: Iterable[str] = ()
+    database: Path, file: str, series: Iterable[SourceSeries], certain: Iterable[str] = ()
 ) -> None:
     """Refuse readings that lie between those of another file of the same source.
 
@@ -193,7 +193,7 @@ def refuse_other_device(
                 raise DataFileError(_THERE, file=file, what=what, source=one.source)
 
 
-def stored_times(database: Path, series: Series) -> list[tuple[int, int]]:
+def stored_times(database: Path, series: SourceSeries) -> list[tuple[int, int]]:
     """Return the times of readings that are stored with the same value a few milliseconds apart.
 
     A stream of our own comes back over other clocks, each of which is rounded.
@@ -222,7 +222,7 @@ def stored_times(database: Path, series: Series) -> list[tuple[int, int]]:
     return pairs
 
 
-def series_of(table: ReadingTable) -> list[Series]:
+def series_of(table: ReadingTable) -> list[SourceSeries]:
     """Return the series of a table."""
     # Places of the table in place of its rows: a long file is not held a second time.
     places: dict[tuple[VitalKind, str], array[int]] = {}
@@ -235,7 +235,7 @@ def series_of(table: ReadingTable) -> list[Series]:
     for key, own in places.items():
         if any(point(later) < point(place) for place, later in pairwise(own)):
             places[key] = array("q", sorted(own, key=point))
-    return [Series(*key, partial(map, point, own)) for key, own in places.items()]
+    return [SourceSeries(*key, partial(map, point, own)) for key, own in places.items()]
 
 
 def at_stored_times(database: Path, table: ReadingTable, certain: Iterable[str]) -> ReadingTable:
@@ -278,7 +278,7 @@ def under_one_source(table: ReadingTable, file: str, source: str) -> ReadingTabl
     return replace(table, sources=[source] * len(table.sources))
 
 
-def _span(series: Series) -> tuple[int, int]:
+def _span(series: SourceSeries) -> tuple[int, int]:
     """Return a span around the first and the last reading; an empty one without readings."""
     first = last = None
     for at_ms, _ in series.points():
@@ -286,7 +286,7 @@ def _span(series: Series) -> tuple[int, int]:
     return (0, -1) if first is None or last is None else (first - _MOVED_MS, last + _MOVED_MS)
 
 
-def _stored_sources(connection: sqlite3.Connection, series: Series) -> list[str]:
+def _stored_sources(connection: sqlite3.Connection, series: SourceSeries) -> list[str]:
     """Return the sources that have readings of a kind in the time of a series."""
     rows = connection.execute(
         "SELECT DISTINCT source FROM vital WHERE at BETWEEN ? AND ? AND kind = ? ORDER BY source",
@@ -295,13 +295,13 @@ def _stored_sources(connection: sqlite3.Connection, series: Series) -> list[str]
     return [source for (source,) in rows]
 
 
-def _meet_stored(connection: sqlite3.Connection, series: Series, name: str) -> KnownReadings:
+def _meet_stored(connection: sqlite3.Connection, series: SourceSeries, name: str) -> KnownReadings:
     """Return how the readings of a series meet those that are stored under a name."""
     return _compare(series.points(), _stored_points(connection, series, name))
 
 
 def _stored_points(
-    connection: sqlite3.Connection, series: Series, name: str
+    connection: sqlite3.Connection, series: SourceSeries, name: str
 ) -> Iterator[tuple[int, float]]:
     """Return time and value of the stored readings of a name in the time of a series."""
     return connection.execute(

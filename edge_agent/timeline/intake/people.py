@@ -28,7 +28,7 @@ from edge_agent.core.unmet import unmet_choice, unmet_choices
 from edge_agent.timeline.database.connection import insert
 from edge_agent.timeline.export.table_schemas import FILES
 from edge_agent.timeline.intake import cells as read
-from edge_agent.timeline.intake.cells import CellError, ImportOptions, SourceRow, StudyImport
+from edge_agent.timeline.intake.cells import CellError, SourceRow, StudyImport, StudyImportOptions
 from edge_agent.timeline.intake.named_people import OWN, NamedPeople
 from edge_agent.timeline.intake.tidy import StudySource
 from edge_agent.timeline.study.rows import check_purpose, check_time
@@ -45,7 +45,7 @@ _READ = frozenset(column.name for column in FILES["session"])
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class StagedPerson:
     """A participant of the files.
 
     Attributes:
@@ -110,7 +110,7 @@ class Sessions:
         return None
 
 
-class People:
+class StagedPeople:
     """Stages the people and sessions of a source.
 
     Args:
@@ -124,14 +124,14 @@ class People:
         self,
         staged: sqlite3.Connection,
         source: StudySource,
-        options: ImportOptions,
+        options: StudyImportOptions,
         report: StudyImport,
     ) -> None:
         self._staged = staged
         self._source = source
         self._options = options
         self._report = report
-        self._people: dict[str, Person] = {}
+        self._people: dict[str, StagedPerson] = {}
         self._listed: set[str] = set()
         self._attributes_left = 0
         self._now_ms = clock.now().wall_ms
@@ -192,7 +192,9 @@ class People:
         consent = _Consent(version, given_ms, withdrawn_ms, use)
         self._add(given, self._now_ms if created_ms is None else created_ms, is_simulated, consent)
 
-    def _add(self, given: str, created_ms: int, is_simulated: bool, consent: _Consent) -> Person:
+    def _add(
+        self, given: str, created_ms: int, is_simulated: bool, consent: _Consent
+    ) -> StagedPerson:
         code = f"{self._options.prefix}{given}"
         if not _CODE.fullmatch(code):
             raise CellError(
@@ -217,7 +219,7 @@ class People:
                 (number, *astuple(consent)),
             )
         is_withdrawn = consent.withdrawn_ms is not None
-        person = Person(number, code, consent.given_ms, is_withdrawn, consent.attributes)
+        person = StagedPerson(number, code, consent.given_ms, is_withdrawn, consent.attributes)
         self._people[given.casefold()] = person
         return person
 
@@ -309,7 +311,7 @@ class People:
         is_made_up = name != self._source.name or read.text_of(row, "origin").endswith(mark)
         return f"import: {name}{mark * is_made_up}"
 
-    def _consenting(self, new: StagedSession) -> Person:
+    def _consenting(self, new: StagedSession) -> StagedPerson:
         """Return the participant of a session, who must have valid consent."""
         person = self._people.get(new.code.casefold())
         if person is None and "participant" in self._source.tables():

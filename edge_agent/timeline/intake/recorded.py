@@ -31,7 +31,7 @@ _COUNTED = {
 }
 
 
-class Event(Protocol):
+class RecordedEvent(Protocol):
     """A marker."""
 
     @property
@@ -47,7 +47,7 @@ class Event(Protocol):
         """Condition or note."""
 
 
-class Face(Protocol):
+class FaceSamples(Protocol):
     """The samples of a face in a second."""
 
     @property
@@ -99,9 +99,9 @@ class RecordedRows:
     """
 
     sessions: Sequence[RecordedSession]
-    markers: Sequence[Event]
-    expressions: Callable[[], Iterable[Face]]
-    movements: Callable[[], Iterable[Face]]
+    markers: Sequence[RecordedEvent]
+    expressions: Callable[[], Iterable[FaceSamples]]
+    movements: Callable[[], Iterable[FaceSamples]]
     readings: Iterable[VitalReading]
     notes: Callable[[], list[str]]
 
@@ -179,7 +179,7 @@ class RecordedSource:
             }
 
 
-def _of_face(face: Face) -> dict[str, str]:
+def _of_face(face: FaceSamples) -> dict[str, str]:
     return {
         "at": iso_utc(face.at_ms),
         "interval_ms": "1000",
@@ -188,7 +188,7 @@ def _of_face(face: Face) -> dict[str, str]:
     }
 
 
-def _expression(face: Face) -> dict[str, str]:
+def _expression(face: FaceSamples) -> dict[str, str]:
     """Return the row of a second: the mean, and the last sample as the smoothed probabilities."""
     means = (str(round(_PER_MILLE * face.values.get(name, math.nan))) for name in NAMES)
     smoothed = (str(round(_PER_MILLE * face.last.get(name, math.nan))) for name in NAMES)
@@ -201,7 +201,7 @@ def _expression(face: Face) -> dict[str, str]:
     }
 
 
-def _movement(face: Face) -> dict[str, str]:
+def _movement(face: FaceSamples) -> dict[str, str]:
     values = {name: face.values.get(name, math.nan) for name in MOVEMENT_STEPS}
     return _of_face(face) | {
         name: repr(value) if math.isfinite(value) else "" for name, value in values.items()

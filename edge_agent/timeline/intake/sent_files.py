@@ -33,7 +33,7 @@ from edge_agent.timeline.database.dashboard_file import (
     sweep_prepared,
 )
 from edge_agent.timeline.database.files import translate_errors
-from edge_agent.timeline.intake.cells import ImportOptions, StatedConsent, no_room_error
+from edge_agent.timeline.intake.cells import StatedConsent, StudyImportOptions, no_room_error
 
 MOST_BYTES = 200_000_000
 """Largest file; larger ones are for the command ``import-study``."""
@@ -133,9 +133,9 @@ class StudyChoices:
         if zone is not None and not zone.is_used:
             yield unmet_choice("--timezone", self.zone, EVERY_TIME_HAS_A_ZONE)
 
-    def over(self, options: ImportOptions) -> ImportOptions:
+    def over(self, options: StudyImportOptions) -> StudyImportOptions:
         """Return the options of this machine with these choices."""
-        return ImportOptions(
+        return StudyImportOptions(
             purposes=options.purposes,
             prefix=self.prefix,
             leave_out=frozenset(self.leave_out),

@@ -23,14 +23,14 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ReadingError, StoreError, StudyError
 from edge_agent.core.expression import EMOTIONS, NO_TRACK, Attribution, Emotion, RejectReason
 from edge_agent.core.given_readings import (
-    Origin,
+    ReadingOrigin,
     flag_near_pressures,
     reading_of,
     with_near_pressures,
 )
 from edge_agent.core.interleaving import TextsBeside, names_devices
 from edge_agent.core.movements import LOOK, POSE, PROGRAMS
-from edge_agent.core.own_neutral import OwnNeutralState, Refusal
+from edge_agent.core.own_neutral import BaselineRefusal, OwnNeutralState
 from edge_agent.core.readings import BeatSums, BeatTimes, VitalFlag, VitalReading, place_in_time
 from edge_agent.core.study import MarkerKind, QuestionKind
 from edge_agent.core.vitals import VitalKind
@@ -377,7 +377,7 @@ class TimelineRows:
         state = read.member(OwnNeutralState, cells, "state")
         reason = ""
         if state is OwnNeutralState.REFUSED:
-            reason = read.member(Refusal, cells, "reason").value
+            reason = read.member(BaselineRefusal, cells, "reason").value
         start, end, applied, until = _times_of_neutral(cells, session)
         shift, temperature = read.signed(cells, "shift"), read.signed(cells, "temperature")
         has_all = None not in (start, applied, shift) and (temperature or 0.0) > 0
@@ -579,7 +579,7 @@ class TimelineRows:
         for row in self._source.rows("vital"):
             count = self._report.count("vital", row)
             count.rows += 1
-            origin = Origin(f"csv:{row.file}", flags=flags, live=False, units_needed=False)
+            origin = ReadingOrigin(f"csv:{row.file}", flags=flags, live=False, units_needed=False)
             try:
                 reading = reading_of(_given(row.cells), self._now, origin)
                 session = self._place(row, reading.at.wall_ms, count)

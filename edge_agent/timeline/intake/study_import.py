@@ -32,9 +32,9 @@ from edge_agent.timeline.database.tables import BROUGHT, PRUNED, Table
 from edge_agent.timeline.database.upgrade import migrate
 from edge_agent.timeline.intake.bids import TIMES_ARE_TOLD, BidsSource
 from edge_agent.timeline.intake.bids_files import opened_root
-from edge_agent.timeline.intake.cells import ImportOptions, StudyImport, no_room_error
+from edge_agent.timeline.intake.cells import StudyImport, StudyImportOptions, no_room_error
 from edge_agent.timeline.intake.imports import insert_import
-from edge_agent.timeline.intake.people import People
+from edge_agent.timeline.intake.people import StagedPeople
 from edge_agent.timeline.intake.staged_rows import TimelineRows
 from edge_agent.timeline.intake.tidy import StudySource, TidySource
 from edge_agent.timeline.study.rows import insert_audit
@@ -61,7 +61,7 @@ _ELSEWHERE = (
 )
 
 
-def check(connection: sqlite3.Connection, options: ImportOptions, report: StudyImport) -> None:
+def check(connection: sqlite3.Connection, options: StudyImportOptions, report: StudyImport) -> None:
     """Record the reasons for which a staged study cannot be merged into a database.
 
     Args:
@@ -159,7 +159,7 @@ def _merge_rollups(connection: sqlite3.Connection) -> None:
 
 
 def _check_codes(
-    connection: sqlite3.Connection, options: ImportOptions, report: StudyImport
+    connection: sqlite3.Connection, options: StudyImportOptions, report: StudyImport
 ) -> None:
     (file,) = connection.execute(
         "SELECT file FROM pragma_database_list WHERE name = 'main'"
@@ -203,7 +203,7 @@ def _move_of(connection: sqlite3.Connection, report: StudyImport) -> str:
 
 
 def _check_erased(
-    connection: sqlite3.Connection, options: ImportOptions, report: StudyImport, move: str
+    connection: sqlite3.Connection, options: StudyImportOptions, report: StudyImport, move: str
 ) -> None:
     """Refuse participants who were erased here: an older export may still contain them."""
     created = json.dumps(rollups.read_erased_participants(connection))
@@ -249,7 +249,10 @@ def _check_sessions(
 
 
 def _check_recorded(
-    connection: sqlite3.Connection, options: ImportOptions, report: StudyImport, met: frozenset[int]
+    connection: sqlite3.Connection,
+    options: StudyImportOptions,
+    report: StudyImport,
+    met: frozenset[int],
 ) -> None:
     """Refuse sessions that overlap rows recorded here: these would be assigned to them.
 
@@ -305,7 +308,7 @@ def _count(connection: sqlite3.Connection, table: str) -> int:
 def import_study(
     path: Path,
     source: StudySource,
-    options: ImportOptions,
+    options: StudyImportOptions,
     *,
     actor: str,
     dry_run: bool = False,
@@ -396,11 +399,13 @@ def _attached(path: Path, staged: Path, *, readonly: bool) -> Iterator[sqlite3.C
         yield connection
 
 
-def _stage(staged: Path, source: StudySource, options: ImportOptions, report: StudyImport) -> None:
+def _stage(
+    staged: Path, source: StudySource, options: StudyImportOptions, report: StudyImport
+) -> None:
     with translate_errors(staged), closing(connect(staged, readonly=False)) as connection:
         connection.execute("PRAGMA synchronous=OFF")  # a power cut leaves nothing to be kept
         with transaction(connection):
-            sessions = People(connection, source, options, report).stage()
+            sessions = StagedPeople(connection, source, options, report).stage()
             if not sessions.all and not report.problem_count:
                 reasons = _notes(source, report)
                 first = f"{source.name}: has no session. Nothing was imported."

@@ -16,7 +16,7 @@ from edge_agent.core.bounds import LARGEST, LATEST_MS, SOURCE_LENGTH
 from edge_agent.core.errors import StoreError
 from edge_agent.timeline.database.connection import connect, transaction
 from edge_agent.timeline.database.files import translate_errors
-from edge_agent.timeline.database.tables import TIMELINE, Owner
+from edge_agent.timeline.database.tables import TIMELINE, RowOwner
 from edge_agent.timeline.intake.corrections import reading_of_row
 from edge_agent.timeline.study.rows import insert_audit
 from edge_agent.timeline.write.rollups import roll_up_anew
@@ -26,7 +26,7 @@ from edge_agent.timeline.write.rollups import roll_up_anew
 _TIMES = {
     table.name: tuple(time.column for time in table.times)
     for table in TIMELINE
-    if table.whose in {Owner.TIME, Owner.SESSION, Owner.ALERT} and table.times
+    if table.whose in {RowOwner.TIME, RowOwner.SESSION, RowOwner.ALERT} and table.times
 }
 """Table → its times. People, consents and sessions have only times that were checked always."""
 _PORTION = 10_000

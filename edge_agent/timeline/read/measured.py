@@ -21,9 +21,9 @@ from edge_agent.core.measures import (
     ExpressionKind,
     FaceKind,
     Measure,
+    MeasureTable,
     MovementKind,
     RatingKind,
-    Table,
     measure_of,
     table_of,
 )
@@ -53,7 +53,7 @@ SELF_REPORT = "self-report"
 LARGEST_MEAN = f"max({', '.join(NAMES)})"
 """The largest mean probability of a row of ``expression``."""
 
-_FACE_TABLES = (Table.EXPRESSION, Table.MOVEMENT)
+_FACE_TABLES = (MeasureTable.EXPRESSION, MeasureTable.MOVEMENT)
 # Per mille and tenths of a degree are whole numbers, so the sums of points and degrees are exact.
 _SHARE = 1000
 _STEPS = 10.0
@@ -86,8 +86,8 @@ _SHOWN_IN = """{spans}
     SELECT number, first, (SELECT json_array({sums}) FROM expression WHERE +is_primary = 1
         AND at >= first AND at < last) FROM span"""
 _READER = {
-    Table.EXPRESSION: f"'{FACE}'",
-    Table.MOVEMENT: f"CASE source WHEN '' THEN '{FACE}' ELSE source END",
+    MeasureTable.EXPRESSION: f"'{FACE}'",
+    MeasureTable.MOVEMENT: f"CASE source WHEN '' THEN '{FACE}' ELSE source END",
 }
 # What is said of a stimulus is said in it, or after it and before the next; the last time counts.
 _RATINGS = f"""
@@ -316,7 +316,7 @@ def _values_in(
     cursor = connection.cursor()
     cursor.row_factory = None  # plain tuples, which are made faster
     given = json.dumps(spans)
-    vitals = [kind.value for kind in kinds if table_of(kind) is Table.VITAL]
+    vitals = [kind.value for kind in kinds if table_of(kind) is MeasureTable.VITAL]
     if vitals:
         yield from cursor.execute(_VITALS_IN, (given, json.dumps(vitals)))
     for table in _FACE_TABLES:

@@ -38,7 +38,7 @@ from edge_agent.timeline.read.matching import (
 )
 from edge_agent.timeline.read.measured import FOREVER_MS, LARGEST_MEAN
 from edge_agent.timeline.read.session_reader import ReadingCount
-from edge_agent.timeline.read.stimuli import ReadingSum, Stimulus
+from edge_agent.timeline.read.stimuli import ReadingSum, SessionStimulus
 from edge_agent.timeline.study.exclusions import outside_stretches, stretches_within
 from edge_agent.timeline.study.own_neutral import own_neutrals, untested_stretches
 
@@ -156,7 +156,7 @@ def read_plain_labels(
 
 
 def shown_in(
-    stimuli: Sequence[Stimulus], shown: Mapping[int, FaceLabels], share: float
+    stimuli: Sequence[SessionStimulus], shown: Mapping[int, FaceLabels], share: float
 ) -> list[str | None]:
     """Return for each stimulus the emotion that the participant's face showed in it.
 

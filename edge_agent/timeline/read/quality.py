@@ -180,7 +180,7 @@ class FrameRate:
     slow_share: float
 
 
-class Level(StrEnum):
+class QualityLevel(StrEnum):
     """The result level of a check."""
 
     GOOD = "good"
@@ -202,7 +202,7 @@ class Check:
     """
 
     name: str
-    level: Level
+    level: QualityLevel
     found: str
     cure: str = ""
 
@@ -216,7 +216,7 @@ class Meant(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class MeasuredSession:
     """The recorded data of a session: the input of ``measure``.
 
     Attributes:
@@ -324,7 +324,7 @@ class SessionQuality:
     participant: str
     start_ms: int
     end_ms: int | None
-    level: Level
+    level: QualityLevel
     sentence: str
     faces_sentence: str
     checks: tuple[Check, ...]
@@ -334,7 +334,7 @@ class SessionQuality:
     analysis_sentence: str = ""
 
 
-def measure(recorded: Recorded) -> Measures:
+def measure(recorded: MeasuredSession) -> Measures:
     """Compute the figures of a session from its recorded data."""
     start_ms = recorded.session.start_ms
     end_ms = recorded.end_ms
@@ -396,7 +396,7 @@ def _within(span: Span, start_ms: int, end_ms: int) -> Span:
     return first, min(max(span[1], first), end_ms)
 
 
-def _conditions(recorded: Recorded, held: Sequence[Span]) -> Iterable[ConditionQuality]:
+def _conditions(recorded: MeasuredSession, held: Sequence[Span]) -> Iterable[ConditionQuality]:
     usable = [reading for reading in recorded.readings if not reading.flags & UNUSABLE]
     for condition, (start, end) in zip(recorded.conditions, held, strict=True):
         own = [reading for reading in usable if start <= reading.at_ms < end]
@@ -412,7 +412,7 @@ def _motion_mg(readings: Iterable[StateReading]) -> float | None:
     return fmean(motion) if motion else None
 
 
-def _vitals(recorded: Recorded, spans: Sequence[Span]) -> Iterable[VitalQuality]:
+def _vitals(recorded: MeasuredSession, spans: Sequence[Span]) -> Iterable[VitalQuality]:
     by_kind: dict[VitalKind, list[StateReading]] = defaultdict(list)
     for reading in recorded.readings:
         if VitalFlag.ESTIMATED not in reading.flags:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from edge_agent.core.errors import CameraReason
 from edge_agent.core.expression import Emotion, RejectReason
 from edge_agent.core.movements import TURNED_AWAY_DEGREES
-from edge_agent.core.own_neutral import OwnNeutralState, Refusal
+from edge_agent.core.own_neutral import BaselineRefusal, OwnNeutralState
 from edge_agent.core.readings import STARTING, STOPPED
 from edge_agent.core.study import exact_since_start
 from edge_agent.core.texts import N_, Message, as_message, join_list
@@ -26,10 +26,10 @@ from edge_agent.timeline.read.observed import match, read_face_labels
 from edge_agent.timeline.read.quality import (
     CAMERA,
     Check,
-    Level,
     Meant,
+    MeasuredSession,
     Measures,
-    Recorded,
+    QualityLevel,
     Thresholds,
     seconds_covered,
 )
@@ -96,12 +96,12 @@ CURES_OF_FACE = {
 
 
 REFUSALS = {
-    Refusal.SHORT: N_("the baseline lasted less than 10 s"),
-    Refusal.FEW_FACES: N_("the face was read in too little of it"),
-    Refusal.TURNED_AWAY: N_("the head was turned away"),
-    Refusal.SMILING: N_("the participant smiled"),
-    Refusal.RESTLESS: N_("the expression changed too much"),
-    Refusal.NOT_NEUTRAL: N_("the face showed another expression too clearly"),
+    BaselineRefusal.SHORT: N_("the baseline lasted less than 10 s"),
+    BaselineRefusal.FEW_FACES: N_("the face was read in too little of it"),
+    BaselineRefusal.TURNED_AWAY: N_("the head was turned away"),
+    BaselineRefusal.SMILING: N_("the participant smiled"),
+    BaselineRefusal.RESTLESS: N_("the expression changed too much"),
+    BaselineRefusal.NOT_NEUTRAL: N_("the face showed another expression too clearly"),
 }
 
 
@@ -116,29 +116,29 @@ _SHORTEST_MS = 1000
 _LIGHT = (RejectReason.TOO_DARK, RejectReason.TOO_BRIGHT)
 
 
-def _sentence(level: Level, checks: Sequence[Check]) -> str:
+def _sentence(level: QualityLevel, checks: Sequence[Check]) -> str:
     # In the order of the checks, so that the sentence names them as the list does.
     names = [_message(check.name) for check in checks if check.level is level]
     match level:
-        case Level.GOOD:
+        case QualityLevel.GOOD:
             return N_("This session is fit for analysis. All checks passed.")
-        case Level.UNMARKED:
+        case QualityLevel.UNMARKED:
             return N_("No conditions: shown by day, not tested.")
-        case Level.CARE:
+        case QualityLevel.CARE:
             return Message(
                 N_("This session is fit for analysis, with care: check {checks}, and report it."),
                 checks=join_list(names),
             )
-        case Level.BAD:
+        case QualityLevel.BAD:
             return Message(
                 N_("This session is not fit for analysis because of {checks}."),
                 checks=join_list(names),
             )
 
 
-def _analysis_sentence(level: Level, excluded: Sequence[Exclusion]) -> str:
+def _analysis_sentence(level: QualityLevel, excluded: Sequence[Exclusion]) -> str:
     """Say what the analysis does with a session that is not fit."""
-    if level is not Level.BAD:
+    if level is not QualityLevel.BAD:
         return ""
     if any(one.span is None for one in excluded):
         return N_("The analysis does not use it, because somebody left it out.")
@@ -163,16 +163,16 @@ def _declared_states(connection: sqlite3.Connection) -> frozenset[str] | None:
 
 def _at_most_care(check: Check) -> Check:
     """Return a check of a session in which nothing is tested, such as of a clock that jumped."""
-    return replace(check, level=Level.CARE) if check.level is Level.BAD else check
+    return replace(check, level=QualityLevel.CARE) if check.level is QualityLevel.BAD else check
 
 
-def _check_conditions(recorded: Recorded, measures: Measures) -> Check:
+def _check_conditions(recorded: MeasuredSession, measures: Measures) -> Check:
     name = N_("conditions")
     conditions = len(measures.conditions)
     if not conditions:
         return Check(
             name,
-            Level.UNMARKED,
+            QualityLevel.UNMARKED,
             N_("No condition is marked, so nothing is compared."),
             N_(
                 "For a test, mark the start and end of each stimulus on the live page, or let a "
@@ -188,7 +188,7 @@ def _check_conditions(recorded: Recorded, measures: Measures) -> Check:
     if short and not is_open:
         return Check(
             name,
-            Level.BAD,
+            QualityLevel.BAD,
             Message(
                 N_("{message} Less than a second long: {conditions}."),
                 message=message,
@@ -204,16 +204,16 @@ def _check_conditions(recorded: Recorded, measures: Measures) -> Check:
     return _check(name, is_open, message, N_("Check again once it has ended."))
 
 
-def _check_face(recorded: Recorded, measures: Measures, bars: Thresholds) -> Check:
+def _check_face(recorded: MeasuredSession, measures: Measures, bars: Thresholds) -> Check:
     name = N_("the face")
     if Meant.FACE not in recorded.meant:
         text = N_("No camera spoke during the session: the face was not measured.")
         cure = N_("To measure it, turn the camera on before the session.")
-        return Check(name, Level.UNMARKED, text, cure)
+        return Check(name, QualityLevel.UNMARKED, text, cure)
     share = measures.face_share or 0.0
     if not measures.conditions:
         text = N_("The face was read in {share:.0%} of the session.")
-        return Check(name, Level.UNMARKED, Message(text, share=share))
+        return Check(name, QualityLevel.UNMARKED, Message(text, share=share))
     message = Message(
         N_(
             "The face was read in {share:.0%} of the condition time; at least {wanted:.0%} is "
@@ -232,7 +232,7 @@ def _check_face(recorded: Recorded, measures: Measures, bars: Thresholds) -> Che
             conditions=join_list(map(_state, dict.fromkeys(poor))),
         )
     if share < bars.face_share:
-        return Check(name, Level.BAD, message, _cure_of_face(measures))
+        return Check(name, QualityLevel.BAD, message, _cure_of_face(measures))
     return _check(name, bool(poor), message, _cure_of_face(measures))
 
 
@@ -257,7 +257,7 @@ def _cure_of_face(measures: Measures) -> str:
     return CURES_OF_FACE[worst[0][0]]
 
 
-def _check_readings(recorded: Recorded, measures: Measures, bars: Thresholds) -> Check:
+def _check_readings(recorded: MeasuredSession, measures: Measures, bars: Thresholds) -> Check:
     name = "readings"
     # A strap that sends intervals sends the rate as well, which is asked for.
     kinds = [vital.kind for vital in measures.vitals if vital.kind is not VitalKind.RR_INTERVAL]
@@ -265,7 +265,7 @@ def _check_readings(recorded: Recorded, measures: Measures, bars: Thresholds) ->
         is_missing = measures.conditions and Meant.READINGS in recorded.meant
         return Check(
             name,
-            Level.BAD if is_missing else Level.UNMARKED,
+            QualityLevel.BAD if is_missing else QualityLevel.UNMARKED,
             N_("There is no reading of heart rate or blood pressure."),
             N_(
                 "Connect a strap or cuff, or import its readings, and look at the live page before "
@@ -275,7 +275,7 @@ def _check_readings(recorded: Recorded, measures: Measures, bars: Thresholds) ->
     vitals = join_list(_vital(kind) for kind in kinds)
     if not measures.conditions:
         return Check(
-            name, Level.GOOD, Message(N_("There are readings of {vitals}."), vitals=vitals)
+            name, QualityLevel.GOOD, Message(N_("There are readings of {vitals}."), vitals=vitals)
         )
     counts: dict[str, Counter[VitalKind]] = {}
     for condition in measures.conditions:
@@ -309,7 +309,7 @@ def _check_readings(recorded: Recorded, measures: Measures, bars: Thresholds) ->
         ]
         message = Message(text, missing=join_list(named), wanted=bars.readings)
         cure = N_("Wet the strap's electrodes; press the cuff's button while the condition lasts.")
-        return Check(name, Level.BAD, message, cure)
+        return Check(name, QualityLevel.BAD, message, cure)
     text = N_(
         "There are readings of {vitals}: at least {wanted} usable readings of each kind under each "
         "condition."
@@ -333,10 +333,10 @@ def _check_readings(recorded: Recorded, measures: Measures, bars: Thresholds) ->
     message = Message(
         text, vitals=vitals, wanted=bars.readings, conditions=join_list(map(_state, wanted))
     )
-    return Check(name, Level.GOOD, _with_rest(message, counts, kinds))
+    return Check(name, QualityLevel.GOOD, _with_rest(message, counts, kinds))
 
 
-def _tested_of(recorded: Recorded, labels: Iterable[str]) -> tuple[str, ...]:
+def _tested_of(recorded: MeasuredSession, labels: Iterable[str]) -> tuple[str, ...]:
     """Return which labels are compared: those declared, else all but the baseline, which is there
     to be taken away.
     """
@@ -364,12 +364,12 @@ def _with_rest(
     )
 
 
-def _check_clock(recorded: Recorded, measures: Measures) -> Check:
+def _check_clock(recorded: MeasuredSession, measures: Measures) -> Check:
     name = N_("the clock")
     if recorded.session.has_made_up_times:
         return Check(
             name,
-            Level.CARE,
+            QualityLevel.CARE,
             N_("The times of this session are made up, because its table told none."),
             N_("Use its means by condition; order, course and dates mean nothing."),
         )
@@ -385,20 +385,20 @@ def _check_clock(recorded: Recorded, measures: Measures) -> Check:
         cure = N_(
             "Let the machine set its clock (network, or a clock module) before the session starts."
         )
-        return Check(name, Level.BAD, message, cure)
+        return Check(name, QualityLevel.BAD, message, cure)
     if starts:
         cure = N_(
             "Look for a loose plug or a weak power supply; the health page shows under-voltage."
         )
         message = Message(N_("The machine was restarted during the session ({n}×)."), n=starts)
-        return Check(name, Level.CARE, message, cure)
+        return Check(name, QualityLevel.CARE, message, cure)
     if measures.synchronised is False:
         cure = N_(
             "Times agree within the session; combine them with other machines’ times only after "
             "the clock was set."
         )
-        return Check(name, Level.CARE, N_("The network had not set the clock."), cure)
-    return Check(name, Level.GOOD, N_("The clock did not jump."))
+        return Check(name, QualityLevel.CARE, N_("The network had not set the clock."), cure)
+    return Check(name, QualityLevel.GOOD, N_("The clock did not jump."))
 
 
 def _check_streams(measures: Measures, bars: Thresholds) -> Iterable[Check]:
@@ -410,7 +410,7 @@ def _check_streams(measures: Measures, bars: Thresholds) -> Iterable[Check]:
         if not measures.conditions:
             text = N_("{vital} was recorded in {share:.0%} of the session.")
             of_all = Message(text, vital=_message(vital.kind.spec.label), share=vital.share)
-            yield Check(name, Level.UNMARKED, of_all)
+            yield Check(name, QualityLevel.UNMARKED, of_all)
             continue
         message = Message(
             N_(
@@ -435,7 +435,7 @@ def _check_unmatched(measures: Measures, bars: Thresholds) -> Check:
         measures, lambda v: v.unmatched, lambda v: v.matched + v.unmatched + v.ambiguous
     )
     if worst is None:
-        return Check(name, Level.GOOD, N_("There was nothing to match."))
+        return Check(name, QualityLevel.GOOD, N_("There was nothing to match."))
     message = Message(
         N_(
             "No face was read before {share:.0%} of the readings of {vital}; at most {most:.0%} "
@@ -456,7 +456,7 @@ def _check_flagged(measures: Measures, bars: Thresholds) -> Check:
     name = N_("flagged readings")
     worst, share = _worst(measures, lambda v: v.flagged, lambda v: v.usable + v.flagged)
     if worst is None:
-        return Check(name, Level.GOOD, N_("There was nothing to flag."))
+        return Check(name, QualityLevel.GOOD, N_("There was nothing to flag."))
     message = Message(
         N_("{share:.0%} of the readings of {vital} are flagged; at most {most:.0%} is acceptable."),
         share=share,
@@ -474,7 +474,9 @@ def _check_light(measures: Measures, bars: Thresholds) -> Check:
     name = N_("light")
     frames = measures.frames
     if not frames.seen:
-        return Check(name, Level.GOOD, N_("There is no frame of the face to judge the light."))
+        return Check(
+            name, QualityLevel.GOOD, N_("There is no frame of the face to judge the light.")
+        )
     dark, bright = (frames.unfit.get(flaw, 0) / frames.seen for flaw in _LIGHT)
     message = Message(
         N_(
@@ -494,7 +496,7 @@ def _check_frames(measures: Measures, bars: Thresholds) -> Check:
     rate = measures.frame_rate
     if rate is None:
         return Check(
-            name, Level.GOOD, N_("There is no recorded interval in which to count frames.")
+            name, QualityLevel.GOOD, N_("There is no recorded interval in which to count frames.")
         )
     message = Message(
         N_(
@@ -513,7 +515,7 @@ def _check_turned_away(measures: Measures, bars: Thresholds) -> Check:
     name = N_("head turned away")
     share = measures.turned_away_share
     if share is None:
-        return Check(name, Level.GOOD, N_("No pose of the head was recorded."))
+        return Check(name, QualityLevel.GOOD, N_("No pose of the head was recorded."))
     message = Message(
         N_(
             "The head was turned away by more than {degrees}° in {share:.0%} of the intervals with "
@@ -552,7 +554,9 @@ def _check_motion(measures: Measures, bars: Thresholds) -> Iterator[Check]:
     yield _check(N_("motion of the wearer"), mg > bars.motion_mg, message, cure)
 
 
-def _check_whose_face(recorded: Recorded, measures: Measures, bars: Thresholds) -> Iterator[Check]:
+def _check_whose_face(
+    recorded: MeasuredSession, measures: Measures, bars: Thresholds
+) -> Iterator[Check]:
     """Yield whether it may have been another person's face, where one was seen."""
     faces = measures.faces
     sentence = in_words(faces)
@@ -564,7 +568,7 @@ def _check_whose_face(recorded: Recorded, measures: Measures, bars: Thresholds) 
         "where it is lacking, and leave out stretches that are not the participant's."
     )
     if faces.unknown is not None:
-        yield Check(name, Level.UNMARKED, sentence, cure)
+        yield Check(name, QualityLevel.UNMARKED, sentence, cure)
         return
     hours = (recorded.end_ms - recorded.session.start_ms) / 3_600_000
     with_face_s = seconds_covered(recorded.face)
@@ -586,7 +590,7 @@ def _check_own_neutral(own: OwnNeutral | None, start_ms: int) -> Iterator[Check]
     )
     if own.baseline is None:
         text = N_("Not calibrated: no baseline of the session has ended.")
-        yield Check(name, Level.CARE, text, cure)
+        yield Check(name, QualityLevel.CARE, text, cure)
         return
     first, last = (exact_since_start(at - start_ms) for at in own.baseline)
     judged = {"first": first, "last": last, "seconds": own.seconds}
@@ -596,7 +600,7 @@ def _check_own_neutral(own: OwnNeutral | None, start_ms: int) -> Iterator[Check]
             "Not calibrated by the baseline from {first} to {last} since the start (face read in "
             "{seconds} s): {why}."
         )
-        yield Check(name, Level.CARE, Message(text, why=why, **judged), cure)
+        yield Check(name, QualityLevel.CARE, Message(text, why=why, **judged), cure)
         return
     text = N_(
         "Calibrated by the baseline from {first} to {last} since the start (face read in {seconds} "
@@ -605,21 +609,21 @@ def _check_own_neutral(own: OwnNeutral | None, start_ms: int) -> Iterator[Check]
     applied = exact_since_start(own.applied[0] - start_ms)
     calibrated = Message(text, applied=applied, shift=own.shift, **judged)
     if not own.has_ended:
-        yield Check(name, Level.GOOD, calibrated)
+        yield Check(name, QualityLevel.GOOD, calibrated)
         return
     ended = N_(
         "{calibrated} At {until} another model or prior began to read the face: no shift since."
     )
     until = exact_since_start(own.applied[1] - start_ms)
     cure = N_("Do not change model or prior in a session.")
-    yield Check(name, Level.CARE, Message(ended, calibrated=calibrated, until=until), cure)
+    yield Check(name, QualityLevel.CARE, Message(ended, calibrated=calibrated, until=until), cure)
 
 
 def _check(name: str, needs_care: bool, message: Message, cure: str) -> Check:
     """Return a check with level ``care`` and its cure, or with level ``good``."""
     if needs_care:
-        return Check(name, Level.CARE, message, cure)
-    return Check(name, Level.GOOD, message)
+        return Check(name, QualityLevel.CARE, message, cure)
+    return Check(name, QualityLevel.GOOD, message)
 
 
 def _message(text: str) -> Message:
@@ -677,7 +681,7 @@ def session_quality(
         tested = _declared_states(connection)
         has_answers = quality.read_has_answers(connection, session)
     readings = reader.session_readings([session], tuple(VitalKind))
-    recorded = Recorded(
+    recorded = MeasuredSession(
         session=recorded_session,
         end_ms=end,
         conditions=reader.conditions_of(recorded_session),
@@ -720,11 +724,11 @@ def session_quality(
         checks = (_check_clock(recorded, measures),)
     excluded = tuple(one for one in reader.exclusions() if one.session == session)
     # The worst one decides; what is not known makes nothing unfit.
-    judged = [check.level for check in checks if check.level is not Level.UNMARKED]
-    level = max(judged, key=list(Level).index, default=Level.UNMARKED)
+    judged = [check.level for check in checks if check.level is not QualityLevel.UNMARKED]
+    level = max(judged, key=list(QualityLevel).index, default=QualityLevel.UNMARKED)
     if not measures.conditions and not recorded_session.has_made_up_times:
         # Somebody who is recorded day by day has not done anything wrong: nothing there is unfit.
-        level = Level.UNMARKED
+        level = QualityLevel.UNMARKED
         checks = tuple(_at_most_care(check) for check in checks)
     return quality.SessionQuality(
         session=session,

@@ -27,7 +27,7 @@ from edge_agent.timeline.read.base import ConditionInterval, Row, flags_of
 from edge_agent.timeline.read.measured import FOREVER_MS
 from edge_agent.timeline.read.sessions import MeanReading
 from edge_agent.timeline.read.states import StateReader
-from edge_agent.timeline.read.stimuli import Stimulus
+from edge_agent.timeline.read.stimuli import SessionStimulus
 from edge_agent.timeline.read.timeline_reader import TimelineReader
 from edge_agent.timeline.read.trends import (
     EXPRESSIONS,
@@ -471,7 +471,7 @@ class RangeReader(Reader):
 
     def stimuli(
         self, session_ids: Collection[int], *, with_left_out: bool = False
-    ) -> list[Stimulus]:
+    ) -> list[SessionStimulus]:
         """Return the stimuli that lie in the range."""
         cut = [
             replace(

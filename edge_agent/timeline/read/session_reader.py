@@ -23,8 +23,8 @@ from edge_agent.timeline.read.base import ConditionInterval, DatabaseReader, Sta
 from edge_agent.timeline.read.faces_in_view import FacesInView, read_faces_in_view
 from edge_agent.timeline.read.measured import FOREVER_MS
 from edge_agent.timeline.read.sessions import (
-    Baseline,
     MeanReading,
+    NeutralBaseline,
     SessionSummary,
     find_rest,
     last_baseline_markers,
@@ -35,7 +35,7 @@ from edge_agent.timeline.read.sessions import (
     summarise_condition,
     summarise_rest,
 )
-from edge_agent.timeline.read.stimuli import Stimulus
+from edge_agent.timeline.read.stimuli import SessionStimulus
 from edge_agent.timeline.read.trials import ShownTrial, answers_of
 from edge_agent.timeline.study.rows import marker_of, select_sessions
 
@@ -170,7 +170,7 @@ class SessionReader(DatabaseReader):
         with self.connect() as connection:
             return select_conditions(connection, [session])[session.id]
 
-    def baseline(self, session: int) -> Baseline | None:
+    def baseline(self, session: int) -> NeutralBaseline | None:
         """Return the bias of the classifier on the participant's neutral face.
 
         It comes from the session's last baseline marker; ``None`` when it has none. Nothing
@@ -389,7 +389,7 @@ class ReadingCount:
     n: int
 
 
-def outside(session: Session, stimuli: Iterable[Stimulus]) -> list[Span]:
+def outside(session: Session, stimuli: Iterable[SessionStimulus]) -> list[Span]:
     """Return the spans of a session that lie in none of its stimuli, which are in order of time."""
     spans = []
     at = session.start_ms

@@ -77,7 +77,7 @@ _TOGETHER_MS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Baseline:
+class NeutralBaseline:
     """The bias of the classifier on a participant's neutral face, measured in a calibration.
 
     Attributes:
@@ -148,7 +148,7 @@ def _log_odds(probabilities: Sequence[float], index: int) -> float:
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
 
-def read_baseline(connection: sqlite3.Connection, session: int) -> Baseline | None:
+def read_baseline(connection: sqlite3.Connection, session: int) -> NeutralBaseline | None:
     """Return the baseline of a session; see ``Reader.baseline``."""
     if connection.execute("SELECT 1 FROM session WHERE id = ?", (session,)).fetchone() is None:
         raise StudyError(f"There is no session {session}. The Study page lists them.")
@@ -170,7 +170,7 @@ def read_baseline(connection: sqlite3.Connection, session: int) -> Baseline | No
             f"readable rows of the face; {LEAST_ROWS} are needed. Set the marker again while "
             f"the participant looks at the camera for {BASELINE_S:.0f} s."
         )
-    return Baseline(session, start, end, len(neutral), neutral_shift(neutral))
+    return NeutralBaseline(session, start, end, len(neutral), neutral_shift(neutral))
 
 
 def _expression(row: sqlite3.Row) -> Expression:
@@ -248,7 +248,7 @@ class SessionSummary:
 
     session: int
     relative: bool
-    baseline: Baseline | None
+    baseline: NeutralBaseline | None
     baseline_problem: str
     resting: Resting | None
     conditions: tuple[ConditionSummary, ...]

@@ -18,7 +18,7 @@ from edge_agent.timeline.read.measured import MeasureSeries, read_series
 from edge_agent.timeline.read.stimuli import (
     PieceSums,
     ReadingSum,
-    Stimulus,
+    SessionStimulus,
     count_readings,
     select_stimuli,
     sum_pieces,
@@ -91,7 +91,7 @@ class StateReader(session_reader.SessionReader):
 
     def stimuli(
         self, session_ids: Collection[int], *, with_left_out: bool = False
-    ) -> list[Stimulus]:
+    ) -> list[SessionStimulus]:
         """Return the stimuli of sessions, with the self-reports of each.
 
         They are in order of session and time.
@@ -159,8 +159,11 @@ class StateReader(session_reader.SessionReader):
             return standing_exclusions(connection)
 
     def vital_sums(
-        self, stimuli: Sequence[Stimulus], kinds: Collection[Measure], cuts_ms: Collection[int] = ()
-    ) -> list[tuple[Stimulus, ReadingSum]]:
+        self,
+        stimuli: Sequence[SessionStimulus],
+        kinds: Collection[Measure],
+        cuts_ms: Collection[int] = (),
+    ) -> list[tuple[SessionStimulus, ReadingSum]]:
         """Return the sums of the readings in each stimulus by kind and flags.
 
         Means are made of them; arguments as in ``stimuli.sum_readings``.
@@ -169,7 +172,10 @@ class StateReader(session_reader.SessionReader):
             return sum_readings(connection, stimuli, kinds, cuts_ms)
 
     def piece_sums(
-        self, stimuli: Sequence[Stimulus], kinds: Collection[Measure], cuts_ms: Collection[int] = ()
+        self,
+        stimuli: Sequence[SessionStimulus],
+        kinds: Collection[Measure],
+        cuts_ms: Collection[int] = (),
     ) -> PieceSums:
         """Return the same sums as columns, for studies with many stimuli."""
         with self.connect() as connection:
@@ -177,7 +183,7 @@ class StateReader(session_reader.SessionReader):
 
     def shown_sums(
         self,
-        stimuli: Sequence[Stimulus],
+        stimuli: Sequence[SessionStimulus],
         kinds: Sequence[ExpressionKind] = (),
         cuts_ms: Collection[int] = (),
     ) -> tuple[PieceSums, Integers]:

@@ -14,7 +14,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from edge_agent.core.expression import EMOTIONS
-from edge_agent.core.measures import ExpressionKind, Measure, Table, measure_of, table_of
+from edge_agent.core.measures import ExpressionKind, Measure, MeasureTable, measure_of, table_of
 from edge_agent.core.process import Later
 from edge_agent.timeline.database.schema import SPANS
 from edge_agent.timeline.read.measured import (
@@ -55,7 +55,7 @@ COUNTS_IN_SPANS = f"""{SPANS}
 
 
 @dataclass(frozen=True, slots=True)
-class Stimulus:
+class SessionStimulus:
     """One stimulus of a session.
 
     It lasts from its start to the next stimulus marker or the end of the session.
@@ -147,7 +147,7 @@ class PieceSums:
 
 def select_stimuli(
     connection: sqlite3.Connection, session_ids: Collection[int], *, with_left_out: bool = False
-) -> list[Stimulus]:
+) -> list[SessionStimulus]:
     """Return the stimuli of sessions in order of session and time.
 
     Args:
@@ -175,7 +175,7 @@ def select_stimuli(
         counts[name] += 1
         presentations.append(counts[name])
     return [
-        Stimulus(
+        SessionStimulus(
             session=row["session"],
             participant=row["participant"],
             simulated=bool(row["simulated"]),
@@ -192,10 +192,10 @@ def select_stimuli(
 
 def sum_readings(
     connection: sqlite3.Connection,
-    stimuli: Sequence[Stimulus],
+    stimuli: Sequence[SessionStimulus],
     kinds: Collection[Measure],
     cuts_ms: Collection[int] = (),
-) -> list[tuple[Stimulus, ReadingSum]]:
+) -> list[tuple[SessionStimulus, ReadingSum]]:
     """Return for each stimulus the sums of its readings by kind, flags and source.
 
     Args:
@@ -221,7 +221,7 @@ def sum_readings(
 
 def sum_pieces(
     connection: sqlite3.Connection,
-    stimuli: Sequence[Stimulus],
+    stimuli: Sequence[SessionStimulus],
     kinds: Collection[Measure],
     cuts_ms: Collection[int] = (),
 ) -> PieceSums:
@@ -237,7 +237,7 @@ def sum_pieces(
 
 def sum_shown(
     connection: sqlite3.Connection,
-    stimuli: Sequence[Stimulus],
+    stimuli: Sequence[SessionStimulus],
     kinds: Sequence[ExpressionKind] = (),
     cuts_ms: Collection[int] = (),
 ) -> tuple[PieceSums, Integers]:
@@ -300,7 +300,7 @@ def count_readings(
 
 def _sum_pieces(
     connection: sqlite3.Connection,
-    stimuli: Sequence[Stimulus],
+    stimuli: Sequence[SessionStimulus],
     kinds: Collection[Measure],
     starts: Sequence[int],
     stretches: Sequence[tuple[int, int]],
@@ -320,7 +320,7 @@ def _sum_pieces(
 
 
 def _spans_of(
-    stimuli: Sequence[Stimulus], starts: Sequence[int], stretches: Sequence[tuple[int, int]]
+    stimuli: Sequence[SessionStimulus], starts: Sequence[int], stretches: Sequence[tuple[int, int]]
 ) -> list[Span]:
     """Return the pieces of stimuli outside stretches, with the number of stimulus and piece."""
     return [
@@ -338,7 +338,7 @@ def _vitals_in_spans(
     kinds: Collection[Measure],
 ) -> list[tuple[Any, ...]]:
     """Return what a query tells of the vitals among the kinds; nothing is read where none are."""
-    vitals = [kind.value for kind in kinds if table_of(kind) is Table.VITAL]
+    vitals = [kind.value for kind in kinds if table_of(kind) is MeasureTable.VITAL]
     if not vitals:
         return []
     cursor = connection.cursor()
@@ -347,7 +347,7 @@ def _vitals_in_spans(
     return cursor.execute(placed, (json.dumps(spans), *vitals)).fetchall()
 
 
-def _pieces(stimulus: Stimulus, starts: Sequence[int]) -> list[tuple[int, int]]:
+def _pieces(stimulus: SessionStimulus, starts: Sequence[int]) -> list[tuple[int, int]]:
     """Return the pieces of a stimulus, cut at offsets from its start; some may be empty."""
     began = stimulus.start_ms if stimulus.began_ms is None else stimulus.began_ms
     edges = [min(max(began + start, stimulus.start_ms), stimulus.end_ms) for start in starts]

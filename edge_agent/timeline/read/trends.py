@@ -66,7 +66,7 @@ Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class TrendSource:
     """Something that is recorded in rows and rolled up in minutes, hours and days.
 
     Attributes:
@@ -183,7 +183,7 @@ class Recorded:
         )
 
 
-EXPRESSIONS = Recorded(
+EXPRESSIONS = TrendSource(
     name="expression",
     number="rows",
     which_rows=_PRIMARY,
@@ -199,7 +199,7 @@ EXPRESSIONS = Recorded(
     sums=", ".join(f"sum({column}) AS {column}" for column in ADDED),
 )
 VITALS = {
-    kind: Recorded(
+    kind: TrendSource(
         name="vital",
         number="n + flagged",
         which_rows=f"+kind = '{kind}' AND",
@@ -216,7 +216,7 @@ VITALS = {
     )
     for kind in VitalKind
 }
-SHOWN_BY_HOUR = Recorded(
+SHOWN_BY_HOUR = TrendSource(
     name="expression",
     number="1",
     which_rows=_PRIMARY,
@@ -398,7 +398,7 @@ def read_movement_trend(
     is seldom asked for. So nothing is older than ``record.keep_days``.
     """
     buckets = buckets_for(start_ms, end_ms, at_most)
-    moved = Recorded(
+    moved = TrendSource(
         name="movement",
         number="1",
         which_rows=_PRIMARY,
@@ -439,7 +439,7 @@ def vital_trend_of(
 
 def _buckets_kept(
     connection: sqlite3.Connection,
-    recorded: Recorded,
+    recorded: TrendSource,
     span: Span,
     at_most: int,
     spans: Sequence[Span] | None,
@@ -456,7 +456,7 @@ def _buckets_kept(
 
 def _in_buckets(
     connection: sqlite3.Connection,
-    recorded: Recorded,
+    recorded: TrendSource,
     span: Span,
     at_most: int,
     spans: Sequence[Span] | None,
@@ -511,7 +511,7 @@ def pieces_of(span: Span, coarsest: str, number: int = 0) -> Iterator[Piece]:
 
 def sums_in(
     connection: sqlite3.Connection,
-    recorded: Recorded,
+    recorded: TrendSource,
     pieces: Sequence[Piece],
     length_ms: int | None = None,
 ) -> dict[int, sqlite3.Row]:

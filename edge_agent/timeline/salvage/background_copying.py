@@ -19,7 +19,7 @@ from edge_agent.timeline.database.import_step import fill_import_columns
 from edge_agent.timeline.database.salvages import Salvage, read_salvages, write_salvages
 from edge_agent.timeline.salvage.pages import open_pages
 from edge_agent.timeline.salvage.rescue import Rescue, note_counts
-from edge_agent.timeline.salvage.row_copying import Copying, Source
+from edge_agent.timeline.salvage.row_copying import Copying, DamagedDatabase
 
 log = logging.getLogger(__name__)
 
@@ -108,14 +108,14 @@ class BackgroundCopying(Worker):
                 salvage.note = "the file was gone before its timeline was carried over"
             return
         with translate_errors(source_path), open_pages(source_path) as pages:
-            source = Source(pages)
+            source = DamagedDatabase(pages)
             while salvage.left and not self.stopping.is_set():
                 self._check_space(salvage)
                 self._carry_table(salvage, source)
         if salvage.is_done:
             log.warning("the salvage of %s is done: %s", salvage.file, salvage.rows)
 
-    def _carry_table(self, salvage: Salvage, source: Source) -> None:
+    def _carry_table(self, salvage: Salvage, source: DamagedDatabase) -> None:
         """Carry over a table in portions, each in one transaction."""
         name = salvage.left[0]
         numbers = source.pages_of(name) if name in source.tables else iter(())

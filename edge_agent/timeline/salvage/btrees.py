@@ -131,7 +131,7 @@ class Damage:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class StoredRow:
     """A row as it is stored.
 
     Attributes:
@@ -161,7 +161,7 @@ class Layout:
     rowid: str | None = None
     kinds: tuple[str, ...] = ()
 
-    def may_hold(self, row: Row) -> bool:
+    def may_hold(self, row: StoredRow) -> bool:
         """Tell whether the values of a row fit the columns of this table."""
         # Strict, for this judges pages whose table is only guessed.
         if len(row.values) != len(self.columns) or (row.rowid is None) != self.by_key:
@@ -229,7 +229,7 @@ class Tree:
                 # The last one is taken first from ``waiting``.
                 waiting.extend(fresh if backwards else reversed(fresh))
 
-    def rows(self, number: int) -> Iterator[Row]:
+    def rows(self, number: int) -> Iterator[StoredRow]:
         """Yield the rows of a page; those that cannot be read are counted in ``damage``."""
         try:
             page = self._pages.read(number)
@@ -295,7 +295,7 @@ class Tree:
             good += [child for child in self._pages.children(number) if child not in good]
         return good
 
-    def _row(self, page: bytes, at: int, *, inner: bool) -> Row:
+    def _row(self, page: bytes, at: int, *, inner: bool) -> StoredRow:
         if inner:
             at += 4  # the page below it
         length, at = read_number(page, at)
@@ -307,7 +307,7 @@ class Tree:
         values = read_record(self._payload(page, at, length))
         if len(values) > len(self._table.columns):
             raise PageError("a row has too many values")
-        return Row(rowid, values)
+        return StoredRow(rowid, values)
 
     def _payload(self, page: bytes, at: int, length: int) -> bytes:
         """Return the bytes of a row, those on further pages included."""

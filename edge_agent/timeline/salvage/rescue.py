@@ -40,7 +40,7 @@ from edge_agent.timeline.database.setting import renew_stream_epoch
 from edge_agent.timeline.database.upgrade import migrate
 from edge_agent.timeline.database.upgrade_steps import TIMELINE
 from edge_agent.timeline.salvage.pages import open_pages
-from edge_agent.timeline.salvage.row_copying import LARGE, Copying, Source
+from edge_agent.timeline.salvage.row_copying import LARGE, Copying, DamagedDatabase
 from edge_agent.timeline.salvage.wal import has_content, log_beside, read_log
 from edge_agent.timeline.write.boots import BootRows
 
@@ -439,7 +439,7 @@ class Rescue:
         ):
             # Rows come in any order, and some refer to rows that are lost.
             connection.execute("PRAGMA foreign_keys=OFF")
-            readable = Source(pages)
+            readable = DamagedDatabase(pages)
             copying = Copying(readable, connection)
             with transaction(connection):
                 copying.study()
@@ -448,7 +448,7 @@ class Rescue:
                 salvage.newest = copying.newest()
                 if pages.since_loss:
                     with open_pages(source, old_log, before_loss=True) as earlier:
-                        copying.before_loss(Source(earlier), pages.since_loss)
+                        copying.before_loss(DamagedDatabase(earlier), pages.since_loss)
                 salvage.left = [name for name in LARGE if name in readable.tables]
                 note_counts(salvage, copying, readable)
                 write_salvages(connection, [*read_salvages(connection), salvage])
@@ -457,7 +457,7 @@ class Rescue:
         return pages.refused
 
 
-def note_counts(salvage: Salvage, copying: Copying, source: Source) -> None:
+def note_counts(salvage: Salvage, copying: Copying, source: DamagedDatabase) -> None:
     """Add what was carried over, refused and lost since the last count."""
     for name, rows in copying.rows.items():
         salvage.rows[name] = salvage.rows.get(name, 0) + rows

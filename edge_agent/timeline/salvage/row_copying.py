@@ -17,7 +17,13 @@ from operator import itemgetter
 from edge_agent.core import clock
 from edge_agent.timeline.database.connection import insert
 from edge_agent.timeline.database.creation import StoredTable, expected_tables
-from edge_agent.timeline.database.tables import BY_NAME, OF_PARTICIPANT, TIMELINE, Owner, Salvage
+from edge_agent.timeline.database.tables import (
+    BY_NAME,
+    OF_PARTICIPANT,
+    TIMELINE,
+    RowOwner,
+    SalvageWay,
+)
 from edge_agent.timeline.salvage.btrees import Damage, Layout, Tree, Value
 from edge_agent.timeline.salvage.pages import Pages
 from edge_agent.timeline.write.batch import set_aside
@@ -25,11 +31,11 @@ from edge_agent.timeline.write.rollups import Tombstones
 
 _OWN_LIST = Layout(1, ("type", "name", "tbl_name", "rootpage", "sql"))
 _LIKE_THE_AUDIT = "set_aside"  # its rows cannot be told from those of the audit, which has more
-LARGE = tuple(table.name for table in TIMELINE if table.salvage is Salvage.PAGES)
+LARGE = tuple(table.name for table in TIMELINE if table.salvage is SalvageWay.PAGES)
 """Tables of the timeline: carried over while recording goes on, in this order."""
 # sqlite_sequence is SQLite's own
 MADE_ANEW = frozenset(
-    {"sqlite_sequence", *(table.name for table in TIMELINE if table.salvage is Salvage.ANEW)}
+    {"sqlite_sequence", *(table.name for table in TIMELINE if table.salvage is SalvageWay.ANEW)}
 )
 """Tables that a new database has filled already."""
 _ORDER = {table.name: place for place, table in enumerate(TIMELINE)}
@@ -51,7 +57,7 @@ LOST = "LOST"
 """Begins the code of a participant whose own row could not be read."""
 
 
-class Source:
+class DamagedDatabase:
     """The readable rows of a damaged database.
 
     Args:
@@ -217,7 +223,7 @@ def _layout_of(table: StoredTable) -> Layout | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class SalvagedTable:
     """A table of the new database.
 
     Attributes:
@@ -253,7 +259,7 @@ class Table:
     @functools.cache  # noqa: B019 - a timeline has millions of rows, and there are few tables
     def insertion(self, names: tuple[str, ...]) -> str:
         """Return the statement that writes a row of these columns."""
-        wins = self.name in BY_NAME and BY_NAME[self.name].salvage is Salvage.NEWER
+        wins = self.name in BY_NAME and BY_NAME[self.name].salvage is SalvageWay.NEWER
         verb = "INSERT OR REPLACE" if wins else "INSERT"
         places = ", ".join("?" * len(names))
         text = f"{verb} INTO {self.name} ({', '.join(names)}) VALUES ({places})"
@@ -271,7 +277,7 @@ class Table:
         return f"{name} = {name} + excluded.{name}"
 
 
-def tables_of(connection: sqlite3.Connection) -> dict[str, Table]:
+def tables_of(connection: sqlite3.Connection) -> dict[str, SalvagedTable]:
     """Return the tables of a new database that take salvaged rows: small ones, then ``LARGE``."""
     rows = connection.execute(
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
@@ -281,13 +287,15 @@ def tables_of(connection: sqlite3.Connection) -> dict[str, Table]:
     return {name: _table(connection, name) for name in salvaged}
 
 
-def _table(connection: sqlite3.Connection, name: str) -> Table:
+def _table(connection: sqlite3.Connection, name: str) -> SalvagedTable:
     described = connection.execute(
         "SELECT name, type, pk FROM pragma_table_info(?)", (name,)
     ).fetchall()
     columns = tuple(column for column, _, _ in described)
     key = tuple(column for column, _, place in sorted(described, key=itemgetter(2)) if place)
-    return Table(name, columns, key, frozenset(c for c, kind, _ in described if kind == "REAL"))
+    return SalvagedTable(
+        name, columns, key, frozenset(c for c, kind, _ in described if kind == "REAL")
+    )
 
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
@@ -307,7 +315,7 @@ class Copying:
         refused: how many were set aside, by table.
     """
 
-    def __init__(self, source: Source, target: sqlite3.Connection) -> None:
+    def __init__(self, source: DamagedDatabase, target: sqlite3.Connection) -> None:
         self.rows: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
         self._source = source
@@ -343,7 +351,7 @@ class Copying:
         """Carry over the rows on one page of a table of the timeline."""
         self._write(self._tables[name], self._not_erased(self._source.rows_on(name, number)))
 
-    def before_loss(self, earlier: Source, numbers: Iterable[int]) -> None:
+    def before_loss(self, earlier: DamagedDatabase, numbers: Iterable[int]) -> None:
         """Carry over rows of the timeline that are found only in an earlier version of some pages.
 
         When SQLite splits a page, half of its rows stay and the other half go into a new page. If
@@ -366,7 +374,7 @@ class Copying:
         tombstones = Tombstones(self._target)
         return (row for row in rows if not _is_erased(tombstones, row))
 
-    def _insert_if_free(self, table: Table, row: dict[str, Value]) -> None:
+    def _insert_if_free(self, table: SalvagedTable, row: dict[str, Value]) -> None:
         self._mend(table, row)
         try:
             statement = table.insertion(tuple(row)).replace("INSERT", "INSERT OR IGNORE", 1)
@@ -375,7 +383,7 @@ class Copying:
             return  # a damaged row: what is in the newest state of its page counts
         self.rows[table.name] += cursor.rowcount
 
-    def _write(self, table: Table, rows: Iterable[Mapping[str, Value]]) -> None:
+    def _write(self, table: SalvagedTable, rows: Iterable[Mapping[str, Value]]) -> None:
         erased = Tombstones(self._target).spans if table.name == "session" else ()
         for count, row in enumerate(rows):
             if count == _STUDY_BOUND and table.name not in LARGE:
@@ -384,7 +392,7 @@ class Copying:
                 continue
             self._write_row(table, table.fitting(row))
 
-    def _write_row(self, table: Table, row: dict[str, Value]) -> None:
+    def _write_row(self, table: SalvagedTable, row: dict[str, Value]) -> None:
         self._mend(table, row)
         try:
             self._insert(table, row)
@@ -392,7 +400,7 @@ class Copying:
             if not self._is_there(table, row):
                 self._refuse(table, row, str(error))
 
-    def _mend(self, table: Table, row: dict[str, Value]) -> None:
+    def _mend(self, table: SalvagedTable, row: dict[str, Value]) -> None:
         if self._boots:
             boot = self._boot_of(row)
             # The row is whole without the reference: only its boot could not be read.
@@ -423,7 +431,7 @@ class Copying:
         near = [one for one, by in apart.items() if by <= clock.CLOCK_JUMP_MS]
         return near[-1] if near else None
 
-    def _insert(self, table: Table, row: dict[str, Value]) -> None:
+    def _insert(self, table: SalvagedTable, row: dict[str, Value]) -> None:
         try:
             self._target.execute(table.insertion(tuple(row)), tuple(row.values()))
         except sqlite3.IntegrityError:
@@ -434,7 +442,7 @@ class Copying:
             self._target.execute(table.insertion(tuple(row)), tuple(row.values()))
         self.rows[table.name] += 1
 
-    def _is_there(self, table: Table, row: Mapping[str, Value]) -> bool:
+    def _is_there(self, table: SalvagedTable, row: Mapping[str, Value]) -> bool:
         """Tell whether the row was copied already: a damaged file may refer to a page twice."""
         # ``IS`` and not ``=``: NULL equals nothing, and most rows have one.
         same = " AND ".join(f"{name} IS ?" for name in row)
@@ -446,7 +454,7 @@ class Copying:
         except (sqlite3.Error, OverflowError):
             return False
 
-    def _refuse(self, table: Table, row: Mapping[str, Value], reason: str) -> None:
+    def _refuse(self, table: SalvagedTable, row: Mapping[str, Value], reason: str) -> None:
         self.refused[table.name] += 1
         at = next((row[name] for name in _TIMES if isinstance(row.get(name), int)), None)
         set_aside(self._target, at if isinstance(at, int) else None, table.name, row, reason)
@@ -471,7 +479,7 @@ class Copying:
                     f"UPDATE {table.name} SET {time.boot} = NULL WHERE {time.boot} NOT IN "
                     "(SELECT id FROM boot)"
                 )
-            if table.whose in {Owner.SESSION, Owner.ALERT}:
+            if table.whose in {RowOwner.SESSION, RowOwner.ALERT}:
                 self._refuse_orphans(table.name, table.whose.value)
 
     def _refuse_orphans(self, name: str, owner: str) -> None:

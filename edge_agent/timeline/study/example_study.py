@@ -80,7 +80,7 @@ _HIGHER = {
 """By how much the second week's readings are higher."""
 
 
-class Person(Protocol):
+class MeasuredPerson(Protocol):
     """A person who can be measured, such as the simulated person of the vitals."""
 
     def advance(self, seconds: float, condition: str | None) -> None:
@@ -91,7 +91,11 @@ class Person(Protocol):
 
 
 def seed_example_study(
-    path: Path, person: Callable[[int], Person], *, seed: int = 1, now: Instant | None = None
+    path: Path,
+    person: Callable[[int], MeasuredPerson],
+    *,
+    seed: int = 1,
+    now: Instant | None = None,
 ) -> int:
     """Write twelve simulated sessions of the last days.
 
@@ -149,7 +153,11 @@ def seed_example_study(
 
 
 def seed_example_weeks(
-    path: Path, person: Callable[[int], Person], *, seed: int = 1, now: Instant | None = None
+    path: Path,
+    person: Callable[[int], MeasuredPerson],
+    *,
+    seed: int = 1,
+    now: Instant | None = None,
 ) -> int:
     """Write nine weeks of one simulated person, for the page of a person's week.
 
@@ -200,7 +208,7 @@ def seed_example_weeks(
 def _write_stretch(
     connection: sqlite3.Connection,
     rng: random.Random,
-    person: Person,
+    person: MeasuredPerson,
     start_ms: int,
     row_s: int,
     *,
@@ -244,7 +252,7 @@ def _free_starts(
 
 
 def _live(
-    rng: random.Random, person: Person, start: Instant, row_s: int, *, is_hard: bool
+    rng: random.Random, person: MeasuredPerson, start: Instant, row_s: int, *, is_hard: bool
 ) -> tuple[list[ExpressionRow], list[VitalReading]]:
     """Return the expressions and readings of one stretch."""
     weights = _HARD if is_hard else _CALM
@@ -314,7 +322,9 @@ def _reports(rng: random.Random, plan: list[Emotion | None], start: Instant) -> 
     return reports
 
 
-def _measure(person: Person, plan: list[Emotion | None], start: Instant) -> list[VitalReading]:
+def _measure(
+    person: MeasuredPerson, plan: list[Emotion | None], start: Instant
+) -> list[VitalReading]:
     """Return the readings of a session.
 
     Heart rate comes every second, pressure in the baseline and twice in a stimulus.

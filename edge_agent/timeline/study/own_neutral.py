@@ -12,7 +12,7 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_agent.core.own_neutral import Calibration, OwnNeutralState, Refusal
+from edge_agent.core.own_neutral import BaselineRefusal, Calibration, OwnNeutralState
 from edge_agent.core.study import BASELINE_S, MarkerKind
 from edge_agent.timeline.database.connection import read_transaction, write_transaction
 from edge_agent.timeline.database.schema import NAMES
@@ -83,7 +83,7 @@ class OwnNeutral:
 
     session: int
     state: OwnNeutralState
-    reason: Refusal | None = None
+    reason: BaselineRefusal | None = None
     baseline: Span | None = None
     seconds: int = 0
     shift: float | None = None
@@ -250,7 +250,7 @@ def _of_row(row: sqlite3.Row) -> OwnNeutral:
     return OwnNeutral(
         session=row["session"],
         state=OwnNeutralState(row["state"]),
-        reason=Refusal(row["reason"]) if row["reason"] else None,
+        reason=BaselineRefusal(row["reason"]) if row["reason"] else None,
         baseline=baseline,
         seconds=row["seconds"] or 0,
         shift=row["shift"],

@@ -18,7 +18,7 @@ from edge_agent.core.errors import StudyError
 from edge_agent.core.study import MOST, AttributeUse, checked_attribute
 from edge_agent.core.texts import N_
 from edge_agent.timeline.database.connection import read_transaction, write_transaction
-from edge_agent.timeline.database.tables import OF_SESSION_IN_TIME, Owner, Table
+from edge_agent.timeline.database.tables import OF_SESSION_IN_TIME, RowOwner, Table
 from edge_agent.timeline.study.rows import attribute_use, find_participant, insert_audit
 
 # ruff: noqa: S608 - only our own names are put into SQL text
@@ -27,7 +27,7 @@ PAGE_ROWS = 25
 
 def _newest_row_of(table: Table) -> str:
     """Return the query of the time of the newest row in a participant's latest session."""
-    own = "session = latest_id AND " if table.whose is Owner.SESSION else ""
+    own = "session = latest_id AND " if table.whose is RowOwner.SESSION else ""
     newest = f"SELECT max(at) FROM {table.name} WHERE {own}"
     # A bound that is no column is looked up in the index; ``at`` itself would be asked of each row.
     return f"coalesce(({newest}at >= latest AND at <= coalesce(latest_end, 1 << 60)), latest)"

@@ -169,7 +169,7 @@ class ShownTime:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class RunProgress:
     """The progress of a protocol since the last save, written in one transaction.
 
     Attributes:
@@ -253,7 +253,9 @@ class ProtocolRuns:
         # there are.
         return min(range(orders), key=lambda order: (used.count(order), order))
 
-    def save(self, run: int, session: int, progress: Progress, *, actor: str | None = None) -> bool:
+    def save(
+        self, run: int, session: int, progress: RunProgress, *, actor: str | None = None
+    ) -> bool:
         """Save the state of a protocol, with its new markers and self-reports.
 
         Those that the database refuses are set aside: tried again, they would keep what follows
@@ -295,8 +297,8 @@ class ProtocolRuns:
             return not is_over
 
     def _write(
-        self, connection: sqlite3.Connection, session: Session, progress: Progress
-    ) -> tuple[Progress, int]:
+        self, connection: sqlite3.Connection, session: Session, progress: RunProgress
+    ) -> tuple[RunProgress, int]:
         """Add markers, answers and screens; return those stored, and how many were set aside."""
         ways: dict[str, Callable[[Any], object]] = {
             "markers": partial(self._insert_marker, connection, session),
@@ -410,7 +412,7 @@ def _refuse_other(connection: sqlite3.Connection, run: int, session: int) -> Run
     return RunState(row["state"])
 
 
-def _audit_text(session: int, before: RunState, progress: Progress, refused: int) -> str:
+def _audit_text(session: int, before: RunState, progress: RunProgress, refused: int) -> str:
     """Return the audit text of a save; empty where only the time on a screen passed."""
     news = [progress.state.value] if progress.state is not before else []
     answers = (*progress.reports, *(one for one in progress.trials if one.value is not None))
@@ -420,7 +422,7 @@ def _audit_text(session: int, before: RunState, progress: Progress, refused: int
     return f"session {session}: {', '.join(news)}" if news else ""
 
 
-def _save(connection: sqlite3.Connection, run: int, progress: Progress) -> None:
+def _save(connection: sqlite3.Connection, run: int, progress: RunProgress) -> None:
     """Save the state of a protocol; close the participant's page of one that is over."""
     boot, saved = stamp_study(connection, progress.at)
     connection.execute(

@@ -371,7 +371,7 @@ class Study:
         with read_transaction(self._path) as connection:
             return rows.find_open_session(connection)
 
-    def present_standing(self) -> standing.Present | None:
+    def present_standing(self) -> standing.StandingPresent | None:
         """Return the standing session that goes on, or else the one whose hours are next."""
         return standing.present_standing(self._path, clock.now().wall_ms)
 

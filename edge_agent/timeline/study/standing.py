@@ -86,7 +86,7 @@ class End:
 
 
 @dataclass(frozen=True, slots=True)
-class Present:
+class StandingPresent:
     """What a page says of standing sessions now.
 
     Attributes:
@@ -251,7 +251,7 @@ def standing_of(path: Path, code: str) -> Standing | None:
         return next(iter(_standing(connection, "until IS NULL AND code = ?", code)), None)
 
 
-def present_standing(path: Path, at_ms: int, zone: tzinfo | None = None) -> Present | None:
+def present_standing(path: Path, at_ms: int, zone: tzinfo | None = None) -> StandingPresent | None:
     """Return the standing session that goes on, or else the one whose hours are next.
 
     Raises:
@@ -271,11 +271,11 @@ def present_standing(path: Path, at_ms: int, zone: tzinfo | None = None) -> Pres
         if session is not None and one.begun == session.id:
             # Between two hours the agent is about to end it.
             now = span or Span(session.start_ms, at_ms)
-            return Present(one.participant, now.start_ms, now.end_ms, session.id)
+            return StandingPresent(one.participant, now.start_ms, now.end_ms, session.id)
         if span is None or (one.participant, span) in ended:
             span = one.schedule.next_span(at_ms, zone)
         if span is not None:
-            waiting.append(Present(one.participant, span.start_ms, span.end_ms, None))
+            waiting.append(StandingPresent(one.participant, span.start_ms, span.end_ms, None))
     return min(waiting, key=lambda one: one.start_ms, default=None)
 
 

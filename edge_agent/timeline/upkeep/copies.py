@@ -64,7 +64,7 @@ _LARGEST_REPORT = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class CopyMark:
     """The mark stored inside a verified copy.
 
     Attributes:
@@ -85,7 +85,7 @@ class Copy:
     """A daily copy; without a mark it was not verified."""
 
     path: Path
-    mark: Mark | None
+    mark: CopyMark | None
 
 
 def daily_copies(database: Path) -> list[Copy]:
@@ -94,13 +94,13 @@ def daily_copies(database: Path) -> list[Copy]:
     return [Copy(path, _read_mark(path)) for path in paths]
 
 
-def verified_copies(copies: Sequence[Copy]) -> list[tuple[Copy, Mark]]:
+def verified_copies(copies: Sequence[Copy]) -> list[tuple[Copy, CopyMark]]:
     """Return the verified copies with their marks, the last one first."""
     marked = [(copy, copy.mark) for copy in copies if copy.mark]
     return sorted(marked, key=lambda pair: pair[1].number, reverse=True)
 
 
-def fullest(copies: Sequence[Copy]) -> tuple[Copy, Mark] | None:
+def fullest(copies: Sequence[Copy]) -> tuple[Copy, CopyMark] | None:
     """Return the verified copy with the most content; of equal ones, the last."""
     # By number and not by date: a clock that was wrong gives wrong dates.
     return max(
@@ -119,7 +119,7 @@ def adopt(database: Path, at_ms: int) -> list[Copy]:
         if copy.mark is None:
             try:
                 verify(copy.path)
-                mark = write_mark(copy.path, partial(Mark, at_ms, number))
+                mark = write_mark(copy.path, partial(CopyMark, at_ms, number))
             except StoreError:
                 continue
             copies[place] = Copy(copy.path, mark)
@@ -132,7 +132,7 @@ def next_number(copies: Sequence[Copy]) -> int:
     return 1 + max((mark.number for _, mark in verified_copies(copies)), default=0)
 
 
-def write_mark(copy: Path, make: Callable[[Contents], Mark]) -> Mark:
+def write_mark(copy: Path, make: Callable[[Contents], CopyMark]) -> CopyMark:
     """Store the mark of verification in a copy; return the mark, created by ``make``.
 
     It is counted and written in one transaction, so that an erasure comes before it or after it.
@@ -191,7 +191,7 @@ def to_delete(copies: Sequence[Copy], keep: int) -> list[Path]:
     return [copy.path for copy in copies if copy.path not in staying]
 
 
-def _read_mark(copy: Path) -> Mark | None:
+def _read_mark(copy: Path) -> CopyMark | None:
     """Return the mark of a copy without changing or locking it; ``None`` where it has none."""
     if not copy.is_file():  # a pipe would wait for who writes
         return None
@@ -206,21 +206,21 @@ def _read_mark(copy: Path) -> Mark | None:
         return None
 
 
-def _parse(text: str | None) -> Mark | None:
+def _parse(text: str | None) -> CopyMark | None:
     try:
         fields = json.loads(text or "")
         contents = Contents(**fields.pop("contents"))
-        return Mark(contents=contents, **fields)
+        return CopyMark(contents=contents, **fields)
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
 
 
-def _write_mark(connection: sqlite3.Connection, mark: Mark) -> None:
+def _write_mark(connection: sqlite3.Connection, mark: CopyMark) -> None:
     write_setting(connection, _KEY, json.dumps(asdict(mark), separators=(",", ":")))
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class CopyAttempt:
     """The last attempt to make a copy: when, UTC, and why it failed; ``None``: it did not."""
 
     at_ms: int
@@ -228,7 +228,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class CopiesReport:
     """The report on the copies of a database, stored beside it.
 
     Attributes:
@@ -238,8 +238,8 @@ class Report:
             reach it; ``None``: nothing that was erased is in it.
     """
 
-    attempt: Attempt | None = None
-    second: Attempt | None = None
+    attempt: CopyAttempt | None = None
+    second: CopyAttempt | None = None
     places: Mapping[str, int | None] = field(default_factory=dict)
 
 
@@ -299,30 +299,30 @@ def copies_state(path: Path, now_ms: int | None = None) -> CopiesState:
     )
 
 
-def read_report(path: Path) -> Report:
+def read_report(path: Path) -> CopiesReport:
     """Return the stored report on the copies of a database; an empty one if unreadable."""
     try:
         # at once: a pipe there would wait for who writes
         handle = os.open(_file(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(handle, encoding="utf-8") as file:
             if os.fstat(handle).st_size > _LARGEST_REPORT:
-                return Report()
+                return CopiesReport()
             fields = json.loads(file.read(_LARGEST_REPORT))
-        return Report(
+        return CopiesReport(
             attempt=_attempt(fields.get("attempt")),
             second=_attempt(fields.get("second")),
             places={str(folder): since for folder, since in fields.get("places", {}).items()},
         )
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
-        return Report()
+        return CopiesReport()
 
 
-def write_attempt(path: Path, attempt: Attempt) -> None:
+def write_attempt(path: Path, attempt: CopyAttempt) -> None:
     """Store the result of the last copy beside the database."""
     write_report(path, replace(read_report(path), attempt=attempt))
 
 
-def write_report(path: Path, report: Report) -> None:
+def write_report(path: Path, report: CopiesReport) -> None:
     """Write the report, wholly or not at all.
 
     Raises:
@@ -337,8 +337,8 @@ def _file(path: Path) -> Path:
     return path.with_name(f"{path.name}.copies.json")
 
 
-def _attempt(fields: object) -> Attempt | None:
-    return Attempt(**fields) if isinstance(fields, dict) else None
+def _attempt(fields: object) -> CopyAttempt | None:
+    return CopyAttempt(**fields) if isinstance(fields, dict) else None
 
 
 def _age_of_database(path: Path, present: int) -> int:
@@ -373,9 +373,9 @@ def make_daily_copy(path: Path, keep: int = KEEP_COPIES, now_ms: int | None = No
         target = copy_beside(path, path, keep, at_ms)
     except StoreError as error:
         with suppress(StoreError):  # the folder may be gone or full: the first error tells more
-            write_attempt(path, Attempt(at_ms, str(error)))
+            write_attempt(path, CopyAttempt(at_ms, str(error)))
         raise
-    write_attempt(path, Attempt(at_ms))
+    write_attempt(path, CopyAttempt(at_ms))
     return target
 
 
@@ -425,18 +425,18 @@ def _verify_and_name(path: Path, place: Path, fresh: Path, at_ms: int) -> Path:
     others = daily_copies(place)
     most = fullest(others)
 
-    def mark_of(contents: Contents) -> Mark:
+    def mark_of(contents: Contents) -> CopyMark:
         smaller_than = None
         # Compared with the fullest and not the last one: rows could be lost a little every night.
         if most and contents.is_much_smaller_than(most[1].contents):
             smaller_than = most[0].path.name
-        return Mark(at_ms, next_number(others), contents, smaller_than)
+        return CopyMark(at_ms, next_number(others), contents, smaller_than)
 
     target = _name(place, write_mark(fresh, mark_of), others)
     return fresh.replace(target)
 
 
-def _name(place: Path, mark: Mark, others: Sequence[Copy]) -> Path:
+def _name(place: Path, mark: CopyMark, others: Sequence[Copy]) -> Path:
     """Return the first name of the day that is free, or that of a copy that holds no more."""
     day = datetime.fromtimestamp(mark.verified_ms / 1000, UTC)
     stem = f"{place.name}.backup-{day:%Y-%m-%d}{'-smaller' if mark.smaller_than else ''}"
@@ -523,9 +523,9 @@ def copy_to_second_place(path: Path, folder: Path, device: str, now_ms: int | No
         target = _without_erased(path, place, target)
     except StoreError as error:
         with suppress(StoreError):  # the data folder may be gone, too: the first error tells more
-            write_report(path, replace(read_report(path), second=Attempt(at_ms, str(error))))
+            write_report(path, replace(read_report(path), second=CopyAttempt(at_ms, str(error))))
         raise
-    write_report(path, replace(read_report(path), second=Attempt(at_ms)))
+    write_report(path, replace(read_report(path), second=CopyAttempt(at_ms)))
     return target
 
 
@@ -613,6 +613,6 @@ def _without_erased(path: Path, place: Path, target: Path) -> Path:
     # The smaller mark compared it with copies that are gone now.
     for copy, mark in verified_copies(daily_copies(place)):
         if copy.path == whole:
-            write_mark(whole, partial(Mark, mark.verified_ms, mark.number))
+            write_mark(whole, partial(CopyMark, mark.verified_ms, mark.number))
     write_report(path, replace(report, places={**report.places, str(place.parent): None}))
     return whole

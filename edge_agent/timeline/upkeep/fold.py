@@ -70,7 +70,7 @@ _HOURS = _Step("hour", "day", DAY_MS, 30 * DAY_MS, ADD_EXPRESSIONS, ADD_VITALS)
 
 
 @dataclass(frozen=True, slots=True)
-class Folded:
+class FoldedRollups:
     """The number of rollup rows that were folded into coarser ones."""
 
     minutes: int
@@ -84,7 +84,7 @@ def fold_rollups(
     *,
     within_s: float = math.inf,
     now_ms: int | None = None,
-) -> Folded:
+) -> FoldedRollups:
     """Fold minutes and hours that are older than they are to be kept.
 
     Each portion, a day of minutes or a month of hours, is one transaction: what a power cut leaves
@@ -113,7 +113,7 @@ def fold_rollups(
         # Minutes first: an hour must be whole before it is moved into its day.
         minutes = _fold_all(connection, _MINUTES, present - keep_minutes_days * DAY_MS, until_s)
         hours = _fold_all(connection, _HOURS, present - keep_hours_days * DAY_MS, until_s)
-    return Folded(minutes, hours)
+    return FoldedRollups(minutes, hours)
 
 
 def _present(connection: sqlite3.Connection, now_ms: int | None) -> int:

@@ -21,9 +21,9 @@ from edge_agent.timeline.database.tables import (
     OF_PARTICIPANT,
     OF_SESSION,
     TIMELINE,
-    Erasure,
+    ErasureWay,
     Move,
-    Owner,
+    RowOwner,
     Table,
 )
 from edge_agent.timeline.upkeep.fold import folded_days, make_anew, pruned_minutes
@@ -115,7 +115,7 @@ def last_recorded_ms(connection: sqlite3.Connection) -> int:
     times = [
         connection.execute(f"SELECT max(at) FROM {table.name}").fetchone()[0]
         for table in _there(connection, TIMELINE)
-        if table.erasure is Erasure.IN_TIME and table.move is Move.ROWS
+        if table.erasure is ErasureWay.IN_TIME and table.move is Move.ROWS
     ]
     return max((at for at in times if at is not None), default=0)
 
@@ -183,8 +183,8 @@ def sessions_to_erase(
 def _texts(connection: sqlite3.Connection, participant: int | None = None) -> set[str]:
     """Return the free texts of a participant; ``None``: those of everybody."""
     whose = {
-        Owner.PARTICIPANT: "participant = :person",
-        Owner.SESSION: "session IN (SELECT id FROM session WHERE participant = :person)",
+        RowOwner.PARTICIPANT: "participant = :person",
+        RowOwner.SESSION: "session IN (SELECT id FROM session WHERE participant = :person)",
     }
     texts: set[str] = set()
     for table in _there(connection, (*OF_PARTICIPANT, *OF_SESSION)):
@@ -291,7 +291,7 @@ def _delete_timeline(connection: sqlite3.Connection, span: Span) -> Counter[str]
     """
     deleted: Counter[str] = Counter()
     for table in _there(connection, TIMELINE):
-        if table.erasure is Erasure.IN_TIME:
+        if table.erasure is ErasureWay.IN_TIME:
             deleted[table.name] = connection.execute(
                 f"DELETE FROM {table.name} WHERE {table.within}", {"start": span[0], "end": span[1]}
             ).rowcount

@@ -36,7 +36,7 @@ _DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class AlertDelivery:
     """The delivery of one message about an alert.
 
     Attributes:
@@ -96,7 +96,7 @@ class AlertEntry:
     quiet: bool = False
     acknowledged_ms: int | None = None
     acknowledged_by: str | None = None
-    deliveries: tuple[Delivery, ...] = ()
+    deliveries: tuple[AlertDelivery, ...] = ()
 
     @property
     def is_open(self) -> bool:
@@ -289,7 +289,7 @@ class AlertLog:
                 )
         return entries[0]
 
-    def note_delivery(self, alert: int, delivery: Delivery) -> bool:
+    def note_delivery(self, alert: int, delivery: AlertDelivery) -> bool:
         """Store the delivery of a message; return ``False`` if the alert was erased meanwhile.
 
         Args:
@@ -340,14 +340,14 @@ def _entries(
 
 def _deliveries(
     connection: sqlite3.Connection, numbers: list[int]
-) -> defaultdict[int, list[Delivery]]:
+) -> defaultdict[int, list[AlertDelivery]]:
     places = ", ".join("?" * len(numbers))
     rows = connection.execute(
         "SELECT alert, event, target, tries, sent, error FROM alert_message WHERE alert IN "
         f"({places}) ORDER BY alert, event DESC, target",
         numbers,
     )
-    sent: defaultdict[int, list[Delivery]] = defaultdict(list)
+    sent: defaultdict[int, list[AlertDelivery]] = defaultdict(list)
     for alert, *values in rows:
-        sent[alert].append(Delivery(*values))
+        sent[alert].append(AlertDelivery(*values))
     return sent

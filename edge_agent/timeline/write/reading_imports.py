@@ -133,7 +133,7 @@ def portions_of(readings: Iterable[VitalReading]) -> Iterator[ReadingTable]:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class FilePortion:
     """Which part of a file a portion is.
 
     Attributes:
@@ -147,7 +147,7 @@ class Part:
     is_last: bool
 
 
-WritePortion = Callable[[ReadingTable, Part], ImportResult]
+WritePortion = Callable[[ReadingTable, FilePortion], ImportResult]
 
 
 def import_readings(
@@ -195,7 +195,7 @@ def write_in_portions(
         table = next(portions, None)
         while table is not None:
             following = next(portions, None)
-            done = write(table, Part(file, number, following is None))
+            done = write(table, FilePortion(file, number, following is None))
             inserted += done.inserted
             duplicates += done.duplicates
             number = done.number
@@ -239,7 +239,9 @@ def next_import(connection: sqlite3.Connection) -> int:
     return 1 + max((number for number in numbers if number is not None), default=0)
 
 
-def import_portion(path: Path, table: ReadingTable, part: Part, *, actor: str) -> ImportResult:
+def import_portion(
+    path: Path, table: ReadingTable, part: FilePortion, *, actor: str
+) -> ImportResult:
     """Write one portion of a file in one transaction; return how many of its readings were new.
 
     Args:

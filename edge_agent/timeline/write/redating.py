@@ -99,7 +99,7 @@ IS_UNUSABLE = " OR ".join(is_flagged(flag) for flag in sorted(UNUSABLE))
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class BootStretch:
     """Rows of one row of ``boot`` in a span of time.
 
     Attributes:
@@ -117,12 +117,12 @@ class Stretch:
         """Values of ``boot = ? AND at BETWEEN ? AND ?``."""
         return self.boot, self.start_ms, self.end_ms
 
-    def move(self, boot: int, by_ms: int) -> Stretch:
+    def move(self, boot: int, by_ms: int) -> BootStretch:
         """Return the stretch after its rows were moved and given to another row of ``boot``."""
-        return Stretch(boot, self.start_ms + by_ms, self.end_ms + by_ms)
+        return BootStretch(boot, self.start_ms + by_ms, self.end_ms + by_ms)
 
 
-def take_away(connection: sqlite3.Connection, rows: Stretch) -> None:
+def take_away(connection: sqlite3.Connection, rows: BootStretch) -> None:
     """Subtract rows from their minutes and hours; call it before the rows are moved."""
     for name, length in ROLLUPS:
         add_expressions(connection, name, length, _OF_STRETCH, rows.values, sign=-1)
@@ -137,7 +137,7 @@ def take_away(connection: sqlite3.Connection, rows: Stretch) -> None:
         )
 
 
-def add_again(connection: sqlite3.Connection, rows: Stretch, before: Stretch) -> None:
+def add_again(connection: sqlite3.Connection, rows: BootStretch, before: BootStretch) -> None:
     """Add rows to their new minutes and hours; call it after the rows were moved.
 
     Args:
@@ -188,7 +188,7 @@ def delete_import(connection: sqlite3.Connection, number: int, within: Span | No
     return removed
 
 
-def _whole(rows: Stretch, length: int) -> tuple[int, int]:
+def _whole(rows: BootStretch, length: int) -> tuple[int, int]:
     """Return the first and the last millisecond of the minutes (hours) that a span touches."""
     return rows.start_ms // length * length, rows.end_ms // length * length + length - 1
 
@@ -292,7 +292,7 @@ def _move(
     log.info("the clock was set: %d rows moved by %+.1f s", moved, by_ms / 1000)
 
 
-def _portion(connection: sqlite3.Connection, wrong: BootRow, end_ms: int | None) -> Stretch:
+def _portion(connection: sqlite3.Connection, wrong: BootRow, end_ms: int | None) -> BootStretch:
     """Return the last hours of a stretch; no session is cut in two, and no standing hours are."""
     last = _newest(connection, wrong) if end_ms is None else end_ms
     start = last - PORTION_MS
@@ -307,7 +307,7 @@ def _portion(connection: sqlite3.Connection, wrong: BootRow, end_ms: int | None)
     # No more than this portion is left: take all of it, from the start of the machine on.
     if start <= wrong.offset_ms + wrong.start_ms:
         start = wrong.offset_ms - CLOCK_JUMP_MS
-    return Stretch(wrong.id, start, last + CLOCK_JUMP_MS)
+    return BootStretch(wrong.id, start, last + CLOCK_JUMP_MS)
 
 
 def _newest(connection: sqlite3.Connection, wrong: BootRow) -> int:
@@ -332,7 +332,9 @@ def _split(connection: sqlite3.Connection, wrong: BootRow, start_ms: int) -> int
     return int(cursor.lastrowid or 0)
 
 
-def _move_timeline(connection: sqlite3.Connection, rows: Stretch, target: int, by_ms: int) -> int:
+def _move_timeline(
+    connection: sqlite3.Connection, rows: BootStretch, target: int, by_ms: int
+) -> int:
     """Move rows of faces and readings; return how many they were."""
     moved = _move_vitals(connection, rows, target, by_ms)
     for table in _ROWS:
@@ -343,7 +345,7 @@ def _move_timeline(connection: sqlite3.Connection, rows: Stretch, target: int, b
     return moved
 
 
-def _move_vitals(connection: sqlite3.Connection, rows: Stretch, target: int, by_ms: int) -> int:
+def _move_vitals(connection: sqlite3.Connection, rows: BootStretch, target: int, by_ms: int) -> int:
     """Move readings; the time is part of their key, and two must never meet on the way.
 
     The foremost goes first. Where a reading of the same kind and source is there already, for it
@@ -372,7 +374,7 @@ def _move_reading(
     return cursor.rowcount == 1
 
 
-def _move_gaps(connection: sqlite3.Connection, rows: Stretch, target: int, by_ms: int) -> None:
+def _move_gaps(connection: sqlite3.Connection, rows: BootStretch, target: int, by_ms: int) -> None:
     """Move gaps; where only one end was read from the wrong clock, that one."""
     values = _values(rows, target, by_ms)
     for change, where in (
@@ -430,12 +432,12 @@ def _move_ends(connection: sqlite3.Connection, table: Table, values: dict[str, i
     )
 
 
-def _values(rows: Stretch, target: int, by_ms: int) -> dict[str, int]:
+def _values(rows: BootStretch, target: int, by_ms: int) -> dict[str, int]:
     span = {"boot": rows.boot, "start": rows.start_ms, "end": rows.end_ms}
     return span | {"by": by_ms, "target": target}
 
 
-def _move_tombstones(connection: sqlite3.Connection, rows: Stretch, by_ms: int) -> None:
+def _move_tombstones(connection: sqlite3.Connection, rows: BootStretch, by_ms: int) -> None:
     """Add tombstones at the moved times, so that rows waiting in memory still count as erased."""
     known = read_tombstones(connection)
     moved = [

@@ -17,7 +17,7 @@ from xml.parsers import expat
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import SPECS, VitalKind
-from edge_agent.vitals.health.files import HEAD_BYTES, Member, RowValidator
+from edge_agent.vitals.health.files import HEAD_BYTES, ExportMember, RowValidator
 from edge_agent.vitals.passed_over import ColumnNotTaken, Row, Rows
 
 _PREFIX = "HKQuantityTypeIdentifier"
@@ -63,7 +63,7 @@ def is_apple(_name: str, head: bytes) -> bool:
     return head.lstrip(b"\xef\xbb\xbf \r\n").startswith(b"<") and b"HealthData" in head
 
 
-def read_apple(member: Member, validator: RowValidator) -> Rows:
+def read_apple(member: ExportMember, validator: RowValidator) -> Rows:
     """Read an export row by row, in memory that does not grow with it.
 
     Raises:

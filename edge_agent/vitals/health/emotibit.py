@@ -18,9 +18,9 @@ from collections.abc import Iterator, Mapping
 
 from edge_agent.core.bounds import EARLIEST_MS
 from edge_agent.core.errors import DataFileError
-from edge_agent.core.vitals import Scale, VitalKind
-from edge_agent.vitals.health.files import Member, RowValidator, Table, has_header
-from edge_agent.vitals.health.samples import Channel, number_of
+from edge_agent.core.vitals import UnitConversion, VitalKind
+from edge_agent.vitals.health.files import ExportMember, ExportTable, RowValidator, has_header
+from edge_agent.vitals.health.samples import SampleChannel, number_of
 from edge_agent.vitals.passed_over import ColumnNotTaken, NotRead, Row, Rows
 
 _AT = "localtimestamp"
@@ -54,7 +54,7 @@ def is_emotibit(_name: str, head: bytes) -> bool:
     return has_header(head, _COLUMNS.issubset) or _RAW.match(head) is not None
 
 
-def read_emotibit(member: Member, validator: RowValidator) -> Rows:
+def read_emotibit(member: ExportMember, validator: RowValidator) -> Rows:
     """Read a file.
 
     Raises:
@@ -67,7 +67,7 @@ def read_emotibit(member: Member, validator: RowValidator) -> Rows:
             "the EmotiBit DataParser, and import the files that it writes (…_EA.csv).",
         )
         return
-    table = Table(member, _COLUMNS.issubset)
+    table = ExportTable(member, _COLUMNS.issubset)
     tag = table.names[-1]
     if tag not in _KINDS:
         why = _NOT_TAKEN.get(tag, "no vital sign that is kept.")
@@ -76,7 +76,9 @@ def read_emotibit(member: Member, validator: RowValidator) -> Rows:
     yield from _read_values(member, table, tag, validator)
 
 
-def _read_values(member: Member, table: Table, tag: str, validator: RowValidator) -> Rows:
+def _read_values(
+    member: ExportMember, table: ExportTable, tag: str, validator: RowValidator
+) -> Rows:
     name = member.name
     if _AT not in table.names:
         raise DataFileError(_NO_TIMES.format(name=name, text="missing"))
@@ -85,11 +87,11 @@ def _read_values(member: Member, table: Table, tag: str, validator: RowValidator
         if column != _AT:
             yield ColumnNotTaken(name, column, _PACKETS)
     kind, is_even = _KINDS[tag], tag not in _OF_BEATS
-    scale = _MS if kind is VitalKind.RR_INTERVAL else Scale()
+    scale = _MS if kind is VitalKind.RR_INTERVAL else UnitConversion()
     # The files name no device: recordings of two lie in a folder or archive each.
     named = f"emotibit:{member.place}" if member.place else "emotibit"
     source = validator.device(named, "emotibit")
-    channel = Channel(kind, source, validator, scale, is_even=is_even)
+    channel = SampleChannel(kind, source, validator, scale, is_even=is_even)
 
     def read(where: str, cells: list[str]) -> Iterator[Row]:
         at_s = number_of(cells[place])

@@ -24,9 +24,15 @@ from itertools import count
 
 from edge_agent.core.errors import DataFileError, shown_value
 from edge_agent.core.vitals import SPECS, VitalKind
-from edge_agent.vitals.health.files import Member, RowReader, RowValidator, Table, has_header
-from edge_agent.vitals.health.samples import Channel, number_of
-from edge_agent.vitals.passed_over import ColumnNotTaken, LeftOut, NotRead, Row, Rows
+from edge_agent.vitals.health.files import (
+    ExportMember,
+    ExportTable,
+    RowReader,
+    RowValidator,
+    has_header,
+)
+from edge_agent.vitals.health.samples import SampleChannel, number_of
+from edge_agent.vitals.passed_over import ColumnNotTaken, LeftOutRow, NotRead, Row, Rows
 
 _NAME = re.compile(r"(?:.*[^a-z])?(eda|temp|hr|acc|bvp|tags)\.csv", re.IGNORECASE)
 _BEFORE_NAME = re.compile(r"(.+?)[ _.-]+[a-z]+\.csv", re.IGNORECASE)
@@ -68,7 +74,7 @@ def is_e4(name: str, head: bytes) -> bool:
     return named is not None and (is_tags or _RATE.fullmatch(second) is not None)
 
 
-def read_e4(member: Member, validator: RowValidator) -> Rows:
+def read_e4(member: ExportMember, validator: RowValidator) -> Rows:
     """Read a file.
 
     Raises:
@@ -79,20 +85,20 @@ def read_e4(member: Member, validator: RowValidator) -> Rows:
         yield NotRead(member.name, why)
         return
     source = _source(member, validator)
-    table = Table(member)
+    table = ExportTable(member)
     start_s = float(table.names[0])
     if _is_beats(table.names):
-        beats = Channel(VitalKind.RR_INTERVAL, source, validator, is_even=False)
+        beats = SampleChannel(VitalKind.RR_INTERVAL, source, validator, is_even=False)
         yield from table.readings(_beats(beats, start_s))
         yield from beats.finish(member.name)
         return
     assert named is not None, "is_e4 has looked"
-    channel = Channel(_KINDS[named[1].lower()], source, validator)
+    channel = SampleChannel(_KINDS[named[1].lower()], source, validator)
     yield from table.readings(_samples(channel, start_s, member.name))
     yield from channel.finish(member.name)
 
 
-def _source(member: Member, validator: RowValidator) -> str:
+def _source(member: ExportMember, validator: RowValidator) -> str:
     """Return the source: the serial number in the archive's name, what stands before the file's
     name, or its folder or archive.
     """
@@ -108,7 +114,7 @@ def _is_beats(header: tuple[str, ...]) -> bool:
     return header[1:2] == ("ibi",)
 
 
-def _samples(channel: Channel, start_s: float, name: str) -> RowReader:
+def _samples(channel: SampleChannel, start_s: float, name: str) -> RowReader:
     """Return what reads the rows of samples: a rate in the first of them, then the values."""
     rates: list[float] = []
     places = count()
@@ -128,7 +134,7 @@ def _samples(channel: Channel, start_s: float, name: str) -> RowReader:
     return read
 
 
-def _beats(channel: Channel, start_s: float) -> RowReader:
+def _beats(channel: SampleChannel, start_s: float) -> RowReader:
     """Return what reads the rows of beats: seconds since the start, and the interval."""
 
     def read(where: str, cells: list[str]) -> Iterator[Row]:
@@ -146,13 +152,13 @@ def _is_embrace_header(names: tuple[str, ...]) -> bool:
     return names[: len(_EMBRACE)] == _EMBRACE and not _MINUTES.keys().isdisjoint(names)
 
 
-def read_embrace(member: Member, validator: RowValidator) -> Rows:
+def read_embrace(member: ExportMember, validator: RowValidator) -> Rows:
     """Read a table.
 
     Raises:
         DataFileError: it is no CSV.
     """
-    table = Table(member, _is_embrace_header)
+    table = ExportTable(member, _is_embrace_header)
     for name in table.names[len(_EMBRACE) :]:
         if name not in {*_MINUTES, _REASON, _PERSON, ""}:
             yield ColumnNotTaken(member.name, name, _NO_VITAL)
@@ -164,7 +170,7 @@ def read_embrace(member: Member, validator: RowValidator) -> Rows:
         if row.get(_PERSON):
             source = validator.device(f"{source}:{row[_PERSON]}", source)
         if not values:
-            yield LeftOut(where, f"{_REASON}: {row.get(_REASON) or 'none is told'}.")
+            yield LeftOutRow(where, f"{_REASON}: {row.get(_REASON) or 'none is told'}.")
         for name, value in values.items():
             given = {"kind": _MINUTES[name].value, "value": value, "at": row[_EMBRACE[0]]}
             yield validator.row(where, given, source)

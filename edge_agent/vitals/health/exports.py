@@ -17,7 +17,7 @@ from edge_agent.vitals.health.emotibit import is_emotibit, read_emotibit
 from edge_agent.vitals.health.empatica import is_e4, is_embrace, read_e4, read_embrace
 from edge_agent.vitals.health.files import (
     DamagedFileError,
-    Member,
+    ExportMember,
     RowValidator,
     members_of,
     readable,
@@ -71,7 +71,7 @@ class HealthFormat:
 
     name: str
     is_ours: Callable[[str, bytes], bool]
-    read: Callable[[Member, RowValidator], Rows]
+    read: Callable[[ExportMember, RowValidator], Rows]
     former: str = ""
     example: tuple[str, str] | None = None
     needs_zone: bool = False
@@ -108,7 +108,7 @@ class HealthExport:
     """
 
     name: str
-    files: Sequence[tuple[HealthFormat, Member]]
+    files: Sequence[tuple[HealthFormat, ExportMember]]
     remarks: Sequence[Remark] = ()
     unknown: Sequence[str] = ()
 
@@ -185,10 +185,10 @@ def export_of_file(name: str, content: bytes) -> HealthExport | None:
         DataFileError: it cannot be read.
     """
     opens = cast("Callable[[], BinaryIO]", partial(BytesIO, content))
-    return export_of_member(Member(name, len(content), opens))
+    return export_of_member(ExportMember(name, len(content), opens))
 
 
-def export_of_member(member: Member) -> HealthExport | None:
+def export_of_member(member: ExportMember) -> HealthExport | None:
     """Return a single file as a health export; ``None``: it has no known format.
 
     Raises:
@@ -199,7 +199,7 @@ def export_of_member(member: Member) -> HealthExport | None:
     return None if form is None else HealthExport(member.name, [(form, own)])
 
 
-def _ways_out(members: Sequence[Member]) -> str:
+def _ways_out(members: Sequence[ExportMember]) -> str:
     """Return what the files of a folder are, and how they can be imported; may be empty."""
     for member in members:
         if PurePosixPath(member.name).name == "dataset_description.json":
@@ -227,7 +227,7 @@ def _remarks(twice: Sequence[str]) -> list[NotRead]:
     return [NotRead(files, "not read; the tables of the same days (.csv) have the same beats.")]
 
 
-def _format_of(member: Member) -> HealthFormat | None:
+def _format_of(member: ExportMember) -> HealthFormat | None:
     if not member.size:
         return None
     with readable(member.name):

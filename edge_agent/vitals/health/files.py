@@ -24,10 +24,10 @@ from edge_agent.core.brought_tables import BroughtTable, TableForm, names_of, ro
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError, ReadingError
 from edge_agent.core.files import why_unreadable
-from edge_agent.core.given_readings import Origin, reading_of
+from edge_agent.core.given_readings import ReadingOrigin, reading_of
 from edge_agent.core.readings import LocalTimes, VitalFlag
 from edge_agent.core.texts import N_
-from edge_agent.vitals.passed_over import LeftOut, Remark, Row, Rows
+from edge_agent.vitals.passed_over import LeftOutRow, Remark, Row, Rows
 
 HEAD_BYTES = 65_536
 MAX_INNER_BYTES = 2 * 2**30
@@ -42,7 +42,7 @@ _DAMAGED = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error)
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class ExportMember:
     """A file of an export.
 
     Attributes:
@@ -65,7 +65,7 @@ class Member:
             return file.read(HEAD_BYTES)
         return b""
 
-    def unpack(self) -> Member:
+    def unpack(self) -> ExportMember:
         """Return the file inside a gzipped FIT file; any other file is returned unchanged."""
         if not self.name.lower().endswith(GZIPPED):
             return self
@@ -103,7 +103,7 @@ def readable(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def members_of(path: Path) -> Iterator[list[Member]]:
+def members_of(path: Path) -> Iterator[list[ExportMember]]:
     """Yield the files of an export, sorted by name.
 
     Raises:
@@ -123,18 +123,18 @@ def members_of(path: Path) -> Iterator[list[Member]]:
         yield [member.unpack() for member in members]
 
 
-def _check_inner(name: str, files: list[Member]) -> None:
+def _check_inner(name: str, files: list[ExportMember]) -> None:
     if sum(_is_archive(one) for one in files) > MAX_INNER:
         raise DataFileError(
             f"{name}: holds more than {MAX_INNER} archives. Unpack them, and name the folder."
         )
 
 
-def _is_archive(member: Member) -> bool:
+def _is_archive(member: ExportMember) -> bool:
     return member.name.lower().endswith(".zip")
 
 
-def _inside(member: Member, opened: ExitStack) -> list[Member]:
+def _inside(member: ExportMember, opened: ExitStack) -> list[ExportMember]:
     """Return the files of an archive within an export, such as Garmin's; else the file itself."""
     if not _is_archive(member):
         return [member]
@@ -152,17 +152,17 @@ def _inside(member: Member, opened: ExitStack) -> list[Member]:
         return _members_of(member.name, cast("BinaryIO", copy), opened)
 
 
-def member_at(path: Path, place: str = "") -> Member:
+def member_at(path: Path, place: str = "") -> ExportMember:
     """Return a file on the disk."""
     opens = cast("Callable[[], BinaryIO]", partial(path.open, "rb"))
-    return Member(path.name, path.stat().st_size, opens, place)
+    return ExportMember(path.name, path.stat().st_size, opens, place)
 
 
-def _members_of(name: str, file: BinaryIO, opened: ExitStack) -> list[Member]:
+def _members_of(name: str, file: BinaryIO, opened: ExitStack) -> list[ExportMember]:
     check_list(name, file, MOST_FILES)
     archive = opened.enter_context(zipfile.ZipFile(file))
     return [
-        Member(
+        ExportMember(
             info.filename.rpartition("/")[2],
             info.file_size,
             cast("Callable[[], BinaryIO]", partial(archive.open, info)),
@@ -255,11 +255,11 @@ class RowValidator:
             source: the device or app that measured, as far as the export names it.
             flags: further flags of the reading.
         """
-        origin = Origin("", flags=flags | {VitalFlag.IMPORTED}, zone=self.zone, live=False)
+        origin = ReadingOrigin("", flags=flags | {VitalFlag.IMPORTED}, zone=self.zone, live=False)
         try:
             return reading_of({**item, "source": _printable(source)}, self.now, origin)
         except ReadingError as error:
-            return LeftOut(where, str(error))
+            return LeftOutRow(where, str(error))
 
     def need_zone(self, name: str) -> None:
         """Refuse a file whose times have no zone, unless one was given; it is never guessed.
@@ -293,7 +293,7 @@ def has_header(head: bytes, is_header: Header) -> bool:
     return any(map(is_header, rows_of_head(head)))
 
 
-class Table(BroughtTable):
+class ExportTable(BroughtTable):
     """A table of an export.
 
     Args:
@@ -309,7 +309,7 @@ class Table(BroughtTable):
     """
 
     def __init__(
-        self, member: Member, is_header: Header | None = None, above: int | None = None
+        self, member: ExportMember, is_header: Header | None = None, above: int | None = None
     ) -> None:
         is_names = None if is_header is None else lambda cells: is_header(names_of(cells))
         super().__init__(
@@ -326,11 +326,11 @@ class Table(BroughtTable):
         for row in self.rows():
             where = f"{self.name}, row {row.number}"
             if row.fault:
-                yield LeftOut(where, row.fault)
+                yield LeftOutRow(where, row.fault)
                 continue
             try:
                 yield from read(where, row.cells[: len(self.names)])
             except ReadingError as error:
-                yield LeftOut(where, str(error))
+                yield LeftOutRow(where, str(error))
         if self.further is not None:
             yield Remark(*self.remarks[-1].split(": ", 1))

@@ -20,8 +20,8 @@ from edge_agent.core.brought_values import ValuesError, parse_json
 from edge_agent.core.errors import DataFileError, shown_value
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
-from edge_agent.vitals.health.files import Member, RowValidator, Table, has_header
-from edge_agent.vitals.passed_over import LeftOut, Row, Rows
+from edge_agent.vitals.health.files import ExportMember, ExportTable, RowValidator, has_header
+from edge_agent.vitals.passed_over import LeftOutRow, Row, Rows
 
 _JSON_NAME = re.compile(r"heart_rate-\d{4}-\d\d-\d\d\.json", re.IGNORECASE)
 _OXYGEN_NAME = re.compile(r"minute spo2.*\.csv", re.IGNORECASE)
@@ -62,7 +62,7 @@ def _is_known(header: tuple[str, ...], *, name: str) -> bool:
     return header[1] in _COLUMNS
 
 
-def read_fitbit(member: Member, validator: RowValidator) -> Rows:
+def read_fitbit(member: ExportMember, validator: RowValidator) -> Rows:
     """Read a day.
 
     Raises:
@@ -73,13 +73,13 @@ def read_fitbit(member: Member, validator: RowValidator) -> Rows:
     return _table(member, validator)
 
 
-def _day(member: Member, validator: RowValidator) -> Iterator[Row]:
+def _day(member: ExportMember, validator: RowValidator) -> Iterator[Row]:
     validator.need_zone(member.name)
     for number, item in enumerate(_items(member), start=1):
         where = f"{member.name}, entry {number}"
         value = item.get("value") if isinstance(item, dict) else None
         if not isinstance(item, dict) or not isinstance(value, dict):
-            yield LeftOut(where, f"{shown_value(item)} is no entry with dateTime and value.")
+            yield LeftOutRow(where, f"{shown_value(item)} is no entry with dateTime and value.")
             continue
         at = _iso(item.get("dateTime"))
         given = {"kind": VitalKind.HEART_RATE.value, "value": value.get("bpm"), "at": at}
@@ -89,7 +89,7 @@ def _day(member: Member, validator: RowValidator) -> Iterator[Row]:
         yield validator.row(where, given, "fitbit", flags)
 
 
-def _items(member: Member) -> list[object]:
+def _items(member: ExportMember) -> list[object]:
     if member.size > MAX_DAY_BYTES:
         raise DataFileError(
             f"{member.name}: has {member.size:,} bytes, more than a day can have. Nothing was "
@@ -117,8 +117,8 @@ def _iso(value: object) -> object:
     return f"20{year}-{month}-{day}T{time}"
 
 
-def _table(member: Member, validator: RowValidator) -> Iterator[Row]:
-    table = Table(member, partial(_is_known, name=member.name))
+def _table(member: ExportMember, validator: RowValidator) -> Iterator[Row]:
+    table = ExportTable(member, partial(_is_known, name=member.name))
     kind = _COLUMNS[table.names[1]].value
 
     def read(where: str, cells: list[str]) -> Iterator[Row]:

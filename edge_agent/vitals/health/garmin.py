@@ -23,10 +23,10 @@ from edge_agent.vitals.health.files import (
     DAMAGED_GZIP,
     GZIPPED,
     DamagedFileError,
-    Member,
+    ExportMember,
     RowValidator,
 )
-from edge_agent.vitals.passed_over import LeftOut, Remark, Row, Rows
+from edge_agent.vitals.passed_over import LeftOutRow, Remark, Row, Rows
 
 if TYPE_CHECKING:
     from fitdecode import FitDataMessage
@@ -51,7 +51,7 @@ def is_garmin(name: str, head: bytes) -> bool:
     return head[8:12] == b".FIT" or (not head and name.lower().endswith(GZIPPED))
 
 
-def read_garmin(member: Member, validator: RowValidator) -> Rows:
+def read_garmin(member: ExportMember, validator: RowValidator) -> Rows:
     """Read a file message by message.
 
     Raises:
@@ -75,7 +75,7 @@ def read_garmin(member: Member, validator: RowValidator) -> Rows:
             yield from messages.end()
 
 
-def _content(member: Member) -> bytes:
+def _content(member: ExportMember) -> bytes:
     try:
         with member.open() as file:
             content = file.read(MAX_FILE_BYTES + 1)
@@ -176,7 +176,7 @@ class _Messages:
     ) -> Row:
         if at is None:
             why = f"{field}: {value} has no time, and no message before it has one."
-            return LeftOut(f"{self._name}, message {number}", why)
+            return LeftOutRow(f"{self._name}, message {number}", why)
         item = {"kind": kind.value, "value": value, "unit": kind.unit, "at": at.isoformat()}
         return self._validator.row(f"{self._name}, message {number}", item, self._source)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
-from edge_agent.vitals.health.files import Member, RowValidator, Table, has_header
+from edge_agent.vitals.health.files import ExportMember, ExportTable, RowValidator, has_header
 from edge_agent.vitals.passed_over import Row, Rows
 
 _AT = "datetime"
@@ -32,13 +32,13 @@ def is_omblepy(name: str, head: bytes) -> bool:
     return name.lower().endswith(".csv") and has_header(head, _COLUMNS.issubset)
 
 
-def read_omblepy(member: Member, validator: RowValidator) -> Rows:
+def read_omblepy(member: ExportMember, validator: RowValidator) -> Rows:
     """Read a file.
 
     Raises:
         DataFileError: it is no CSV.
     """
-    table = Table(member, _COLUMNS.issubset)
+    table = ExportTable(member, _COLUMNS.issubset)
 
     # Each user of the cuff has a file.
     user = member.name.rpartition(".")[0].lower()

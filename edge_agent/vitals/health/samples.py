@@ -14,12 +14,12 @@ from edge_agent.core import bounds
 from edge_agent.core.errors import ReadingError, shown_value
 from edge_agent.core.given_readings import is_no_value, refuse_impossible
 from edge_agent.core.readings import VitalFlag
-from edge_agent.core.sample_means import Sample, SampleMeans
-from edge_agent.core.vitals import Scale, VitalKind
+from edge_agent.core.sample_means import SampleMeans, TimedSample
+from edge_agent.core.vitals import UnitConversion, VitalKind
 from edge_agent.vitals.health.files import RowValidator
-from edge_agent.vitals.passed_over import LeftOut, Row
+from edge_agent.vitals.passed_over import LeftOutRow, Row
 
-_AS_KEPT = Scale()
+_AS_KEPT = UnitConversion()
 
 
 def number_of(text: str) -> float:
@@ -29,7 +29,7 @@ def number_of(text: str) -> float:
     return math.nan
 
 
-class Channel:
+class SampleChannel:
     """Turns the samples of one column into readings, in the order of the file.
 
     A value that cannot be one is left out, and enters no mean. A mean with an implausible sample is
@@ -50,7 +50,7 @@ class Channel:
         kind: VitalKind,
         source: str,
         validator: RowValidator,
-        scale: Scale = _AS_KEPT,
+        scale: UnitConversion = _AS_KEPT,
         *,
         is_even: bool = True,
         is_local: bool = False,
@@ -73,14 +73,14 @@ class Channel:
         if not text:
             return
         if not bounds.is_time(1000 * at_s):
-            yield LeftOut(where, "at: is not a time between the years 2000 and 2100.")
+            yield LeftOutRow(where, "at: is not a time between the years 2000 and 2100.")
             return
         value = self._scale.convert(number_of(text))
         if (why := self._why_none(text, value)) is not None:
-            yield LeftOut(where, why)
+            yield LeftOutRow(where, why)
             return
         low, high = self.kind.plausible
-        for done in self._means.add(Sample(at_s, value, not low <= value <= high)):
+        for done in self._means.add(TimedSample(at_s, value, not low <= value <= high)):
             yield self._reading(where, done)
 
     def finish(self, where: str) -> Iterator[Row]:
@@ -102,7 +102,7 @@ class Channel:
             return str(error)
         return None
 
-    def _reading(self, where: str, sample: Sample) -> Row:
+    def _reading(self, where: str, sample: TimedSample) -> Row:
         at_ms = round(1000 * sample.at_s)
         at: int | str = at_ms
         if self._is_local:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.vitals import VitalKind
-from edge_agent.vitals.health.files import Member, RowValidator, Table
+from edge_agent.vitals.health.files import ExportMember, ExportTable, RowValidator
 from edge_agent.vitals.passed_over import Remark, Row, Rows
 
 _FIRST_LINE = re.compile(
@@ -43,7 +43,7 @@ def is_samsung(_name: str, head: bytes) -> bool:
     return _FIRST_LINE.match(head) is not None
 
 
-def read_samsung(member: Member, validator: RowValidator) -> Rows:
+def read_samsung(member: ExportMember, validator: RowValidator) -> Rows:
     """Read a file.
 
     Raises:
@@ -52,7 +52,7 @@ def read_samsung(member: Member, validator: RowValidator) -> Rows:
     first = _FIRST_LINE.match(member.head())
     assert first is not None, "is_ours has looked"
     kinds = _COLUMNS[first[1].decode("ascii")]
-    table = Table(member, above=1)
+    table = ExportTable(member, above=1)
     # With or without the kind of file before the name of the column.
     names = [name.rpartition(".")[2] for name in table.names]
     if "start_time" not in names or not any(kind in names for kind in kinds):

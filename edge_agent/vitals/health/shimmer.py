@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.vitals import VitalKind
-from edge_agent.vitals.health.files import Member, RowValidator, Table, has_header
-from edge_agent.vitals.health.samples import Channel, number_of
+from edge_agent.vitals.health.files import ExportMember, ExportTable, RowValidator, has_header
+from edge_agent.vitals.health.samples import SampleChannel, number_of
 from edge_agent.vitals.passed_over import ColumnNotTaken, NotRead, Row, Rows
 
 _LOCAL = "timestamp_formattedunix"
@@ -59,7 +59,7 @@ class _Signal(NamedTuple):
     place: int
     at: int
     is_local: bool
-    channel: Channel
+    channel: SampleChannel
 
 
 def is_shimmer(_name: str, head: bytes) -> bool:
@@ -72,7 +72,7 @@ def _is_header(names: tuple[str, ...]) -> bool:
     return is_known and any(_TIME.fullmatch(name) for name in names)
 
 
-def read_shimmer(member: Member, validator: RowValidator) -> Rows:
+def read_shimmer(member: ExportMember, validator: RowValidator) -> Rows:
     """Read a table.
 
     Raises:
@@ -80,7 +80,7 @@ def read_shimmer(member: Member, validator: RowValidator) -> Rows:
             need a zone.
     """
     signals: list[_Signal] = []
-    table = Table(member, _is_header)
+    table = ExportTable(member, _is_header)
     places = _places(table.names)
     if not any(signal in _KINDS for _, signal in places):
         yield NotRead(member.name, _NOTHING)
@@ -126,7 +126,7 @@ def _not_taken(file: str, names: Sequence[str], places: Places) -> Iterator[Row]
 
 
 def _signals(
-    member: Member,
+    member: ExportMember,
     names: Sequence[str],
     places: Places,
     units: Sequence[str],
@@ -163,7 +163,7 @@ def _signals(
         # Without its name in the columns a device is told by the folder or archive.
         named = former if name else f"shimmer:{place_of_file}"
         source = validator.device(named, former, is_certain=bool(name))
-        channel = Channel(kind, source, validator, scale, is_local=times[1])
+        channel = SampleChannel(kind, source, validator, scale, is_local=times[1])
         yield _Signal(place, *times, channel)
 
 

@@ -14,8 +14,8 @@ from functools import partial
 
 from edge_agent.core.brought_values import ValuesError, parse_json
 from edge_agent.core.vitals import SPECS, VitalKind
-from edge_agent.vitals.health.files import Member, RowValidator, Table, has_header
-from edge_agent.vitals.passed_over import LeftOut, Row, Rows
+from edge_agent.vitals.health.files import ExportMember, ExportTable, RowValidator, has_header
+from edge_agent.vitals.passed_over import LeftOutRow, Row, Rows
 
 _CUFF = ("date", "heart rate", "systolic", "diastolic")
 _CUFF_KINDS = (VitalKind.HEART_RATE, VitalKind.SYSTOLIC, VitalKind.DIASTOLIC)
@@ -34,13 +34,13 @@ def _is_header(name: str, names: tuple[str, ...]) -> bool:
     return names[:4] == _CUFF or (name.lower() in _RAW and names == _RAW_COLUMNS)
 
 
-def read_withings(member: Member, validator: RowValidator) -> Rows:
+def read_withings(member: ExportMember, validator: RowValidator) -> Rows:
     """Read a file.
 
     Raises:
         DataFileError: it is no CSV, or its times need a zone.
     """
-    table = Table(member, partial(_is_header, member.name))
+    table = ExportTable(member, partial(_is_header, member.name))
     kind = _RAW.get(member.name.lower()) if table.names == _RAW_COLUMNS else None
     if kind is None:
         validator.need_zone(member.name)
@@ -68,7 +68,9 @@ def _series(
     start, durations, values = cells
     seconds, numbers = _numbers(durations), _numbers(values)
     if seconds is None or numbers is None or len(seconds) != len(numbers):
-        yield LeftOut(where, "duration and value are not two lists of numbers of the same length.")
+        yield LeftOutRow(
+            where, "duration and value are not two lists of numbers of the same length."
+        )
         return
     passed = 0.0
     for number, lasting in zip(numbers, seconds, strict=True):

@@ -9,7 +9,7 @@ import pytest
 from edge_agent.agent import loop as module
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
-from edge_agent.timeline.upkeep.copies import Attempt, make_daily_copy, write_attempt
+from edge_agent.timeline.upkeep.copies import CopyAttempt, make_daily_copy, write_attempt
 from edge_agent.timeline.upkeep.retention import prune
 from tests.support.agent import Tables, running_agent
 from tests.support.timeline import START_MS, query, timeline
@@ -35,7 +35,7 @@ def test_how_copies_and_clock_stand_is_reported(
             lambda said: said["type"] == "health" and said["copies"]["last_good_age_seconds"]
         )
         run.wait_for_rows("expression", f"at > {kept}")
-        write_attempt(path, Attempt(year_later, "it is damaged. Restore one."))
+        write_attempt(path, CopyAttempt(year_later, "it is damaged. Restore one."))
         failed = run.hear(lambda said: said["type"] == "health" and said["copies"]["failed"])
     assert health["copies"]["last_good_age_seconds"] == 365 * 86_400
     assert {"copy_old", "clock_not_believed"} <= {alarm["name"] for alarm in health["alarms"]}

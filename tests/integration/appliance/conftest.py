@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.appliance.trust import NAMESPACE
-from edge_agent.appliance.update import Place, update
+from edge_agent.appliance.update import Installation, update
 from edge_agent.core import clock
 from edge_agent.timeline.database.upgrade import migrate
 from tests.support.clocks.simulated_time import Seconds
@@ -61,7 +61,7 @@ def make_key(file: Path) -> Path:
 class Appliance:
     """A small appliance in a folder."""
 
-    place: Place
+    place: Installation
     folder: Path
     key: Path
     said: list[str]
@@ -151,7 +151,7 @@ def appliance(tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> App
     seconds = Seconds()
     monkeypatch.setattr(clock, "boot_seconds", seconds)
     monkeypatch.setattr(clock, "sleep", seconds.wait)
-    place = Place(tmp_path / "opt", tmp_path / "data", tmp_path / "affect-edge.toml")
+    place = Installation(tmp_path / "opt", tmp_path / "data", tmp_path / "affect-edge.toml")
     key = make_key(tmp_path / "key")
     made = Appliance(place, tmp_path, key, [])
     place.config.write_text(f"[dashboard]\nport = {port}\n")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.appliance.trust import read_key_file
-from edge_agent.appliance.update import Place, loses_accounts, loses_rows, roll_back, update
+from edge_agent.appliance.update import Installation, loses_accounts, loses_rows, roll_back, update
 from edge_agent.core.errors import UpdateError
 from edge_agent.timeline.database.schema import DATABASE_NAME
 from tests.integration.appliance.conftest import Appliance, make_key
@@ -279,4 +279,4 @@ def test_without_an_installation_or_a_release_of_before_that_is_reported(
     with pytest.raises(UpdateError, match="no earlier release"):
         roll_back(appliance.place, appliance.said.append)
     with pytest.raises(UpdateError, match="no Affect Edge is installed"):
-        update(Place(tmp_path / "nowhere"), "x.tar", appliance.said.append)
+        update(Installation(tmp_path / "nowhere"), "x.tar", appliance.said.append)

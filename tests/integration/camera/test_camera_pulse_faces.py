@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.camera_pulse import LEVELS, ClipResult, Person, figures_of, listen
+from benchmarks.camera_pulse import LEVELS, ClipResult, PulsingPortrait, figures_of, listen
 from edge_agent.agent.loop import Agent
 from edge_agent.config.loading import load_settings
 from edge_agent.timeline.database.schema import DATABASE_NAME
@@ -23,7 +23,7 @@ SECONDS = 26.0
 
 
 def heard(*, pulse: bool) -> ClipResult:
-    return listen(Person(0, STILL, SEED, pulse=pulse), STILL, SECONDS)
+    return listen(PulsingPortrait(0, STILL, SEED, pulse=pulse), STILL, SECONDS)
 
 
 @pytest.mark.deep

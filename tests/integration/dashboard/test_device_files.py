@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 
 from dashboard.device_files import worker
-from dashboard.device_files.packed import Packed
+from dashboard.device_files.packed import PackedBytes
 from dashboard.device_files.reader import (
     DeviceFile,
     DeviceFileReader,
@@ -56,7 +56,7 @@ FORMS = {
 
 
 def recognised(name: str, content: bytes) -> DeviceFile:
-    return cast("DeviceFile", DeviceFile.recognise(name, Packed.of(BytesIO(content))))
+    return cast("DeviceFile", DeviceFile.recognise(name, PackedBytes.of(BytesIO(content))))
 
 
 @pytest.mark.parametrize("name", FORMS)

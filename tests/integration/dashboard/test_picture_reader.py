@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from dashboard.picture.reader import BusyError, PictureReader
+from dashboard.picture.reader import PictureReader, PicturesBusyError
 from edge_agent.config.vision import VisionSettings
 from edge_agent.core.errors import ModelError, PictureError
 from edge_agent.core.helper.process import HelperProcess
@@ -103,7 +103,7 @@ def test_after_the_end_nobody_is_admitted(reader: PictureReader) -> None:
     reader.close()
     assert reader.pid is None
     assert not is_alive(pid)
-    with pytest.raises(BusyError), reader.place():
+    with pytest.raises(PicturesBusyError), reader.place():
         pass
 
 

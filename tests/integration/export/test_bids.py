@@ -20,7 +20,7 @@ from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.export.bids import held_seconds, seconds, subject_labels
 from edge_agent.timeline.export.format_register import format_named
-from edge_agent.timeline.export.rows import Choice
+from edge_agent.timeline.export.rows import ExportChoice
 from tests.support.datasets.bids import downloaded_validator, judged_by_schema, validated
 from tests.support.own_neutral import calibrate_session
 from tests.support.timeline import instant, reading, session_row, timeline
@@ -105,7 +105,9 @@ def test_the_official_validator_has_nothing_but_the_missing_authors(
 ) -> None:
     validator = downloaded_validator(tmp_path_factory.mktemp("validator"))
     cut = tmp_path_factory.mktemp("range") / "dataset"
-    within = Choice(None, instant(5).wall_ms, instant(35).wall_ms)  # stimuli go on at both ends
+    within = ExportChoice(
+        None, instant(5).wall_ms, instant(35).wall_ms
+    )  # stimuli go on at both ends
     format_named("bids").export(recorded, cut, within)
     errors, warned = validated(validator, cut)
     # one of two people has an electrocardiogram
@@ -130,7 +132,7 @@ def test_the_validator_by_the_schema_of_the_specification_finds_no_error(
     recorded: Path, dataset: Path, tmp_path: Path
 ) -> None:
     alone = tmp_path / "alone"  # nothing but readings: no table of faces, gaps or self-reports
-    format_named("bids").export(recorded, alone, Choice(None, instant(60).wall_ms, None))
+    format_named("bids").export(recorded, alone, ExportChoice(None, instant(60).wall_ms, None))
     assert list(dataset.rglob("*_recording-ecg_physio.tsv.gz"))
     for made in (dataset, alone):
         found = judged_by_schema(made)
@@ -347,7 +349,7 @@ def test_every_column_is_described_and_every_file_is_named_in_the_readme(dataset
 
 def test_single_sessions_go_into_a_new_folder_only(recorded: Path, tmp_path: Path) -> None:
     out = tmp_path / "one"
-    format_named("bids").export(recorded, out, Choice((2,)))
+    format_named("bids").export(recorded, out, ExportChoice((2,)))
     assert [one["participant"] for one in table(out / "participants.tsv")] == ["P-01"]
     assert [one.name for one in out.glob("sub-*")] == ["sub-P01"]
     before = sorted(tmp_path.rglob("*"))

@@ -17,7 +17,7 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.export.appliance import Appliance
 from edge_agent.timeline.export.bundle import BUNDLE
-from edge_agent.timeline.export.rows import Choice
+from edge_agent.timeline.export.rows import ExportChoice
 from edge_agent.timeline.export.table_schemas import COMPUTED, FILES
 from edge_agent.timeline.study.preregistrations import freeze
 from edge_agent.timeline.upkeep.erasure import erase_participant
@@ -32,7 +32,7 @@ def path(tmp_path: Path) -> Path:
     return full_study(tmp_path / "data")
 
 
-def unpacked(path: Path, choice: Choice | None = None, **about: Any) -> Path:
+def unpacked(path: Path, choice: ExportChoice | None = None, **about: Any) -> Path:
     """Export what is chosen of a database; return the folder of the unpacked bundle."""
     folder = path.parent.parent
     (file,) = BUNDLE.export(path, folder / "all.zip", choice, Appliance(**about))
@@ -58,7 +58,7 @@ def test_copy_of_one_participant_holds_no_preregistration(path: Path) -> None:
     freeze(path, '{"people": 8, "expectation": "anger"}', "me")
     (code,) = query(path, "SELECT code FROM participant LIMIT 1")[0]
     sessions = query(path, "SELECT id FROM session WHERE participant = ?", code)
-    choice = Choice(tuple(row[0] for row in sessions), participant=code)
+    choice = ExportChoice(tuple(row[0] for row in sessions), participant=code)
     (file,) = BUNDLE.export(path, path.parent / "own.zip", choice, Appliance())
     with zipfile.ZipFile(file) as archive:
         assert not [name for name in archive.namelist() if "preregist" in name]
@@ -166,7 +166,7 @@ def test_method_of_a_bundle_names_what_found_the_beats(tmp_path: Path) -> None:
             *(interval(at, "ble:FF:FF:FF:FF:FF:FF", 0.0005) for at in (120, 121)),
         ],
     )
-    method = unpacked(made, Choice((1,)), tables={}) / "method.txt"
+    method = unpacked(made, ExportChoice((1,)), tables={}) / "method.txt"
     first, *found = method.read_text().rstrip("\n").split("\n\n")
     assert first.startswith("Stated of 1 session") and first.endswith("settings one of my own.")
     low, high = BAND_HZ

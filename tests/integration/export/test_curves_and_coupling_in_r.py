@@ -21,7 +21,7 @@ from dashboard.questions.entry import Inquiry
 from dashboard.questions.responses.answer import ALWAYS_DRAWN
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
-from edge_agent.timeline.export.rows import Choice
+from edge_agent.timeline.export.rows import ExportChoice
 from tests.support.script_studies import example, left_out, unpacked
 from tests.support.timeline import (
     Row,
@@ -154,7 +154,9 @@ def test_tables_of_curves_and_coupling_are_computed_again_in_r(
 ) -> None:
     database, folder = unpacked(make, tmp_path)
     (folder / "question.json").write_text(json.dumps(question))
-    tables = analysis_files((("", database),), {"sensitivity": False, **question}, Choice(), ())
+    tables = analysis_files(
+        (("", database),), {"sensitivity": False, **question}, ExportChoice(), ()
+    )
     curves = numbers_of(tables["responses.csv"])
     drawn = {vital for vital, *_ in curves}
     asked = {str(kind) for kind in question.get("vital", ())}

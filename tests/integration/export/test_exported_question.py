@@ -141,13 +141,13 @@ def bundle_of(folder: Path, question: dict[str, object]) -> Path:
     """Return the folder of a bundle of three people with a question of its own."""
     from edge_agent.timeline.export.appliance import Appliance
     from edge_agent.timeline.export.bundle import BUNDLE
-    from edge_agent.timeline.export.rows import Choice
+    from edge_agent.timeline.export.rows import ExportChoice
 
     for number in range(3):
         values = heart(anger=70.0 + number, Überraschung=72.0 - number)
         add_session(folder / "affect-edge.db", f"P-{number}", values)
     asked = Appliance(question=question)
-    file = BUNDLE.export(folder / "affect-edge.db", folder / "b.zip", Choice(), asked)[0]
+    file = BUNDLE.export(folder / "affect-edge.db", folder / "b.zip", ExportChoice(), asked)[0]
     shutil.unpack_archive(file, folder / "bundle")
     assert json.loads((folder / "bundle" / "question.json").read_text()) == question
     return folder / "bundle"

@@ -14,7 +14,7 @@ from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.export.appliance import Appliance
 from edge_agent.timeline.export.fhir import FHIR, quantity
-from edge_agent.timeline.export.rows import Choice
+from edge_agent.timeline.export.rows import ExportChoice
 from tests.support.datasets.fhir_profile import check_bundle
 from tests.support.own_neutral import calibrate_session
 from tests.support.timeline import query, reading, row, session_row, timeline
@@ -54,7 +54,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def exported(path: Path, folder: Path, sessions: tuple[int, ...] = (1,)) -> dict[str, Any]:
-    (file,) = FHIR.export(path, folder / "s.json", Choice(sessions), Appliance("pi"))
+    (file,) = FHIR.export(path, folder / "s.json", ExportChoice(sessions), Appliance("pi"))
     read: dict[str, Any] = json.loads(file.read_bytes())
     return read
 

@@ -23,7 +23,7 @@ from dashboard.questions.entry import Inquiry
 from edge_agent.core.clock import iso_utc
 from edge_agent.timeline.export.appliance import Appliance
 from edge_agent.timeline.export.bundle import BUNDLE
-from edge_agent.timeline.export.rows import Choice
+from edge_agent.timeline.export.rows import ExportChoice
 from edge_agent.timeline.study.preregistrations import fingerprint
 from tests.integration.export.test_scripts import DEEP, in_python, in_r
 from tests.support.script_studies import few
@@ -57,7 +57,7 @@ def bundle(database: Path, asked: dict[str, Any], *, people: int, late: bool = F
     question = AnalysisQuery.model_validate(QUESTION | asked).model_dump(mode="json")
     folder = database.parent / "bundle"
     about = Appliance(question=question)
-    (file,) = BUNDLE.export(database, database.parent / "b.zip", Choice(), about)
+    (file,) = BUNDLE.export(database, database.parent / "b.zip", ExportChoice(), about)
     shutil.unpack_archive(file, folder)
     return folder
 

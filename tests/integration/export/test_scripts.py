@@ -24,7 +24,7 @@ from click.testing import CliRunner
 
 from dashboard.analysis.analyse import Analysis, analyse
 from dashboard.analysis.decision import decide_measures
-from dashboard.analysis.inference.checks import FaceReading
+from dashboard.analysis.inference.checks import ClassifierByCard
 from dashboard.analysis.inference.measures import M, MeasuredValue, MeasuredValues, compare_measures
 from dashboard.analysis.query import (
     MEASURE_NAMES,
@@ -55,7 +55,7 @@ from edge_agent import __version__
 from edge_agent.core.expression import Emotion
 from edge_agent.timeline.database.schema import DATABASE_NAME
 from edge_agent.timeline.export.bundle import BUNDLE
-from edge_agent.timeline.export.rows import Choice
+from edge_agent.timeline.export.rows import ExportChoice
 from edge_agent.timeline.read.reader import RangeReader, Reader
 from tests.support.script_studies import (
     QUESTIONS,
@@ -453,7 +453,7 @@ CHANGE = AnalysisQuery(outcome=Outcome.CHANGE, sensitivity=False, design=Design.
     ("make", "query", "face", "words", "others"),
     [
         # the bounds are those that misreading leaves
-        (example, OBSERVED, FaceReading("accurate", RECALL), "--state observed", None),
+        (example, OBSERVED, ClassifierByCard("accurate", RECALL), "--state observed", None),
         (rested, CHANGE, None, "--outcome change --design independent", "--design independent"),
         # means at equal times of changes
         (turns, TURNS_CHANGE, None, "--state observed --outcome change", "--state observed"),
@@ -463,7 +463,7 @@ CHANGE = AnalysisQuery(outcome=Outcome.CHANGE, sensitivity=False, design=Design.
 def test_r_gives_the_table_of_the_page_by_what_analysis_adds_to_a_bundle(
     make: Callable[[Path], None],
     query: AnalysisQuery,
-    face: FaceReading | None,
+    face: ClassifierByCard | None,
     words: str,
     others: str | None,
     bundles: Bundles,
@@ -609,7 +609,7 @@ def test_a_stimulus_that_a_range_cuts_does_not_settle_anew(
     assert [one.readings for one in analysis.answer.settling] == [
         10 * SETTLING - min(cut, SETTLING)
     ]
-    file = BUNDLE.export(database, tmp_path / "b.zip", Choice(None, start, None))[0]
+    file = BUNDLE.export(database, tmp_path / "b.zip", ExportChoice(None, start, None))[0]
     shutil.unpack_archive(file, tmp_path / "bundle")
     words = ("--vital", "heart_rate", "--states", "rest", "--states", "film")
     assert printed_rows(run(tmp_path / "bundle", words)) == shown_by(response_of(analysis))

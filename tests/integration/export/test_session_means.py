@@ -16,7 +16,7 @@ from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.rendering.tables import bundle_tables
 from edge_agent.core.study import AttributeUse
 from edge_agent.timeline.export.bundle import BUNDLE
-from edge_agent.timeline.export.rows import Choice
+from edge_agent.timeline.export.rows import ExportChoice
 from edge_agent.timeline.read.reader import Reader
 from edge_agent.timeline.study.people import agree_to_attributes
 from tests.support.exports.readme import code_of
@@ -58,7 +58,7 @@ def test_r_finds_the_effects_of_groups_by_the_words_of_the_readme(tmp_path: Path
         pytest.skip("R is not installed (apt install r-base-core)")
     database = study(tmp_path)
     analysis = analyse(Reader(database), QUERY)
-    file = BUNDLE.export(database, tmp_path / "b.zip", Choice())[0]
+    file = BUNDLE.export(database, tmp_path / "b.zip", ExportChoice())[0]
     shutil.unpack_archive(file, tmp_path)
     means = bundle_tables(analysis)["session_mean.csv"]
     (tmp_path / "session_mean.csv").write_text(means)

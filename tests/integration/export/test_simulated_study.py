@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.simulated.study import PEOPLE, TIMES, Outcome, figures, repeat, write_plan
+from benchmarks.simulated.study import PEOPLE, TIMES, SimulatedOutcome, figures, repeat, write_plan
 from edge_agent.timeline.database.schema import DATABASE_NAME
 
 
@@ -19,7 +19,9 @@ def test_a_simulated_study_gives_what_the_page_computes(tmp_path: Path) -> None:
 
 
 def test_rates_are_shares_of_tests_and_of_studies() -> None:
-    found = figures([Outcome(0, 0, False, 3, True, 1200), Outcome(3, 3, True, 3, True, 1300)])
+    found = figures(
+        [SimulatedOutcome(0, 0, False, 3, True, 1200), SimulatedOutcome(3, 3, True, 3, True, 1300)]
+    )
     assert (found["false_positive_rate"], found["family_false_positive_rate"]) == (0.5, 0.5)
     assert found["false_positive_rate_misread"] == 0.5
     assert (found["naive_false_positive_rate"], found["power"]) == (1.0, 1.0)

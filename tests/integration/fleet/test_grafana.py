@@ -17,7 +17,7 @@ from psycopg.rows import dict_row
 
 from collector.database.devices import note_states
 from collector.database.schema import migrate
-from collector.messages import Delivery, StateMessage
+from collector.messages import BrokerDelivery, StateMessage
 from collector.writer import MessageWriter
 from dashboard.fleet.known import FleetAddress
 from dashboard.fleet.postgres import FleetDatabase, read_devices
@@ -73,8 +73,8 @@ def postgres(server: Postgres, here: Path) -> Postgres:
         migrate(connection)
         writer = MessageWriter(connection)
         messages = [packed(one) for one in messages_of(here, DEVICE)]
-        writer.write_deliveries([Delivery(DEVICE, one, 0) for one in messages])
-        writer.write_deliveries([Delivery("strange", b"no timeline", 0)])
+        writer.write_deliveries([BrokerDelivery(DEVICE, one, 0) for one in messages])
+        writer.write_deliveries([BrokerDelivery("strange", b"no timeline", 0)])
         while writer.close_minutes(0.0):
             pass
         for name, ago_s, will in (("cellar", 400.0, False), ("attic", 5.0, True)):

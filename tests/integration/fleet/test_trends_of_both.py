@@ -13,7 +13,7 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 import psycopg
 
 from collector.database.schema import migrate
-from collector.messages import Delivery
+from collector.messages import BrokerDelivery
 from collector.writer import MessageWriter
 from dashboard.fleet.known import FleetAddress
 from dashboard.fleet.postgres import FleetDatabase
@@ -65,7 +65,7 @@ def postgres(server: Postgres, here: Path) -> Postgres:
         writer = MessageWriter(connection)
         for name, path in (("room", here), ("hall", other)):
             writer.write_deliveries(
-                [Delivery(name, packed(one), 0) for one in messages_of(path, name)]
+                [BrokerDelivery(name, packed(one), 0) for one in messages_of(path, name)]
             )
         writer.close_minutes(0.0)
     return server

@@ -17,7 +17,7 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 import psycopg
 
 from collector.database.schema import MIGRATIONS, Migration, migrate
-from collector.messages import CollectorError, Delivery
+from collector.messages import BrokerDelivery, CollectorError
 from collector.writer import MessageWriter
 from edge_agent.fleet.chunks import decode, encode
 from edge_agent.fleet.log import ChangeLog
@@ -66,7 +66,7 @@ def here(tmp_path: Path, made: Path) -> Path:
 
 def take(writer: MessageWriter, payloads: list[bytes]) -> int:
     """Take messages; return the position that is confirmed at last."""
-    told = writer.write_deliveries([Delivery("room", payload, 0) for payload in payloads])
+    told = writer.write_deliveries([BrokerDelivery("room", payload, 0) for payload in payloads])
     return max((each.confirmation.position for each in told), default=0)
 
 
@@ -135,7 +135,9 @@ def test_an_old_value_that_comes_last_gives_way_to_the_newer_one(
     applied = there.execute("SELECT applied FROM fleet.stream").fetchone()[0]
     send(writer, here, applied)
     assert rows_there(there, "room") == rows_here(here)
-    writer.write_deliveries([Delivery("hall", packed(one), 0) for one in messages_of(here, "hall")])
+    writer.write_deliveries(
+        [BrokerDelivery("hall", packed(one), 0) for one in messages_of(here, "hall")]
+    )
     assert rollups_there(there, "room") == rollups_there(there, "hall")
     newest = query(here, "SELECT max(seq) FROM fleet_change")[0][0]
     assert there.execute("SELECT applied FROM fleet.stream").fetchone() == (newest,)
@@ -168,7 +170,7 @@ def test_an_erasure_goes_through_rows_partitions_and_rollups(there: Any, here: P
     done = send(writer, here)
     erase_participant(here, "P01", actor="ada")
     told = writer.write_deliveries(
-        [Delivery("room", packed(m), 0) for m in messages_of(here, "room", done)]
+        [BrokerDelivery("room", packed(m), 0) for m in messages_of(here, "room", done)]
     )
     assert rows_there(there, "room") == rows_here(here)
     assert rollups_there(there, "room") == rollups_here(here)
@@ -219,8 +221,11 @@ def test_row_that_postgresql_refuses_is_set_aside(there: Any, here: Path) -> Non
     wrong = next(m for m in messages if any(c[1] == "expression" for c in m.changes))
     place = messages.index(wrong)
     wrong.changes[0][3][1] = "yesterday"
-    deliveries = [Delivery("room", packed(message), 0) for message in messages]
-    deliveries += [Delivery("room", b"nonsense", 0), Delivery("other", packed(messages[0]), 0)]
+    deliveries = [BrokerDelivery("room", packed(message), 0) for message in messages]
+    deliveries += [
+        BrokerDelivery("room", b"nonsense", 0),
+        BrokerDelivery("other", packed(messages[0]), 0),
+    ]
     told = writer.write_deliveries(deliveries)
     assert told[0].confirmation.position == messages[-1].last
     reasons = [row[0] for row in there.execute("SELECT reason FROM fleet.dead_letter")]
@@ -362,7 +367,7 @@ def test_a_newer_database_is_refused_and_nothing_is_changed(there: Any) -> None:
 
 def test_a_device_cannot_say_that_it_is_another_one(there: Any, here: Path) -> None:
     payload = encode(messages_of(here, "room")[0])
-    assert MessageWriter(there).write_deliveries([Delivery("hall", payload, 0)]) == []
+    assert MessageWriter(there).write_deliveries([BrokerDelivery("hall", payload, 0)]) == []
     assert there.execute("SELECT reason FROM fleet.dead_letter").fetchone() == (
         "says that it is of 'room'",
     )

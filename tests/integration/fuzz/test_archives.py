@@ -25,7 +25,7 @@ from edge_agent.appliance.release import unpack
 from edge_agent.appliance.restore import Places, restore_archive
 from edge_agent.core.errors import AffectEdgeError
 from edge_agent.timeline.database.upgrade import migrate
-from edge_agent.timeline.intake.cells import ImportOptions
+from edge_agent.timeline.intake.cells import StudyImportOptions
 from edge_agent.timeline.intake.study_import import import_study, opened_study
 from tests.support.backups.whole_appliance import whole_appliance
 from tests.support.fuzz.damage import Change, Costs, changed, give_changes
@@ -173,6 +173,6 @@ def test_any_bytes_in_a_study_are_imported_or_refused(tmp_path: Path) -> None:
         else:
             path.write_bytes(changed(whole, change))
         source = opened_study(path)
-        import_study(database, source, ImportOptions(), actor="ada", dry_run=True)
+        import_study(database, source, StudyImportOptions(), actor="ada", dry_run=True)
 
     fuzz("study", take, COSTLY)

@@ -31,12 +31,12 @@ from dashboard.protocols.file import load_protocol
 from edge_agent.config.loading import load_settings
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import AffectEdgeError
-from edge_agent.core.given_readings import Origin
+from edge_agent.core.given_readings import ReadingOrigin
 from edge_agent.core.readings import LocalTimes
 from edge_agent.face_reading import creation_ms
 from edge_agent.fleet.chunks import TimelineMessage, decode, encode, read_confirmation
-from edge_agent.mqtt.incoming import Commands
-from edge_agent.vision.face_tables import Choice, read_face_table
+from edge_agent.mqtt.incoming import IncomingCommands
+from edge_agent.vision.face_tables import FaceChoice, read_face_table
 from edge_agent.vision.models.card import MODELS_FOLDER, read_card
 from edge_agent.vision.stills import load_picture
 from edge_agent.vitals import gatt
@@ -47,7 +47,7 @@ from edge_agent.vitals.guessed_columns import guess_map
 from edge_agent.vitals.health.exports import FORMATS, open_export
 from edge_agent.vitals.health.files import RowValidator, member_at
 from edge_agent.vitals.health.xdf.recording import open_recording
-from edge_agent.vitals.health.xdf.streams import Role
+from edge_agent.vitals.health.xdf.streams import StreamRole
 from edge_agent.vitals.ingest import VitalIngest
 from edge_agent.vitals.untimed import read_untimed
 from tests.support.face_tables import FACEREADER, OPENFACE
@@ -79,7 +79,11 @@ def read_lab(path: Path) -> None:
     with open_recording(member_at(path), validator) as recording:
         recording.heads()
         found = (recording.readings(validator), recording.markers({}), recording.sessions())
-        for rows in (*found, recording.faces(Role.EXPRESSION), recording.faces(Role.MOVEMENTS)):
+        for rows in (
+            *found,
+            recording.faces(StreamRole.EXPRESSION),
+            recording.faces(StreamRole.MOVEMENTS),
+        ):
             for _ in rows:
                 pass
 
@@ -104,7 +108,7 @@ def read_log(path: Path) -> None:
 
 
 def read_faces(path: Path) -> None:
-    read_face_table(path, Choice()).timeline(0, 1.0)
+    read_face_table(path, FaceChoice()).timeline(0, 1.0)
 
 
 def decoded(decode: Callable[[bytes], object]) -> Callable[[Path], None]:
@@ -134,8 +138,8 @@ def video_header() -> bytes:
     return struct.pack(">I4s", 16, b"ftyp") + bytes(8) + struct.pack(">I4s", 36, b"moov") + header
 
 
-COMMANDS = Commands(lambda *_: None, lambda: None, lambda *_: None, lambda _on: None)
-INGEST = VitalIngest(lambda _: None, Origin("mqtt", prefix="mqtt:"))
+COMMANDS = IncomingCommands(lambda *_: None, lambda: None, lambda *_: None, lambda _on: None)
+INGEST = VitalIngest(lambda _: None, ReadingOrigin("mqtt", prefix="mqtt:"))
 VITAL = [7, "vital", "row", [1_789_000_000_000, "heart_rate", "strap", 61.5, "", 9, 1, None, None]]
 LOST = [8, "", "gap", {"first": 8}]
 FLEET = zlib.decompress(

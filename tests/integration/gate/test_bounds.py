@@ -40,7 +40,7 @@ from edge_agent.timeline.gate.commands import Commands
 from edge_agent.timeline.intake.sent_files import sent_file
 from edge_agent.timeline.study.past import PastMarker
 from edge_agent.timeline.study.protocol_runs import NewRun
-from edge_agent.timeline.write.reading_imports import Part, ReadingTable
+from edge_agent.timeline.write.reading_imports import FilePortion, ReadingTable
 from tests.support.dashboard import add_session, client_of, fill, set_up
 
 TWO_HOURS = clock.now().wall_ms - 2 * 3_600_000
@@ -275,7 +275,7 @@ def prepared(folder: Path) -> Commands:
     )
     commands.enter_readings([by_hand], actor="ada")
     imported = replace(by_hand, source="csv:a", flags=frozenset({VitalFlag.IMPORTED}))
-    commands.import_portion(ReadingTable.of([imported]), Part("a", None, False), actor="ada")
+    commands.import_portion(ReadingTable.of([imported]), FilePortion("a", None, False), actor="ada")
     commands.begin_alert("agent", "x", None, clock.now(), quiet=False, actor=DASHBOARD)
     new = NewRun("films", "Films", "ab" * 32, 0, PLAN)
     other = SessionSetting.OTHER

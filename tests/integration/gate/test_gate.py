@@ -42,7 +42,7 @@ from edge_agent.timeline.intake.corrections import ReadingKey, entered_readings
 from edge_agent.timeline.intake.sent_files import StudyChoices
 from edge_agent.timeline.study.past import PastMarker, PastSession
 from edge_agent.timeline.study.preregistrations import FROZEN_MOST
-from edge_agent.timeline.study.protocol_runs import NewRun, Progress, RunState
+from edge_agent.timeline.study.protocol_runs import NewRun, RunProgress, RunState
 from edge_agent.timeline.study.sessions import Study
 from edge_agent.timeline.write.alert_log import AlertEntry, AlertLog
 from edge_agent.timeline.write.audit import check
@@ -120,7 +120,7 @@ def test_a_study_is_kept_through_the_gate(gate: Gate) -> None:
     saved = commands.start_protocol(
         NewSession("P-1", Purpose.RESEARCH, setting=SessionSetting.OTHER), run, actor="ada"
     )
-    over = Progress(1, 0, RunState.FINISHED, "", clock.now())
+    over = RunProgress(1, 0, RunState.FINISHED, "", clock.now())
     assert not commands.save_protocol(saved.id, saved.session.id, over, actor=DASHBOARD)
     assert rows(gate.database, "SELECT state FROM protocol_run") == [("finished",)]
     assert commands.erase_participant("P-1", actor="eve").rows["consent"] == 1
@@ -217,9 +217,9 @@ FOREVER = PastSession(
     about=NewSession("P-1", Purpose.RESEARCH), start_ms=0, end_ms=FUTURE.wall_ms
 )  # erased with everything in it
 OUTSIDE = [PastMarker(FUTURE.wall_ms, MarkerKind.NOTE, "x")]
-ENDED_NOW = Progress(0, 0, RunState.ENDED, "", clock.now())
+ENDED_NOW = RunProgress(0, 0, RunState.ENDED, "", clock.now())
 MANY_MARKERS = replace(ENDED_NOW, markers=(Marker(clock.now(), MarkerKind.NOTE, "x"),) * 1_001)
-ENDED_LATER = Progress(0, 0, RunState.ENDED, "", FUTURE)
+ENDED_LATER = RunProgress(0, 0, RunState.ENDED, "", FUTURE)
 BEFORE_ALL = replace(ENDED_NOW, step=-1)
 DEEP = f'{{"question": {"[" * 40}{"]" * 40}}}'  # pages read it where more calls are open
 NO_ORDER = NewRun("films", "Films", "ab" * 32, -1, "{}")
@@ -301,7 +301,7 @@ def test_times_of_a_clock_that_was_set_back_are_taken_and_no_others(gate: Gate) 
     saved = commands.start_protocol(
         NewSession("P-1", Purpose.RESEARCH, setting=SessionSetting.OTHER), run, actor="ada"
     )
-    progress = Progress(0, 0, RunState.RUNNING, "", ahead)
+    progress = RunProgress(0, 0, RunState.RUNNING, "", ahead)
     assert commands.save_protocol(saved.id, saved.session.id, progress, actor=DASHBOARD)
     commands.begin_alert("agent", "It is not running.", None, ahead, quiet=False, actor=DASHBOARD)
     assert rows(gate.database, "SELECT raised FROM alert") == [(ahead.wall_ms,)]

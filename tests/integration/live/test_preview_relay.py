@@ -13,11 +13,11 @@ from starlette.testclient import TestClient
 
 from dashboard.accounts.roles import Role
 from dashboard.web import agent_feed
-from dashboard.web.agent_feed import AWAY, BUSY, Onlooker, Preview, Previews, refused
+from dashboard.web.agent_feed import AWAY, BUSY, AgentPreview, Onlooker, Previews, refused
 from dashboard.web.authentication import LOGIN_COOKIE
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.study import NewSession, Purpose
-from edge_agent.live.preview import Ended, Part, read_part
+from edge_agent.live.preview import PreviewEnded, PreviewPart, read_part
 from edge_agent.timeline.database.schema import DATABASE_NAME
 from tests.integration.live.test_preview_server import Stand
 from tests.support.dashboard import NAME, PASSWORD, client_of, consenting, services_of, set_up
@@ -36,7 +36,7 @@ def stand(tmp_path: Path) -> Iterator[Stand]:
 class Account:
     """An administrator, and what the audit trail holds."""
 
-    reason: Ended | None = None
+    reason: PreviewEnded | None = None
     lines: list[tuple[str, str]] = field(default_factory=list)
     is_broken: bool = False
 
@@ -49,7 +49,7 @@ class Account:
         return Onlooker("ada", token, lambda: self.reason, self.record)
 
 
-async def end_of(preview: Preview) -> str:
+async def end_of(preview: AgentPreview) -> str:
     """Take what comes until it ends; return why."""
     async with asyncio.timeout(PATIENCE_S):
         async for data in preview.parts():
@@ -66,7 +66,7 @@ async def closed() -> None:
         await asyncio.sleep(0)
 
 
-async def picture_of(preview: Preview) -> bytes:
+async def picture_of(preview: AgentPreview) -> bytes:
     parts = preview.parts()
     async with asyncio.timeout(PATIENCE_S):
         while True:
@@ -88,16 +88,16 @@ def test_pictures_come_until_session_starts_and_both_ends_are_written_down(stand
         with pytest.raises(StudyError, match="has ended"):
             previews.prolong("another")
         previews.prolong("login")
-        asyncio.get_running_loop().call_later(1.0, setattr, account, "reason", Ended.SESSION)
+        asyncio.get_running_loop().call_later(1.0, setattr, account, "reason", PreviewEnded.SESSION)
         why = await end_of(preview)
         assert preview.is_over
         await previews.close(PATIENCE_S)
         return why
 
-    assert asyncio.run(look()) == Ended.SESSION
+    assert asyncio.run(look()) == PreviewEnded.SESSION
     action, detail = account.lines[-1]
     assert action == "preview_end"
-    assert detail.startswith(f"{Ended.SESSION}; ")
+    assert detail.startswith(f"{PreviewEnded.SESSION}; ")
     assert int(detail.split(", ")[1].split(" ")[0]) >= 1, "pictures were counted"
 
 
@@ -116,10 +116,10 @@ def test_a_browser_that_leaves_and_a_dashboard_that_ends_end_it(stand: Stand) ->
         stopping.set()
         return [await end_of(second)]
 
-    assert asyncio.run(look()) == [Ended.DASHBOARD]
+    assert asyncio.run(look()) == [PreviewEnded.DASHBOARD]
     assert [
         detail.split(";")[0] for action, detail in account.lines if action == "preview_end"
-    ] == [Ended.LEFT, Ended.DASHBOARD]
+    ] == [PreviewEnded.LEFT, PreviewEnded.DASHBOARD]
 
 
 def test_an_agent_that_is_away_or_freezes_is_reported(
@@ -130,7 +130,7 @@ def test_an_agent_that_is_away_or_freezes_is_reported(
     async def frozen() -> str:
         async def speak(incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter) -> None:
             await incoming.readline()
-            outgoing.write(Part(1, b"\xff\xd8").encode())
+            outgoing.write(PreviewPart(1, b"\xff\xd8").encode())
             await outgoing.drain()
             await incoming.read()  # until the reader hangs up
             outgoing.close()
@@ -147,10 +147,12 @@ def test_an_agent_that_is_away_or_freezes_is_reported(
         await closed()
         return why
 
-    assert asyncio.run(frozen()) == Ended.AGENT
+    assert asyncio.run(frozen()) == PreviewEnded.AGENT
 
 
-@pytest.mark.parametrize("answer", [Part(ended=Ended.CAMERA).encode(), b"no part\n", b""])
+@pytest.mark.parametrize(
+    "answer", [PreviewPart(ended=PreviewEnded.CAMERA).encode(), b"no part\n", b""]
+)
 def test_preview_that_cannot_begin_is_refused_and_audited(tmp_path: Path, answer: bytes) -> None:
     account = Account()
 
@@ -176,11 +178,11 @@ def test_who_may_not_look_gets_nothing_and_a_full_disk_begins_none(stand: Stand)
         await Previews(stand.path, asyncio.Event()).start(account.onlooker())
 
     with pytest.raises(StudyError, match="session is open"):
-        asyncio.run(ask(Account(reason=Ended.SESSION)))
+        asyncio.run(ask(Account(reason=PreviewEnded.SESSION)))
     with pytest.raises(StoreError, match="disk is full"):
         asyncio.run(ask(Account(is_broken=True)))
     assert refused("something else") == AWAY
-    assert refused(Ended.BUSY) == BUSY
+    assert refused(PreviewEnded.BUSY) == BUSY
 
 
 @pytest.mark.parametrize(
@@ -192,7 +194,7 @@ def test_who_may_not_look_gets_nothing_and_a_full_disk_begins_none(stand: Stand)
     ],
 )
 def test_what_is_no_part_of_a_preview_is_refused(sent: bytes, error: type[Exception]) -> None:
-    async def read() -> Part:
+    async def read() -> PreviewPart:
         reader = asyncio.StreamReader()
         reader.feed_data(sent)
         reader.feed_eof()
@@ -228,9 +230,9 @@ def lose_the_role(client: TestClient, _: str) -> None:
 @pytest.mark.parametrize(
     ("end", "reason", "status", "detail"),
     [
-        (start_session, Ended.SESSION, 409, "A session is open"),
-        (log_out, Ended.LOGIN, 401, "Log in first"),
-        (lose_the_role, Ended.ROLE, 403, "This needs the role administrator"),
+        (start_session, PreviewEnded.SESSION, 409, "A session is open"),
+        (log_out, PreviewEnded.LOGIN, 401, "Log in first"),
+        (lose_the_role, PreviewEnded.ROLE, 403, "This needs the role administrator"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
@@ -239,22 +241,22 @@ def test_preview_of_one_who_may_look_no_more_ends_and_is_refused(
     ada: TestClient,
     monkeypatch: pytest.MonkeyPatch,
     end: Callable[[TestClient, str], None],
-    reason: Ended,
+    reason: PreviewEnded,
     status: int,
     detail: str,
 ) -> None:
     consenting(tmp_path / DATABASE_NAME, "P01")
-    parts = Preview.parts
-    ended: list[Ended] = []
+    parts = AgentPreview.parts
+    ended: list[PreviewEnded] = []
 
-    async def parts_until(preview: Preview) -> AsyncIterator[bytes]:
+    async def parts_until(preview: AgentPreview) -> AsyncIterator[bytes]:
         async for part in parts(preview):
             yield part
             if b"\xff\xd8" in part and not ended:
                 ended.append(reason)
                 end(ada, ada.cookies[LOGIN_COOKIE])
 
-    monkeypatch.setattr(Preview, "parts", parts_until)
+    monkeypatch.setattr(AgentPreview, "parts", parts_until)
     with Stand(tmp_path):
         answer = ada.post("/api/v1/preview")
         assert answer.status_code == 200

@@ -23,7 +23,7 @@ from edge_agent.timeline.upkeep import copies as module
 from edge_agent.timeline.upkeep.aging import DAY_MS
 from edge_agent.timeline.upkeep.copies import (
     Copy,
-    Mark,
+    CopyMark,
     copies_state,
     daily_copies,
     make_daily_copy,
@@ -228,8 +228,8 @@ def test_a_report_or_mark_that_cannot_be_read_is_none(path: Path) -> None:
         assert daily_copies(path)[0].mark is None
 
 
-def mark(number: int, sessions: int = 5, smaller_than: str | None = None) -> Mark:
-    return Mark(number, number, Contents(sessions, 1, 0, 0), smaller_than)
+def mark(number: int, sessions: int = 5, smaller_than: str | None = None) -> CopyMark:
+    return CopyMark(number, number, Contents(sessions, 1, 0, 0), smaller_than)
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ def mark(number: int, sessions: int = 5, smaller_than: str | None = None) -> Mar
     ],
 )
 def test_the_last_and_the_fullest_stay_whatever_comes(
-    marks: list[Mark | None], going: list[int]
+    marks: list[CopyMark | None], going: list[int]
 ) -> None:
     copies = [Copy(Path(f"{place}"), one) for place, one in enumerate(marks)]
     assert [int(path.name) for path in to_delete(copies, 3)] == going

@@ -14,7 +14,7 @@ from edge_agent.vision.models.model import load_model
 from tests.support.vision.training_runs import LONG_RUN, training_here
 from training.data.drawn import THINGS
 from training.errors import DataError
-from training.expression.covers import Asked, Crops, face_weights, plan_cover, save_crops
+from training.expression.covers import CoverAnswers, Crops, face_weights, plan_cover, save_crops
 from training.learning.kinds import FitRequest
 
 pytestmark = [LONG_RUN, pytest.mark.deep]
@@ -85,7 +85,7 @@ def test_faces_of_a_source_are_drawn_by_its_weight_and_both_kinds_alike() -> Non
 def test_the_threshold_is_the_lowest_that_refuses_few_enough_bare_faces() -> None:
     faces = made_faces(20)
     sure = np.where(faces.masked == 1, 0.9, np.arange(20) / 40)
-    asked = Asked(faces, sure, {})
+    asked = CoverAnswers(faces, sure, {})
     assert asked.threshold(0.1) == 0.41
     assert asked.figures(0.41)["refused of portraits without a mask"] == 0.1
     assert asked.figures(0.41)["refused of portraits with a mask"] == 1.0

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks.speech import FPS, Portrait
+from benchmarks.speech import FPS, FramedFace
 from edge_agent.config.vision import VisionSettings
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Frame
@@ -20,7 +20,7 @@ def test_face_whose_mouth_opens_and_closes_is_noticed(speaks: bool) -> None:
     gray = np.asarray(cv2.cvtColor(serious(), cv2.COLOR_BGR2GRAY), np.uint8)
     recognizer = open_recognizer(VisionSettings())
     (still,) = recognizer.read_picture(gray)
-    portrait = Portrait(gray, np.array(still.face.landmarks))
+    portrait = FramedFace(gray, np.array(still.face.landmarks))
     watch = SpeechWatch()
     said = []
     for number in range(3 * FPS):

@@ -13,7 +13,7 @@ import pytest
 
 from edge_agent.config.data import RecorderOptions
 from edge_agent.core.clock import Instant, now
-from edge_agent.core.given_readings import Origin
+from edge_agent.core.given_readings import ReadingOrigin
 from edge_agent.timeline.write.recorder import Recorder
 from edge_agent.vitals.gatt import HeartRate
 from edge_agent.vitals.ingest import VitalIngest
@@ -82,7 +82,7 @@ def test_four_sources_at_ten_hertz_lose_nothing_and_keep_their_order(tmp_path: P
 
         def broker() -> None:
             present = [rig.start]
-            ingest = VitalIngest(submit, Origin("mqtt", prefix="mqtt:"), lambda: present[0])
+            ingest = VitalIngest(submit, ReadingOrigin("mqtt", prefix="mqtt:"), lambda: present[0])
             for tick in rig.ticks():
                 present[0] = rig.at(tick)
                 told = {"kind": "heart_rate", "value": value_of(tick), "at": present[0].wall_ms}

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.core.given_readings import Origin
+from edge_agent.core.given_readings import ReadingOrigin
 from edge_agent.core.readings import VitalReading
 from edge_agent.mqtt.incoming import rejected_payload
 from edge_agent.timeline.database.connection import connect
@@ -57,7 +57,7 @@ def check_database(path: Path) -> None:
 @pytest.mark.timeout(600)
 def test_odd_messages_over_mqtt_are_taken_or_refused(tmp_path: Path) -> None:
     taken: list[VitalReading] = []
-    ingest = VitalIngest(taken.append, Origin("mqtt", prefix="mqtt:"))
+    ingest = VitalIngest(taken.append, ReadingOrigin("mqtt", prefix="mqtt:"))
     sent = Counter[str]()
 
     @FUZZ

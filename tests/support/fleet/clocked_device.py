@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from collector.messages import Delivery
+from collector.messages import BrokerDelivery
 from collector.writer import MessageWriter
 from edge_agent.core.clock import Instant
 from edge_agent.fleet.chunks import TimelineMessage
@@ -110,5 +110,5 @@ class ClockedDevice:
 def take(there: Any, messages: list[TimelineMessage]) -> None:
     """Let a collector take messages of one device that was not asked before."""
     writer = MessageWriter(there)
-    writer.write_deliveries([Delivery(one.device, packed(one), 0) for one in messages])
+    writer.write_deliveries([BrokerDelivery(one.device, packed(one), 0) for one in messages])
     writer.close_minutes(0.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from collector.messages import Delivery, StateMessage, TransportError
+from collector.messages import BrokerDelivery, StateMessage, TransportError
 from collector.worker import Collector
 from edge_agent.mqtt.payloads import Confirmation
 
@@ -16,7 +16,7 @@ class PlayedBroker:
         batches: what is delivered, one after the other; an error is raised instead.
     """
 
-    def __init__(self, *batches: list[Delivery] | TransportError) -> None:
+    def __init__(self, *batches: list[BrokerDelivery] | TransportError) -> None:
         self.batches = list(batches)
         self.done: list[str] = []
         self.said: list[StateMessage] = []
@@ -25,7 +25,7 @@ class PlayedBroker:
     def open(self) -> None:
         self.done.append("open")
 
-    def receive(self, most: int, timeout_s: float) -> list[Delivery]:
+    def receive(self, most: int, timeout_s: float) -> list[BrokerDelivery]:
         assert timeout_s >= 0
         if most == 0:
             return []
@@ -44,7 +44,7 @@ class PlayedBroker:
     def check(self) -> None:
         """Answer at once."""
 
-    def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+    def acknowledge(self, deliveries: Sequence[BrokerDelivery]) -> None:
         self.done.append(f"acknowledge {len(deliveries)}")
 
     def confirm(self, device: str, payload: bytes) -> None:

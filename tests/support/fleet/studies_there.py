@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from collector.database.schema import migrate
-from collector.messages import Delivery
+from collector.messages import BrokerDelivery
 from collector.writer import MessageWriter
 from dashboard.__main__ import main as dashboard
 from edge_agent.core.study import AttributeUse
@@ -69,7 +69,9 @@ def collect(connection: Any, devices: Mapping[str, Path]) -> None:
         messages = [packed(message) for message in messages_of(path, name)]
         random.Random(1).shuffle(messages)
         for start in range(0, len(messages), 7):
-            writer.write_deliveries([Delivery(name, one, 0) for one in messages[start : start + 7]])
+            writer.write_deliveries(
+                [BrokerDelivery(name, one, 0) for one in messages[start : start + 7]]
+            )
 
 
 def analysed(capsys: pytest.CaptureFixture[str], *words: str) -> str:

@@ -309,12 +309,12 @@ TRAPS: dict[str, Plant] = {
 
 
 def _update(appliance: Appliance) -> None:
-    place = update.Place(appliance.program, appliance.data, appliance.config)
+    place = update.Installation(appliance.program, appliance.data, appliance.config)
     update._copy_database(place, _OLD)
 
 
 def _rollback(appliance: Appliance) -> None:
-    place = update.Place(appliance.program, appliance.data, appliance.config)
+    place = update.Installation(appliance.program, appliance.data, appliance.config)
     update._put_back(place, appliance.program / "releases" / _OLD, lambda sentence: None)
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from training.learning.recipe import Schedule
+from training.learning.recipe import TrainingSchedule
 
-SCHEDULE = Schedule(epochs=4, batch=8, peak_lr=0.1, bfloat16=False)
+SCHEDULE = TrainingSchedule(epochs=4, batch=8, peak_lr=0.1, bfloat16=False)
 
 
 def line(width: int = 3) -> nn.Module:

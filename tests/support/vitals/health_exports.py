@@ -15,7 +15,7 @@ from fitdecode.utils import compute_crc
 from edge_agent.core.clock import Instant
 from edge_agent.core.readings import LocalTimes, VitalReading
 from edge_agent.vitals.health.exports import FORMATS
-from edge_agent.vitals.health.files import Member, RowValidator
+from edge_agent.vitals.health.files import ExportMember, RowValidator
 from edge_agent.vitals.passed_over import NoValue, Row
 
 NOW = Instant(0, 1_800_000_000_000)
@@ -48,7 +48,7 @@ def read(name: str, content: bytes | str, validator: RowValidator = BERLIN) -> l
     """The rows of a file, read as the export that its name and its content show."""
     raw = content.encode() if isinstance(content, str) else content
     form = next(one for one in FORMATS if one.is_ours(name, raw))
-    return list(form.read(Member(name, len(raw), lambda: io.BytesIO(raw)), validator))
+    return list(form.read(ExportMember(name, len(raw), lambda: io.BytesIO(raw)), validator))
 
 
 def shown(rows: Iterable[Row]) -> list[tuple[str, str, float] | str]:

@@ -14,7 +14,7 @@ from edge_agent.agent.dispatcher import SINGLE_S, STREAM_S, Conditions, EventDis
 from edge_agent.agent.summary import SummaryWindow
 from edge_agent.core import clock
 from edge_agent.core.expression import NO_FACE, Observation, RejectReason
-from edge_agent.core.given_readings import Origin
+from edge_agent.core.given_readings import ReadingOrigin
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.live.feed import LATE_S, LiveServer
@@ -64,7 +64,7 @@ def test_value_with_its_old_time_is_no_new_reading(
     live.on_message = shown.append
     window = SummaryWindow("pi", clock.now(), simulated=False)
     dispatcher = EventDispatcher(Recorder(timeline(tmp_path)), window, live, None, simulated=False)
-    ingest = VitalIngest(dispatcher.vital, Origin("watch"))
+    ingest = VitalIngest(dispatcher.vital, ReadingOrigin("watch"))
     begun_ms = clock.now().wall_ms - 10_000
     for one in at_ms:
         said = {"kind": "oxygen_saturation", "value": 98}

@@ -11,7 +11,7 @@ import pytest
 from edge_agent.agent.own_neutral import OwnNeutralWatch, classifier_of
 from edge_agent.config.vision import VisionSettings
 from edge_agent.core.expression import Emotion, Expression, Recognition, RejectReason
-from edge_agent.core.own_neutral import NeutralShift, OwnNeutralState, Refusal
+from edge_agent.core.own_neutral import BaselineRefusal, NeutralShift, OwnNeutralState
 from edge_agent.core.study import MarkerKind, NewSession, Purpose
 from edge_agent.timeline.database.connection import read_transaction
 from edge_agent.timeline.study.own_neutral import OwnNeutral, own_neutrals, read_open_session
@@ -153,7 +153,11 @@ def test_refused_baseline_says_why_and_a_second_one_calibrates(
     see(watch, faces(2, 22, SMILING))
     watch.look(instant(23))
     own = kept(study)[1]
-    assert (own.state, own.reason, own.shift) == (OwnNeutralState.REFUSED, Refusal.SMILING, None)
+    assert (own.state, own.reason, own.shift) == (
+        OwnNeutralState.REFUSED,
+        BaselineRefusal.SMILING,
+        None,
+    )
     assert (own.applied, recognizer.neutral_shift) == (None, None)
     assert "the baseline of session 1 was refused: smiling" in caplog.text
     study.add_marker(MarkerKind.BASELINE, "", instant(30))
@@ -180,7 +184,7 @@ def test_rejected_and_turned_faces_and_other_people_do_not_count(
         watch.see(replace(frame, observations=(away, beside)))
     watch.look(instant(23))
     own = kept(study)[1]
-    assert (own.reason, own.seconds) == (Refusal.TURNED_AWAY, 0)
+    assert (own.reason, own.seconds) == (BaselineRefusal.TURNED_AWAY, 0)
 
 
 def test_restart_in_a_session_keeps_its_own_neutral(study: Study, recognizer: Recognizer) -> None:
@@ -217,7 +221,7 @@ def test_closed_smile_that_reads_as_neutral_is_refused_by_its_movement(
         smiling = replace(frame.observations[0], movements=movements(smile=0.3))
         watch.see(replace(frame, observations=(smiling,)))
     watch.look(instant(23))
-    assert kept(study)[1].reason is Refusal.SMILING
+    assert kept(study)[1].reason is BaselineRefusal.SMILING
 
 
 def test_restart_within_a_baseline_counts_what_is_left_of_it(
@@ -229,7 +233,7 @@ def test_restart_within_a_baseline_counts_what_is_left_of_it(
     watch.look(instant(16))
     see(watch, faces(16, 22))
     watch.look(instant(23))
-    assert (kept(study)[1].reason, kept(study)[1].seconds) == (Refusal.FEW_FACES, 6)
+    assert (kept(study)[1].reason, kept(study)[1].seconds) == (BaselineRefusal.FEW_FACES, 6)
 
 
 def test_erasure_removes_the_own_neutral(study: Study, recognizer: Recognizer) -> None:

@@ -7,11 +7,11 @@ from threading import Event
 
 import pytest
 
-from edge_agent.alerts.claims import Claims, Outcome, Parcel
+from edge_agent.alerts.claims import Claims, MessageOutcome, Parcel
 from edge_agent.core.errors import StoreError
 
-SENT, REFUSED = Outcome(), Outcome("refused")
-PERHAPS = Outcome("no answer in time", may_have_arrived=True)
+SENT, REFUSED = MessageOutcome(), MessageOutcome("refused")
+PERHAPS = MessageOutcome("no answer in time", may_have_arrived=True)
 
 
 class House:
@@ -35,7 +35,7 @@ class House:
         self.outcome = SENT
         self.is_free = True
 
-    def look(self, *keys: str, stopping: bool = False) -> list[Outcome]:
+    def look(self, *keys: str, stopping: bool = False) -> list[MessageOutcome]:
         """Send what is due."""
         stop = Event()
         if stopping:
@@ -47,12 +47,12 @@ class House:
             self._write(f"claim {key}")
             return self.is_free
 
-        def send() -> Outcome:
+        def send() -> MessageOutcome:
             self.done.append(f"send {key}")
             self.full = self.full or self.fills
             return self.outcome
 
-        def write(outcome: Outcome) -> None:
+        def write(outcome: MessageOutcome) -> None:
             self._write(f"{key}: {outcome.error or 'sent'}")
 
         return Parcel(key, claim, send, write)
@@ -75,7 +75,7 @@ def test_claim_comes_before_the_message_and_its_outcome_behind(house: House) -> 
 
 @pytest.mark.parametrize(("outcome", "times"), [(SENT, 1), (PERHAPS, 1), (REFUSED, 3)])
 def test_only_what_was_surely_refused_is_sent_again(
-    house: House, outcome: Outcome, times: int
+    house: House, outcome: MessageOutcome, times: int
 ) -> None:
     house.outcome = outcome
     for _ in range(3):
@@ -111,7 +111,7 @@ def test_full_disk_sends_nothing_says_so_once_and_recovers(
 
 @pytest.mark.parametrize("outcome", [SENT, REFUSED])
 def test_outcome_that_finds_no_room_is_written_later_and_holds_up_others(
-    house: House, outcome: Outcome
+    house: House, outcome: MessageOutcome
 ) -> None:
     house.fills, house.outcome = True, outcome
     assert house.look("a", "b") == [outcome]

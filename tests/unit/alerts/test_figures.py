@@ -13,8 +13,8 @@ from edge_agent.alerts.figures import (
     THROTTLING_SECONDS,
     AgentFigures,
     AlertLimits,
+    FirmwareThrottling,
     MachineState,
-    Throttling,
     ThrottlingProbe,
     alerts_of,
     parse_throttled,
@@ -184,7 +184,7 @@ def test_source_that_died_is_an_alert_until_it_has_run_for_ten_minutes() -> None
 
 def test_the_firmwares_bits_are_read_as_documented() -> None:
     assert parse_throttled("throttled=0x0\n") == POWER_GOOD
-    assert parse_throttled("throttled=0x50005\n") == Throttling(
+    assert parse_throttled("throttled=0x50005\n") == FirmwareThrottling(
         under_voltage=True,
         frequency_capped=False,
         throttled=True,

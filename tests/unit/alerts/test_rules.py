@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from edge_agent.alerts.rules import (
     FORGET_S,
     NEVER_QUIET,
+    AlertChange,
     AlertEngine,
-    Change,
     QuietHours,
     Zone,
     alert_text,
@@ -34,14 +34,14 @@ HIGH = RuleSettings(
     seconds=10,
     clear_seconds=30,
 )
-BEGUN = [(10, Change.BEGUN)]
+BEGUN = [(10, AlertChange.BEGUN)]
 BERLIN = ZoneInfo("Europe/Berlin")
 NIGHT = QuietHours(time(22), time(7), BERLIN)
 
 
 def changes_of(
     values: Iterable[float | None], engine: AlertEngine | None = None
-) -> list[tuple[int, Change]]:
+) -> list[tuple[int, AlertChange]]:
     """Give a value each second (``None``: none is known); return what changed at which second."""
     engine = engine or AlertEngine([HIGH])
     changes = []
@@ -57,7 +57,7 @@ def changes_of(
     ("values", "changes"),
     [
         # 118 is within the limit, and not by the margin
-        ([130.0] * 20 + [118.0] * 100 + [110.0] * 40, [*BEGUN, (150, Change.OVER)]),
+        ([130.0] * 20 + [118.0] * 100 + [110.0] * 40, [*BEGUN, (150, AlertChange.OVER)]),
         ([130.0] * 9 + [119.0] + [130.0] * 9, []),
         ([44.0] * 11, BEGUN),
         ([45.0] * 99 + [120.0] * 99, []),
@@ -68,7 +68,7 @@ def changes_of(
     ],
 )
 def test_alert_begins_after_its_time_and_ends_within_the_margin(
-    values: list[float | None], changes: list[tuple[int, Change]]
+    values: list[float | None], changes: list[tuple[int, AlertChange]]
 ) -> None:
     assert changes_of(values) == changes
 
@@ -81,14 +81,14 @@ def test_an_alert_of_before_goes_on_until_it_is_forgotten() -> None:
     assert changes_of([130.0] * 11, engine) == BEGUN
     lost = round(FORGET_S)
     unknown = changes_of([None] * (lost + 1), AlertEngine([HIGH], ["hr"]))
-    assert unknown == [(lost, Change.NOT_KNOWN)]
+    assert unknown == [(lost, AlertChange.NOT_KNOWN)]
 
 
 def test_no_time_at_all_is_at_once() -> None:
     at_once = RuleSettings(name="x", when=AlertKind.CAMERA, seconds=0, clear_seconds=0)
     engine = AlertEngine([at_once])
-    assert engine.step("x", Zone.BEYOND, 5.0) is Change.BEGUN
-    assert engine.step("x", Zone.WELL, 5.0) is Change.OVER
+    assert engine.step("x", Zone.BEYOND, 5.0) is AlertChange.BEGUN
+    assert engine.step("x", Zone.WELL, 5.0) is AlertChange.OVER
 
 
 @given(st.lists(st.sampled_from(Zone), max_size=300))
@@ -98,7 +98,7 @@ def test_beginnings_and_ends_take_turns_and_each_was_deserved(zones: list[Zone])
     is_open = False
     for second, zone in enumerate(zones):
         change = engine.step("x", zone, float(second))
-        if change is Change.BEGUN:
+        if change is AlertChange.BEGUN:
             assert not is_open
             assert zones[second - 3 : second + 1] == [Zone.BEYOND] * 4
         elif change is not None:

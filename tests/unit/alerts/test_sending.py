@@ -17,7 +17,7 @@ from edge_agent.alerts.sending import (
     targets_of,
 )
 from edge_agent.core.addresses import MessageAddress
-from edge_agent.timeline.write.alert_log import AlertEntry, Delivery
+from edge_agent.timeline.write.alert_log import AlertDelivery, AlertEntry
 
 NOON = 1_767_268_800_000  # 2026-01-01T12:00:00Z
 TARGETS = targets_of(
@@ -33,7 +33,7 @@ def due(alert: AlertEntry, after_s: float, quiet: QuietHours = NEVER_QUIET) -> l
 
 
 def sent(alert: AlertEntry, event: str = "raised", sent_ms: int | None = NOON) -> AlertEntry:
-    delivery = Delivery(event, NTFY, 1, sent_ms, "" if sent_ms else "refused")
+    delivery = AlertDelivery(event, NTFY, 1, sent_ms, "" if sent_ms else "refused")
     return replace(alert, deliveries=(*alert.deliveries, delivery))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.alerts.rules import QuietHours, Zone
-from edge_agent.alerts.signals import Signal
+from edge_agent.alerts.signals import AlertSignal
 from edge_agent.alerts.watch import AlertWatch
 from edge_agent.config.alerts import AlertKind, RuleSettings
 from edge_agent.core.study import NewSession, Purpose
@@ -42,7 +42,7 @@ class Bench:
             rules or self._rules,
             KINDS,
             AlertLog(self.path),
-            lambda _rule, _at_s: Signal(self.zone, None, "Check it."),
+            lambda _rule, _at_s: AlertSignal(self.zone, None, "Check it."),
             self._quiet,
         )
         return self.watch
@@ -117,7 +117,7 @@ def test_rule_that_watches_another_vital_begins_an_alert_of_its_own(tmp_path: Pa
         [warm(VitalKind.HEART_RATE)],
         [AlertKind.VITAL],
         AlertLog(path),
-        lambda _rule, _at_s: Signal(Zone.BEYOND),
+        lambda _rule, _at_s: AlertSignal(Zone.BEYOND),
     )
     watch.step(instant(1))
     watch.change_rules([warm(VitalKind.SKIN_TEMPERATURE)], instant(2))
@@ -128,7 +128,9 @@ def test_rule_that_watches_another_vital_begins_an_alert_of_its_own(tmp_path: Pa
 
 def test_alerts_that_others_watch_are_left_alone(bench: Bench) -> None:
     bench.go(4, Zone.BEYOND)
-    other = AlertWatch([], ["agent"], AlertLog(bench.path), lambda _rule, _at_s: Signal(Zone.WELL))
+    other = AlertWatch(
+        [], ["agent"], AlertLog(bench.path), lambda _rule, _at_s: AlertSignal(Zone.WELL)
+    )
     other.step(instant(60))
     assert query(bench.path, LINES) == [("camera", 1, None)]
 

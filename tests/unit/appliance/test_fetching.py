@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.appliance.fetching import Bounds, fetch_file
+from edge_agent.appliance.fetching import DownloadBounds, fetch_file
 from edge_agent.core.errors import UpdateError
 from tests.support.broker import Certificates
 
-BOUNDS = Bounds(64, 60.0)
+BOUNDS = DownloadBounds(64, 60.0)
 NAME = "release.tar"
 Answer = Callable[[http.server.BaseHTTPRequestHandler], None]
 
@@ -111,7 +111,7 @@ def test_a_server_that_drips_is_left(place: Place, target: Path, begun: bytes) -
 
     place.odd[f"/{NAME}"] = drip
     with pytest.raises(UpdateError, match=r"did not arrive within 0\.5 s"):
-        fetch_file(f"{place.address}/{NAME}", target, Bounds(64_000, 0.5))
+        fetch_file(f"{place.address}/{NAME}", target, DownloadBounds(64_000, 0.5))
 
 
 def leads_to(address: str) -> Answer:
@@ -147,8 +147,8 @@ def test_a_certificate_of_a_stranger_is_refused(
 def test_only_https_and_files_are_fetched(tmp_path: Path) -> None:
     for place in ("http://127.0.0.1/x", "ftp://127.0.0.1/x", "file:///etc/passwd"):
         with pytest.raises(UpdateError, match="give an https"):
-            fetch_file(place, tmp_path / "x", Bounds(10, 1))
+            fetch_file(place, tmp_path / "x", DownloadBounds(10, 1))
     with pytest.raises(UpdateError, match="is not a file"):
-        fetch_file("/dev/zero", tmp_path / "x", Bounds(10, 1))
+        fetch_file("/dev/zero", tmp_path / "x", DownloadBounds(10, 1))
     with pytest.raises(UpdateError, match=r"cannot be read \(.*No such file"):
-        fetch_file(str(tmp_path / "away"), tmp_path / "x", Bounds(10, 1))
+        fetch_file(str(tmp_path / "away"), tmp_path / "x", DownloadBounds(10, 1))

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from affect_edge import models
 from edge_agent.appliance.trust import NAMESPACE, PURPOSE, Trust, read_key, read_key_file, take_over
-from edge_agent.appliance.update import Place
+from edge_agent.appliance.update import Installation
 from edge_agent.core.errors import UpdateError
 from tools.build_release import require_key
 
@@ -301,7 +301,7 @@ def test_no_release_is_signed_with_a_key_that_appliances_would_refuse(
 
 def affect_edge(trust: Trust, monkeypatch: pytest.MonkeyPatch, *words: str) -> Result:
     program = trust.folder.parent / "opt"
-    place = Place(program, trust.folder, trust.folder / "affect-edge.toml")
+    place = Installation(program, trust.folder, trust.folder / "affect-edge.toml")
     monkeypatch.setattr(models, "installed_place", lambda: place)
     return CliRunner().invoke(models.update, words)
 

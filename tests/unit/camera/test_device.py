@@ -136,7 +136,7 @@ def test_a_usb_camera_differs_from_other_nodes(
 def test_a_node_without_pictures_names_the_way_out(
     monkeypatch: pytest.MonkeyPatch, driver: str, cure: str
 ) -> None:
-    node = v4l2.Node(Path("/dev/null"), driver, "a card", captures=False)
+    node = v4l2.VideoNode(Path("/dev/null"), driver, "a card", captures=False)
     monkeypatch.setattr(v4l2, "ask", lambda path: node)
     error = refusal("/dev/null")
     assert error.reason is CameraReason.UNREADABLE
@@ -150,7 +150,7 @@ def test_a_camera_that_opencv_cannot_open_is_busy_or_unreadable(
 ) -> None:
     """/dev/null, taken for a camera by its word only, is what OpenCV really fails to open here."""
     monkeypatch.setattr(
-        v4l2, "ask", lambda path: v4l2.Node(path, "uvcvideo", "a camera", captures=True)
+        v4l2, "ask", lambda path: v4l2.VideoNode(path, "uvcvideo", "a camera", captures=True)
     )
     monkeypatch.setattr(v4l2, "is_busy", lambda path: busy)
     with pytest.raises(CameraError) as caught:
@@ -200,7 +200,7 @@ def webcam(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Path, list[
 
     node = tmp_path / "video0"
     node.touch()
-    answer = v4l2.Node(node, "uvcvideo", "HD Webcam", captures=True)
+    answer = v4l2.VideoNode(node, "uvcvideo", "HD Webcam", captures=True)
     monkeypatch.setattr(v4l2, "ask", lambda path: answer)
     monkeypatch.setattr(cv2, "VideoCapture", capture)
     monkeypatch.setenv("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "1")

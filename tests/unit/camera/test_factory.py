@@ -15,7 +15,7 @@ import pytest
 
 from edge_agent.camera import factory
 from edge_agent.camera.base import Camera
-from edge_agent.camera.device import Node
+from edge_agent.camera.device import VideoNode
 from edge_agent.camera.factory import _open_auto, list_cameras, open_camera
 from edge_agent.config.camera import CameraSettings, Source
 from edge_agent.core.errors import CameraError, CameraReason
@@ -134,11 +134,11 @@ def test_auto_with_a_number_takes_no_usb_camera_instead(monkeypatch: pytest.Monk
 def test_cameras_of_two_kinds_are_listed_with_the_keys_that_choose_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def ask(path: Path) -> Node:
+    def ask(path: Path) -> VideoNode:
         if path.name == "video1":
             raise PermissionError(13, "Permission denied")
         driver = "rp1-cfe" if path.name == "video0" else "uvcvideo"
-        return Node(path, driver, "HD Webcam", captures=True)
+        return VideoNode(path, driver, "HD Webcam", captures=True)
 
     for name in ("video0", "video1", "video2"):
         (tmp_path / name).touch()

@@ -13,9 +13,9 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 import psycopg
 
 from collector import worker
-from collector.messages import Delivery, StateMessage, TransportError
+from collector.messages import BrokerDelivery, StateMessage, TransportError
 from collector.worker import Collector
-from collector.writer import MOST_CLOSED, Told
+from collector.writer import MOST_CLOSED, DueConfirmation
 from edge_agent.mqtt.payloads import Confirmation
 from tests.support.fleet.played_broker import PlayedBroker
 
@@ -31,22 +31,25 @@ class PlayedWriter:
     def __init__(self, connection: object) -> None:
         self.connection = connection
 
-    def write_deliveries(self, deliveries: Sequence[Delivery]) -> list[Told]:
+    def write_deliveries(self, deliveries: Sequence[BrokerDelivery]) -> list[DueConfirmation]:
         self.transactions.append(len(deliveries))
         if any(one.payload == b"away" for one in deliveries) and len(self.transactions) < 3:
             raise psycopg.OperationalError("the connection is closed\nby the server")
         if any(one.payload == b"bad" for one in deliveries):
             raise psycopg.DataError("no such value")
-        return [Told(one.device, Confirmation(epoch=EPOCH, position=one.tag)) for one in deliveries]
+        return [
+            DueConfirmation(one.device, Confirmation(epoch=EPOCH, position=one.tag))
+            for one in deliveries
+        ]
 
     def close_minutes(self, silent_s: float) -> int:
         assert silent_s == worker.SILENT_S
         self.closed.append(MOST_CLOSED if len(self.closed) < 2 else 3)
         return self.closed[-1]
 
-    def refuse(self, delivery: Delivery, reason: str) -> list[Told]:
+    def refuse(self, delivery: BrokerDelivery, reason: str) -> list[DueConfirmation]:
         assert reason == "the database refuses it: no such value"
-        return [Told(delivery.device, Confirmation(epoch=EPOCH, position=delivery.tag))]
+        return [DueConfirmation(delivery.device, Confirmation(epoch=EPOCH, position=delivery.tag))]
 
 
 class Connection:
@@ -127,8 +130,8 @@ def test_what_devices_have_said_is_written_when_the_database_is_back(
     assert noted == [[], ["lab"]]
 
 
-def deliveries(*payloads: bytes, device: str = "lab") -> list[Delivery]:
-    return [Delivery(device, payload, tag) for tag, payload in enumerate(payloads, 1)]
+def deliveries(*payloads: bytes, device: str = "lab") -> list[BrokerDelivery]:
+    return [BrokerDelivery(device, payload, tag) for tag, payload in enumerate(payloads, 1)]
 
 
 def test_what_is_committed_is_acknowledged_and_confirmed_at_the_end(

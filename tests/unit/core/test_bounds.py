@@ -17,12 +17,12 @@ from edge_agent.core.bounds import (
 )
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import DataFileError, ReadingError, StudyError
-from edge_agent.core.given_readings import ArrivalTimes, Origin, read_given, reading_of
+from edge_agent.core.given_readings import ArrivalTimes, ReadingOrigin, read_given, reading_of
 from edge_agent.core.readings import VitalFlag
 
 UNSET = Instant(boot_ms=42_000, wall_ms=3_600_000)
 """An hour into 1970: a clock that nothing has set."""
-WATCH = Origin("mqtt", prefix="mqtt:")
+WATCH = ReadingOrigin("mqtt", prefix="mqtt:")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from edge_agent.core.brought_files import kind_of
 from edge_agent.core.errors import DataFileError
-from edge_agent.vision.face_tables import Choice, read_face_table
+from edge_agent.vision.face_tables import FaceChoice, read_face_table
 from edge_agent.vitals.csv_files import read_file
 from edge_agent.vitals.health.exports import open_export
 
@@ -47,7 +47,7 @@ def test_a_file_of_another_kind_is_named_with_the_way_out(
 ) -> None:
     file = tmp_path / "file.csv"
     file.write_bytes(content)
-    for read in (read_file, lambda path: read_face_table(path, Choice())):
+    for read in (read_file, lambda path: read_face_table(path, FaceChoice())):
         with pytest.raises(DataFileError) as refused:
             read(file)
         assert str(refused.value).startswith(f"file.csv: {said}")

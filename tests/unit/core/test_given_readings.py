@@ -17,7 +17,7 @@ from edge_agent.core.errors import ReadingError
 from edge_agent.core.given_readings import (
     ArrivalTimes,
     GivenReading,
-    Origin,
+    ReadingOrigin,
     are_near,
     has_time,
     id_of,
@@ -32,8 +32,8 @@ from tests.support.vitals.odd_readings import ITEMS
 
 KNOWN = ", ".join(sorted(known_fields()))
 NOW = Instant(boot_ms=5_000_000, wall_ms=1_790_000_400_000)  # 2026-09-21T14:20:00Z
-WATCH = Origin("mqtt", prefix="mqtt:")
-FILE = Origin(
+WATCH = ReadingOrigin("mqtt", prefix="mqtt:")
+FILE = ReadingOrigin(
     "csv:a.csv",
     flags=frozenset({VitalFlag.IMPORTED}),
     zone=timezone(timedelta(hours=2)),
@@ -43,7 +43,7 @@ FILE = Origin(
 )
 
 
-def judged(origin: Origin = WATCH, **fields: Any) -> VitalReading:
+def judged(origin: ReadingOrigin = WATCH, **fields: Any) -> VitalReading:
     return reading_of({"kind": "heart_rate", "value": 72, **fields}, NOW, origin)
 
 
@@ -189,7 +189,7 @@ def test_whatever_is_handed_in_is_taken_or_refused(items: list[object]) -> None:
         assert len(str(answer)) < 600
 
 
-def refused(origin: Origin = WATCH, **fields: Any) -> str:
+def refused(origin: ReadingOrigin = WATCH, **fields: Any) -> str:
     with pytest.raises(ReadingError) as caught:
         judged(origin, **fields)
     return str(caught.value)
@@ -246,7 +246,7 @@ def test_a_time_without_a_zone_may_be_of_this_machine() -> None:
 def test_a_clock_may_be_a_minute_ahead_and_a_reading_a_month_old(
     ahead_ms: int, live: bool, flagged: bool
 ) -> None:
-    origin = Origin("watch", live=live)
+    origin = ReadingOrigin("watch", live=live)
     flags = judged(origin, at=NOW.wall_ms + ahead_ms).flags
     assert (VitalFlag.CLOCK_DIFFERS in flags) is flagged
 
@@ -304,7 +304,7 @@ def test_a_unit_may_stand_behind_a_value_that_is_text() -> None:
     assert judged(kind="rr_interval", value=" 800  ms ").value == 0.8
     assert "unit: 'mmHg' is not the unit of 16 kPa." in refused(unit="mmHg", **pressure)
     assert "value: '16 kPa' is not a number." in refused(value="16 kPa"), "of another kind"
-    strict = Origin("x", as_text=False)
+    strict = ReadingOrigin("x", as_text=False)
     assert "value: '16 kPa' is not a number." in refused(strict, **pressure)
     assert "'72' is text. Send the number without quotation marks." in refused(strict, value="72")
 

@@ -10,9 +10,9 @@ from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.measures import (
     MEASURES,
     ExpressionKind,
+    MeasureTable,
     MovementKind,
     RatingKind,
-    Table,
     is_of_face,
     measure_of,
     offered_movements,
@@ -36,8 +36,8 @@ def test_expressions_are_measures_by_the_names_of_the_columns() -> None:
     assert [kind.label for kind in ExpressionKind if kind.label] == list(EMOTIONS)
     assert [measure_of(kind.value) for kind in MEASURES] == list(MEASURES)
     assert {table_of(kind) for kind in MEASURES if is_of_face(kind)} == {
-        Table.EXPRESSION,
-        Table.MOVEMENT,
+        MeasureTable.EXPRESSION,
+        MeasureTable.MOVEMENT,
     }
 
 

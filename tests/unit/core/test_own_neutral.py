@@ -9,9 +9,9 @@ import pytest
 from edge_agent.core.expression import EMOTIONS, Emotion, Expression
 from edge_agent.core.own_neutral import (
     MOST_SHIFT,
+    BaselineRefusal,
     Calibration,
     NeutralShift,
-    Refusal,
     SeenSecond,
     calibrate,
     logits_of,
@@ -47,36 +47,36 @@ def test_baseline_with_two_sad_seconds_shifts_by_the_mean_of_all_seconds() -> No
 @pytest.mark.parametrize(
     ("seen", "length_s", "refusal"),
     [
-        (seconds({"neutral": 0.0}, 9), 9.0, Refusal.SHORT),
-        ([], 20.0, Refusal.FEW_FACES),
-        (seconds({"neutral": 0.0}, 9), 20.0, Refusal.FEW_FACES),
+        (seconds({"neutral": 0.0}, 9), 9.0, BaselineRefusal.SHORT),
+        ([], 20.0, BaselineRefusal.FEW_FACES),
+        (seconds({"neutral": 0.0}, 9), 20.0, BaselineRefusal.FEW_FACES),
         (
             [*seconds({"neutral": 0.0}, 9), *(SeenSecond(at, None, 5) for at in range(9))],
             20.0,
-            Refusal.TURNED_AWAY,
+            BaselineRefusal.TURNED_AWAY,
         ),
-        (seconds({"neutral": -3.0, "happiness": 0.0}), 20.0, Refusal.SMILING),
-        (seconds({"neutral": 0.0, "happiness": -0.4}), 20.0, Refusal.SMILING),
+        (seconds({"neutral": -3.0, "happiness": 0.0}), 20.0, BaselineRefusal.SMILING),
+        (seconds({"neutral": 0.0, "happiness": -0.4}), 20.0, BaselineRefusal.SMILING),
         (
             [replace(one, smile=0.3) for one in seconds({"neutral": 0.0, "happiness": -2.0})],
             20.0,
-            Refusal.SMILING,
+            BaselineRefusal.SMILING,
         ),
-        (seconds({"neutral": 0.0, "anger": -0.4}), 20.0, Refusal.NOT_NEUTRAL),
-        (seconds({"neutral": 0.0, "sadness": -0.4}), 20.0, Refusal.NOT_NEUTRAL),
-        (seconds({"neutral": 0.0, "surprise": -0.4}), 20.0, Refusal.NOT_NEUTRAL),
+        (seconds({"neutral": 0.0, "anger": -0.4}), 20.0, BaselineRefusal.NOT_NEUTRAL),
+        (seconds({"neutral": 0.0, "sadness": -0.4}), 20.0, BaselineRefusal.NOT_NEUTRAL),
+        (seconds({"neutral": 0.0, "surprise": -0.4}), 20.0, BaselineRefusal.NOT_NEUTRAL),
         (
             [
                 *seconds({"neutral": 0.0, "sadness": -6.0}, 10),
                 *seconds({"neutral": -1.0, "sadness": 0.0}, 10),
             ],
             20.0,
-            Refusal.RESTLESS,
+            BaselineRefusal.RESTLESS,
         ),
     ],
 )
 def test_baseline_that_is_no_neutral_face_is_refused_with_its_reason(
-    seen: list[SeenSecond], length_s: float, refusal: Refusal
+    seen: list[SeenSecond], length_s: float, refusal: BaselineRefusal
 ) -> None:
     found = calibrate(seen, length_s)
     assert (found.refusal, found.shift) == (refusal, 0.0)

@@ -182,7 +182,7 @@ def test_copy_before_an_update_that_is_ended_from_outside_is_an_error(
     migrate(theirs / DATABASE_NAME)
     for one in theirs.iterdir():
         os.chown(one, AGENT, AGENT)
-    place = update.Place(theirs / "opt", theirs, theirs / "affect-edge.toml")
+    place = update.Installation(theirs / "opt", theirs, theirs / "affect-edge.toml")
     copies = theirs / f"{DATABASE_NAME}.before-update-of-1"
     update._copy_database(place, "1")
     assert copies.stat().st_uid == AGENT

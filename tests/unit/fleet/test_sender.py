@@ -18,7 +18,7 @@ from edge_agent.fleet.sender import (
     MOST_AT_BROKER,
     MOST_UNCONFIRMED,
     Flight,
-    Trouble,
+    SenderTrouble,
     Troubles,
     fleet_sender,
 )
@@ -104,14 +104,14 @@ def test_the_first_cause_is_reported_and_the_next_one_when_it_is_over(
     caplog.set_level(logging.INFO)
     troubles = Troubles()
     assert troubles.standing == ReplicationStanding()
-    troubles.begin(Trouble.SILENCE, "nobody answers")
-    troubles.begin(Trouble.CONNECTION, "no broker")
-    troubles.begin(Trouble.CONNECTION, "no broker")
+    troubles.begin(SenderTrouble.SILENCE, "nobody answers")
+    troubles.begin(SenderTrouble.CONNECTION, "no broker")
+    troubles.begin(SenderTrouble.CONNECTION, "no broker")
     assert troubles.standing.error == "no broker"
     assert troubles.standing.error_s >= 0
-    troubles.end(Trouble.CONNECTION)
+    troubles.end(SenderTrouble.CONNECTION)
     assert troubles.standing.error == "nobody answers"
-    troubles.end(Trouble.SILENCE, Trouble.PUBLISH)
+    troubles.end(SenderTrouble.SILENCE, SenderTrouble.PUBLISH)
     assert troubles.standing.error is None
     assert [record.message for record in caplog.records] == [
         "fleet: nobody answers",

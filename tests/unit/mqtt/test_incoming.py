@@ -11,7 +11,7 @@ from edge_agent.config.loading import load_settings
 from edge_agent.core.clock import Instant, now
 from edge_agent.core.errors import ConfigError, StudyError
 from edge_agent.core.study import MarkerKind, NewSession, Purpose, SessionSetting
-from edge_agent.mqtt.incoming import COMMAND_BYTES, Commands
+from edge_agent.mqtt.incoming import COMMAND_BYTES, IncomingCommands
 
 
 class Done:
@@ -21,7 +21,7 @@ class Done:
         self.calls: list[tuple[object, ...]] = []
         self.times: list[Instant | None] = []
         self.clocks: list[str] = []
-        self.commands = Commands(
+        self.commands = IncomingCommands(
             self.start,
             self.end,
             self.mark,

@@ -11,10 +11,10 @@ from edge_agent.core.errors import DataFileError
 from edge_agent.core.expression import EMOTIONS, ExpressionRow
 from edge_agent.core.movements import NAMES, MovementRow
 from edge_agent.vision import face_tables as module
-from edge_agent.vision.face_tables import Choice, FaceTable, read_face_table
+from edge_agent.vision.face_tables import FaceChoice, FaceTable, read_face_table
 from tests.support.face_tables import EMOTIEFFLIB, FACEREADER, OPENFACE, PYFEAT
 
-FPS = Choice(fps=25.0)
+FPS = FaceChoice(fps=25.0)
 
 
 def moved(table: FaceTable) -> list[tuple[int, int, dict[str, float]]]:
@@ -39,15 +39,15 @@ def near(**values: float) -> Any:
     return pytest.approx(values, abs=1e-3)
 
 
-def refused(tmp_path: Path, text: str, choice: Choice | None = None) -> str:
+def refused(tmp_path: Path, text: str, choice: FaceChoice | None = None) -> str:
     (tmp_path / "bad.csv").write_text(text, encoding="utf-8")
     with pytest.raises(DataFileError) as error:
-        read_face_table(tmp_path / "bad.csv", choice or Choice())
+        read_face_table(tmp_path / "bad.csv", choice or FaceChoice())
     return str(error.value)
 
 
 def test_openface_gives_movements_and_pose_in_our_units() -> None:
-    table = read_face_table(OPENFACE, Choice())
+    table = read_face_table(OPENFACE, FaceChoice())
     assert table.program == "OpenFace"
     first = near(brow_down=0.3, smile=0.6, eye_blink=0.5, pitch=5.73, yaw=-11.459, roll=2.865)
     assert moved(table) == [(1000, 2, first), (1999, 1, near(brow_inner_up=0.5, smile=0.2))]
@@ -106,14 +106,14 @@ def test_each_action_unit_has_its_movement(
     values = [str(most * unit / 100) for unit, _ in units.values()]
     text = f"{','.join([start, *columns])}\n{','.join([cells, *values])}\n"
     (tmp_path / "units.csv").write_text(text, encoding="utf-8")
-    choice = FPS if "FaceScore" in start else Choice()
+    choice = FPS if "FaceScore" in start else FaceChoice()
     table = read_face_table(tmp_path / "units.csv", choice)
     assert moved(table)[0][2] == near(**{name: unit / 100 for name, (unit, _) in units.items()})
     assert table.not_taken == ()
 
 
 def test_movements_that_a_program_does_not_tell_are_none() -> None:
-    row = next(iter(read_face_table(OPENFACE, Choice()).timeline(0, 1.0)))
+    row = next(iter(read_face_table(OPENFACE, FaceChoice()).timeline(0, 1.0)))
     assert isinstance(row, MovementRow)
     told = {name for name, value in zip(NAMES, row.mean, strict=True) if value is not None}
     assert told == {"brow_inner_up", "brow_down", "smile", "eye_blink", "yaw", "pitch", "roll"}
@@ -132,7 +132,7 @@ def test_pyfeat_gives_emotions_and_movements_by_frame() -> None:
 
 
 def test_facereader_with_preamble_marks_and_decimal_commas() -> None:
-    table = read_face_table(FACEREADER, Choice())
+    table = read_face_table(FACEREADER, FaceChoice())
     first = near(neutral=0.333, happiness=0.562, anger=0.104)  # (1/6 + 1/2)/2, (3/4 + 3/8)/2 …
     assert expressed(table) == [(1000, 2, first), (1999, 1, near(neutral=0.8, contempt=0.2))]
     assert moved(table)[0][2] == near(brow_inner_up=0.2, smile=0.6, eye_blink=0.1)
@@ -147,7 +147,7 @@ def test_letters_of_facereader_are_no_movements(tmp_path: Path) -> None:
         assert number in text
         text = text.replace(number, "NotActive\tB\tA\tE" + "\tfilm" * number.endswith("film"))
     (tmp_path / "letters.txt").write_text(text, encoding="utf-16")
-    table = read_face_table(tmp_path / "letters.txt", Choice())
+    table = read_face_table(tmp_path / "letters.txt", FaceChoice())
     assert (len(expressed(table)), moved(table)) == (2, [])
     assert "Action Unit 12 - Lip Corner Puller" in table.not_taken
     assert any("letters" in note for note in table.notes)
@@ -180,12 +180,12 @@ def test_a_table_may_begin_late_and_have_blank_lines_and_cells(tmp_path: Path) -
     nothing = ("nan", "NA", "none", "Null", " ")
     rows = [f"{10 + number / 2},1,1,{word},1," for number, word in enumerate(nothing)]
     (tmp_path / "late.csv").write_text("\n".join([head, *rows[:2], "", ",,", *rows[2:]]))
-    table = read_face_table(tmp_path / "late.csv", Choice())
+    table = read_face_table(tmp_path / "late.csv", FaceChoice())
     assert (table.rows, len(table.readings), table.seconds) == (5, 5, 12.5)
     assert moved(table)[0] == (11_000, 2, {"smile": 0.2})
     text = FACEREADER.read_text(encoding="utf-8").replace("00:00:01.6", "01:02:03.6")
     (tmp_path / "hour.txt").write_text(text, encoding="utf-8")
-    hour = read_face_table(tmp_path / "hour.txt", Choice())
+    hour = read_face_table(tmp_path / "hour.txt", FaceChoice())
     assert [one.seconds for one in hour.readings] == [0.0, 0.4, 3723.6]
 
 
@@ -194,15 +194,15 @@ def test_one_of_several_faces_must_be_named(tmp_path: Path) -> None:
     lines = OPENFACE.read_text(encoding="utf-8").splitlines()
     two.write_text("\n".join([*lines, lines[-1].replace("5, 0,", "5, 1,")]), encoding="utf-8")
     with pytest.raises(DataFileError, match=r"several faces: 0 \(3 rows\), 1 \(1 rows\).*--face"):
-        read_face_table(two, Choice())
-    table = read_face_table(two, Choice(faces=("0",)))
+        read_face_table(two, FaceChoice())
+    table = read_face_table(two, FaceChoice(faces=("0",)))
     assert len(table.readings) == 3
     assert table.left_out["of another face"] == 1
     two.write_text("\n".join([*lines, lines[-1]]), encoding="utf-8")
     with pytest.raises(DataFileError, match="row 7, column timestamp: '1.600' is there twice"):
-        read_face_table(two, Choice(faces=("0",)))
+        read_face_table(two, FaceChoice(faces=("0",)))
     with pytest.raises(DataFileError, match="has no face 7"):
-        read_face_table(two, Choice(faces=("7",)))
+        read_face_table(two, FaceChoice(faces=("7",)))
 
 
 def test_milliseconds_are_not_taken_for_seconds(tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ def test_bad_tables_are_refused_with_line_column_and_value(
     monkeypatch.setattr(module, "ROWS_MOST", 4)
     assert "has over 4 rows" in refused(tmp_path, "\n".join([head, *rows]))
     monkeypatch.setattr(module, "ROWS_MOST", 5)
-    assert read_face_table(OPENFACE, Choice()).rows == 5
+    assert read_face_table(OPENFACE, FaceChoice()).rows == 5
     assert "counts frames" in refused(tmp_path, pyfeat)
     assert "Leave out --fps" in refused(tmp_path, "\n".join([head, *rows]), FPS)
     assert "no column of fear" in refused(tmp_path, pyfeat.replace(",fear,", ",dread,"), FPS)
@@ -255,11 +255,11 @@ def test_bad_tables_are_refused_with_line_column_and_value(
     assert "row 2, column happiness has no value" in blank
     (tmp_path / "latin.csv").write_bytes(b"Video Time,Neutral,Happy\n\xe4,1,0")
     with pytest.raises(DataFileError, match="is not UTF-8"):
-        read_face_table(tmp_path / "latin.csv", Choice())
+        read_face_table(tmp_path / "latin.csv", FaceChoice())
     with pytest.raises(DataFileError, match="no such file"):
-        read_face_table(tmp_path / "none.csv", Choice())
+        read_face_table(tmp_path / "none.csv", FaceChoice())
     with pytest.raises(DataFileError, match="is a folder"):
-        read_face_table(tmp_path, Choice())
+        read_face_table(tmp_path, FaceChoice())
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,15 @@ import logging
 
 import pytest
 
-from edge_agent.vision.governor import SLOWEST_S, WHOLE_S, Governor, Limit, Plan
+from edge_agent.vision.governor import SLOWEST_S, WHOLE_S, Governor, Limit, VisionPlan
 from edge_agent.vision.reading_by_need import Effort
 
 PERIOD_S = 1 / 15
 
 
-def after(governor: Governor, cost_s: float, seconds: float = 20.0, start_s: float = 0.0) -> Plan:
+def after(
+    governor: Governor, cost_s: float, seconds: float = 20.0, start_s: float = 0.0
+) -> VisionPlan:
     """Let frames of one cost go by as fast as the plan allows; return the last plan."""
     at = start_s
     while at < start_s + seconds:
@@ -45,9 +47,9 @@ def test_budget_that_cannot_be_kept_leaves_two_frames_second_and_says_so(
 
 def test_first_frame_and_one_slow_frame_do_not_count() -> None:
     governor = Governor(0.4, 15)
-    assert governor.record_cost(3.0, 1.0) == Plan()
-    assert governor.record_cost(0.005, 1.0 + PERIOD_S) == Plan()
-    assert after(governor, 0.005) == Plan(frame_s=0.0, whole_s=WHOLE_S, limit=None)
+    assert governor.record_cost(3.0, 1.0) == VisionPlan()
+    assert governor.record_cost(0.005, 1.0 + PERIOD_S) == VisionPlan()
+    assert after(governor, 0.005) == VisionPlan(frame_s=0.0, whole_s=WHOLE_S, limit=None)
     assert governor.record_cost(0.100, 20.0 + PERIOD_S).limit is None
 
 
@@ -55,7 +57,7 @@ def test_more_faces_slow_it_down_within_seconds_and_fewer_let_it_run_again() -> 
     governor = Governor(0.4, 15)
     after(governor, 0.005)
     assert after(governor, 0.060, seconds=5, start_s=20).limit is Limit.BUDGET
-    assert after(governor, 0.005, seconds=10, start_s=30) == Plan()
+    assert after(governor, 0.005, seconds=10, start_s=30) == VisionPlan()
 
 
 def test_around_the_limit_it_does_not_flutter() -> None:

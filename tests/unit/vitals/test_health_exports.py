@@ -24,8 +24,8 @@ from edge_agent.core.vitals import SPECS
 from edge_agent.vitals.health import apple, fitbit
 from edge_agent.vitals.health import files as health_files
 from edge_agent.vitals.health.exports import open_export
-from edge_agent.vitals.health.files import Member
-from edge_agent.vitals.passed_over import ColumnNotTaken, LeftOut, Row
+from edge_agent.vitals.health.files import ExportMember
+from edge_agent.vitals.passed_over import ColumnNotTaken, LeftOutRow, Row
 from tests.support.vitals.health_exports import (
     APPLE_END,
     APPLE_HEAD,
@@ -550,7 +550,7 @@ def test_a_bad_row_is_named_by_its_line_and_the_others_are_read() -> None:
         apple_record("HeartRate", 64, "count/min"),
     )
     rows = read("export.xml", content, NO_ZONE)
-    left = [row for row in rows if isinstance(row, LeftOut)]
+    left = [row for row in rows if isinstance(row, LeftOutRow)]
     assert len(rows) == 6 and len(left) == 4
     lines = apple_export().decode().count("\n", 0, apple_export().index(b"</HealthData>"))
     assert left[0].where == f"export.xml, line {lines + 2}"
@@ -598,7 +598,7 @@ def test_memory_does_not_grow_with_the_export(tmp_path: Path) -> None:
         file = tmp_path / "export.xml"
         file.write_text(APPLE_HEAD + record * records + APPLE_END, encoding="utf-8")
         opens = cast("Callable[[], BinaryIO]", partial(file.open, "rb"))
-        member = Member("export.xml", 1, opens)
+        member = ExportMember("export.xml", 1, opens)
         tracemalloc.start()
         count = sum(1 for _ in apple.read_apple(member, NO_ZONE))
         peaks.append(tracemalloc.get_traced_memory()[1])

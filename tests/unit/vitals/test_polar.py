@@ -14,7 +14,7 @@ from edge_agent.core.errors import GattError
 from edge_agent.core.readings import VitalFlag
 from edge_agent.vitals import polar
 from edge_agent.vitals.ecg import BeatDetector
-from edge_agent.vitals.polar import Stream
+from edge_agent.vitals.polar import PolarMeasurement
 from edge_agent.vitals.polar_beats import BeatChoice, BeatInterval, SensorClock
 from tests.support.vitals.polar_frames import (
     ECG_HZ,
@@ -43,7 +43,7 @@ def rhythm(seed: int, seconds: float) -> list[float]:
 def test_ecg_of_literal_bytes_is_decoded() -> None:
     frame = polar.decode_frame(ECG)
     assert frame is not None
-    assert frame.stream is Stream.ECG
+    assert frame.stream is PolarMeasurement.ECG
     assert frame.time_s == pytest.approx(599_617_709.878, abs=0.001)
     assert polar.decode_ecg(frame) == (1, -2)
 
@@ -60,10 +60,16 @@ def test_intervals_of_literal_bytes_have_error_and_flags() -> None:
 
 
 def test_requests_and_answers_are_those_of_the_protocol() -> None:
-    assert polar.streams_of(bytes.fromhex("0f 05 00")) == {Stream.ECG, Stream.ACC}
-    assert polar.streams_of(bytes.fromhex("0f 0e 00")) == {Stream.ACC, Stream.PPI}
-    assert polar.start_request(Stream.ECG).hex(" ") == "02 00 00 01 82 00 01 01 0e 00"
-    assert polar.start_request(Stream.PPI).hex(" ") == "02 03"
+    assert polar.streams_of(bytes.fromhex("0f 05 00")) == {
+        PolarMeasurement.ECG,
+        PolarMeasurement.ACC,
+    }
+    assert polar.streams_of(bytes.fromhex("0f 0e 00")) == {
+        PolarMeasurement.ACC,
+        PolarMeasurement.PPI,
+    }
+    assert polar.start_request(PolarMeasurement.ECG).hex(" ") == "02 00 00 01 82 00 01 01 0e 00"
+    assert polar.start_request(PolarMeasurement.PPI).hex(" ") == "02 03"
     assert polar.refusal_of(bytes.fromhex("f0 02 00 00 00")) is None
     assert polar.refusal_of(bytes.fromhex("f0 02 03 03 00")) == "error 3: not supported"
 

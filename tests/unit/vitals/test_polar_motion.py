@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import GattError
 from edge_agent.vitals import polar
-from edge_agent.vitals.polar import Stream
-from edge_agent.vitals.polar_motion import Motion, MotionMeter, deviation
+from edge_agent.vitals.polar import PolarMeasurement
+from edge_agent.vitals.polar_motion import EpochMotion, MotionMeter, deviation
 from tests.support.vitals.polar_frames import (
     SETTINGS_OF_ARMBAND,
     SETTINGS_OF_H10,
@@ -40,7 +40,7 @@ FRAME = 36
 
 def samples_of(payload: str, factor: float | None = None) -> list[tuple[float, ...]]:
     frame = polar.decode_frame(bytes.fromhex(payload))
-    assert frame is not None and frame.stream is Stream.ACC
+    assert frame is not None and frame.stream is PolarMeasurement.ACC
     return polar.decode_acceleration(frame, factor)
 
 
@@ -155,10 +155,10 @@ def swinging(seconds: float, top_mg: float, hz: int = HZ, frequency: float = 2.0
     return [(0, 0, 1000 + round(top_mg * wave)) for wave in waves]
 
 
-def measured(samples: list[Sample], lost: frozenset[int] = frozenset()) -> list[Motion]:
+def measured(samples: list[Sample], lost: frozenset[int] = frozenset()) -> list[EpochMotion]:
     """Return what a meter makes of the frames of an H10, some of which are lost."""
     meter = MotionMeter(HZ, None)
-    found: list[Motion] = []
+    found: list[EpochMotion] = []
     for number, first in enumerate(range(0, len(samples) - FRAME + 1, FRAME)):
         ended_s = (first + FRAME) / HZ
         payload = raw_acceleration(samples[first : first + FRAME], SINCE_2000_S + ended_s)
@@ -194,7 +194,7 @@ def test_no_motion_reaches_over_a_lost_frame() -> None:
 def test_motion_of_an_armband_and_without_its_clock_is_the_same() -> None:
     samples = swinging(11, 200.0, hz=52)
     for clock in (SINCE_2000_S, 0.0):
-        found: list[Motion] = []
+        found: list[EpochMotion] = []
         meter = MotionMeter(52.0, 1.0)
         for first in range(0, len(samples), 26):
             last_s = (first + 26) / 52
@@ -212,7 +212,7 @@ def test_motion_of_an_armband_and_without_its_clock_is_the_same() -> None:
 def test_clock_of_an_accelerometer_that_is_set_back_ends_nothing() -> None:
     meter = MotionMeter(HZ, None)
     still = [(0, 0, 1000)] * 5 * HZ
-    found: list[Motion] = []
+    found: list[EpochMotion] = []
     for last_s in (SINCE_2000_S, 5.0, 10.0):
         frame = polar.decode_frame(raw_acceleration(still, last_s))
         assert frame is not None

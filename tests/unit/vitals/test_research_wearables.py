@@ -13,10 +13,10 @@ import pytest
 
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.readings import VitalFlag, VitalReading
-from edge_agent.core.sample_means import Sample, SampleMeans
+from edge_agent.core.sample_means import SampleMeans, TimedSample
 from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.health.exports import open_export
-from edge_agent.vitals.health.files import Member
+from edge_agent.vitals.health.files import ExportMember
 from edge_agent.vitals.health.shimmer import read_shimmer
 from edge_agent.vitals.passed_over import ColumnNotTaken, NotRead, Row
 from tests.support.vitals.health_exports import BERLIN, NO_ZONE, read, shown
@@ -47,7 +47,7 @@ def not_taken(rows: Iterable[Row]) -> dict[str, str]:
 @pytest.mark.parametrize(("hz", "seconds"), [(15.0, 8), (128.0, 8), (4.0, 8), (1 / 60, 600)])
 def test_samples_of_any_rate_become_at_most_four_a_second(hz: float, seconds: int) -> None:
     means = SampleMeans(4.0)
-    samples = [Sample(START_S + place / hz, 2.0) for place in range(round(hz * seconds))]
+    samples = [TimedSample(START_S + place / hz, 2.0) for place in range(round(hz * seconds))]
     done = [*(one for sample in samples for one in means.add(sample)), *means.finish()]
     assert len(done) == (4 * seconds if hz >= 4 else len(samples))
     assert {one.value for one in done} == {2.0}, "a mean of equal values is that value"
@@ -57,7 +57,7 @@ def test_samples_of_any_rate_become_at_most_four_a_second(hz: float, seconds: in
 def test_a_gap_in_fast_samples_gives_no_mean_over_it() -> None:
     means = SampleMeans(4.0)
     times = [place / 64 for place in range(64)] + [100 + place / 64 for place in range(16)]
-    samples = [Sample(at_s, at_s) for at_s in times]
+    samples = [TimedSample(at_s, at_s) for at_s in times]
     done = [*(one for sample in samples for one in means.add(sample)), *means.finish()]
     assert [round(one.at_s, 3) for one in done] == [0.117, 0.367, 0.617, 0.867, 100.117]
     assert all(one.at_s == one.value for one in done)
@@ -278,7 +278,7 @@ def test_shimmer_table_at_128_hz_is_read_within_little_memory(tmp_path: Path) ->
         file.write(shimmer())
         for place in range(128 * 120):
             file.write(f"{START_MS + 1000 * place / 128:.3f}\t2.5\t400\t61\t\n")
-    member = Member(path.name, path.stat().st_size, cast("Opened", partial(path.open, "rb")))
+    member = ExportMember(path.name, path.stat().st_size, cast("Opened", partial(path.open, "rb")))
     tracemalloc.start()
     try:
         rows = read_shimmer(member, NO_ZONE)

@@ -304,7 +304,7 @@ def test_polar_strap_without_readable_ecg_records_its_own_intervals(
 
     async def a_minute(_: Heard) -> None:
         await asyncio.sleep(1)
-        assert radio.links[0].written == [polar.start_request(polar.Stream.ECG)]
+        assert radio.links[0].written == [polar.start_request(polar.PolarMeasurement.ECG)]
         for _second in range(60):
             radio.links[0].say(heart_rate(60, 1.0))
             radio.links[0].say(b"\x00" * 9 + b"\x80\x01", polar.DATA)
@@ -423,7 +423,7 @@ def test_armband_says_error_contact_and_movement_of_each_beat() -> None:
 
     async def script(heard: Heard) -> None:
         await asyncio.sleep(1)
-        assert radio.links[0].written == [polar.start_request(polar.Stream.PPI)]
+        assert radio.links[0].written == [polar.start_request(polar.PolarMeasurement.PPI)]
         radio.links[0].say(ppi_frame([(800, 5, 6), (810, 40, 7), (820, 8, 4)]), polar.DATA)
         assert heard.session.state.contact is False
 
@@ -436,7 +436,10 @@ def test_armband_says_error_contact_and_movement_of_each_beat() -> None:
 
 
 MOVING = replace(STRAP, measures_motion=True)
-ASKS, STARTS = bytes([polar.SETTINGS, polar.Stream.ACC]), bytes([polar.START, polar.Stream.ACC])
+ASKS, STARTS = (
+    bytes([polar.SETTINGS, polar.PolarMeasurement.ACC]),
+    bytes([polar.START, polar.PolarMeasurement.ACC]),
+)
 
 
 def swing(first: int, count: int, form: int = 1) -> bytes:
@@ -465,7 +468,7 @@ def test_strap_whose_motion_is_asked_for_measures_it_beside_its_beats() -> None:
 
     heard = listening(radio, script, MOVING)
     assert radio.links[0].written == [
-        polar.start_request(polar.Stream.ECG),
+        polar.start_request(polar.PolarMeasurement.ECG),
         ASKS,
         bytes.fromhex("02 02 00 01 19 00 01 01 10 00 02 01 04 00"),
     ]
@@ -544,7 +547,7 @@ def test_strap_of_another_maker_goes_on_where_motion_is_asked_for(
 
 
 def test_accelerometer_that_runs_already_is_begun_anew() -> None:
-    runs = bytes([polar.ANSWER, polar.START, polar.Stream.ACC, polar.ALREADY_RUNNING, 0])
+    runs = bytes([polar.ANSWER, polar.START, polar.PolarMeasurement.ACC, polar.ALREADY_RUNNING, 0])
     radio = ScriptedRadio(
         features=bytes.fromhex("0f 04 00"),
         answers={ASKS: [SETTINGS_OF_H10], STARTS: [runs, bytes.fromhex("f0 02 02 00 00")]},
@@ -603,7 +606,7 @@ def test_motion_is_flagged_while_a_sensor_reports_no_contact() -> None:
 def test_accelerometer_that_refuses_after_a_new_connection_measures_nothing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    refused = bytes([polar.ANSWER, polar.SETTINGS, polar.Stream.ACC, 3, 0])
+    refused = bytes([polar.ANSWER, polar.SETTINGS, polar.PolarMeasurement.ACC, 3, 0])
     radio = ScriptedRadio(
         features=bytes.fromhex("0f 04 00"), answers={ASKS: [SETTINGS_OF_H10, refused]}
     )
@@ -647,4 +650,4 @@ def test_connection_without_motion_asked_for_leaves_the_accelerometer_off() -> N
         radio.links[0].say(swing(0, 125), polar.DATA)
 
     assert listening(radio, script).readings == []
-    assert radio.links[0].written == [polar.start_request(polar.Stream.ECG)]
+    assert radio.links[0].written == [polar.start_request(polar.PolarMeasurement.ECG)]

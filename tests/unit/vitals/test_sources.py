@@ -15,14 +15,14 @@ from edge_agent.config.loading import load_settings
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError, StoreError
-from edge_agent.core.given_readings import MAX_BYTES, MAX_READINGS, Origin
+from edge_agent.core.given_readings import MAX_BYTES, MAX_READINGS, ReadingOrigin
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.mqtt.incoming import rejected_payload
 from edge_agent.timeline.export.text_formats import CSV
 from edge_agent.timeline.read.reader import recorded_vitals
 from edge_agent.vitals.csv_readings import read_readings
-from edge_agent.vitals.ingest import Verdict, VitalIngest
+from edge_agent.vitals.ingest import IngestVerdict, VitalIngest
 from edge_agent.vitals.replay import ReplayVitals
 from edge_agent.vitals.simulated import SimulatedPerson, SimulatedVitals
 from edge_agent.vitals.sources import VitalSource
@@ -253,9 +253,11 @@ class Sender:
 
     def __init__(self) -> None:
         self.taken: list[VitalReading] = []
-        self.ingest = VitalIngest(self.taken.append, Origin("mqtt", prefix="mqtt:"), lambda: NOW)
+        self.ingest = VitalIngest(
+            self.taken.append, ReadingOrigin("mqtt", prefix="mqtt:"), lambda: NOW
+        )
 
-    def send(self, message: object, *, retained: bool = False) -> Verdict:
+    def send(self, message: object, *, retained: bool = False) -> IngestVerdict:
         payload = message if isinstance(message, bytes) else json.dumps(message).encode()
         return self.ingest.accept(payload, retained=retained)
 

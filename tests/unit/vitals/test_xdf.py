@@ -20,8 +20,8 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.health.exports import open_export
 from edge_agent.vitals.health.files import ChannelChoice, RowValidator, member_at
 from edge_agent.vitals.health.xdf import samples as samples_module
-from edge_agent.vitals.health.xdf.recording import RecordedMarker, Recording, open_recording
-from edge_agent.vitals.health.xdf.streams import Role
+from edge_agent.vitals.health.xdf.recording import RecordedMarker, XdfRecording, open_recording
+from edge_agent.vitals.health.xdf.streams import StreamRole
 from edge_agent.vitals.passed_over import PassedOver
 from edge_agent.vitals.zone_names import zone_named
 from tests.support.laboratory.xdf import Xdf, our_clock, our_readings, ours
@@ -33,7 +33,7 @@ STRAP = VitalFlag.CONTACT_LOST
 
 def opened(
     folder: Path, xdf: Xdf | bytes, validator: RowValidator | None = None
-) -> Iterator[Recording]:
+) -> Iterator[XdfRecording]:
     path = folder / "lab.xdf"
     path.write_bytes(xdf if isinstance(xdf, bytes) else xdf.content)
     with open_recording(member_at(path), validator or RowValidator(NOW)) as recording:
@@ -515,7 +515,12 @@ def test_face_is_that_of_one_appliance(tmp_path: Path) -> None:
         ([one.role for one in recording.plans], [one.why for one in recording.plans])
         for recording in opened(tmp_path, xdf)
     ]
-    assert roles == [Role.READINGS, Role.EXPRESSION, Role.EXPRESSION, Role.NOTHING]
+    assert roles == [
+        StreamRole.READINGS,
+        StreamRole.EXPRESSION,
+        StreamRole.EXPRESSION,
+        StreamRole.NOTHING,
+    ]
     assert whys[-1] == "a face is taken of one appliance, which is lab-1"
 
 

@@ -20,7 +20,7 @@ from edge_agent.core.bounds import printable
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.lab_streams import MAKER, PREFIX
 from edge_agent.core.texts import N_
-from edge_agent.vitals.health.xdf.description import DescriptionError, Node, read_xml
+from edge_agent.vitals.health.xdf.description import DescriptionError, XdfNode, read_xml
 
 MAGIC = b"XDF:"
 SIZES: Mapping[str, int] = {
@@ -78,7 +78,7 @@ _MANY_DAMAGED = N_(
 )
 
 
-class Channel(NamedTuple):
+class XdfChannel(NamedTuple):
     """A channel of a stream.
 
     Attributes:
@@ -91,7 +91,7 @@ class Channel(NamedTuple):
 
 
 @dataclass(slots=True)
-class Stream:
+class XdfStream:
     """A stream of a recording.
 
     Attributes:
@@ -117,9 +117,9 @@ class Stream:
     source_id: str = ""
     rate_hz: float = 0.0
     form: str = ""
-    channels: tuple[Channel, ...] = ()
+    channels: tuple[XdfChannel, ...] = ()
     repeated: frozenset[str] = frozenset()
-    about: Node = field(default_factory=lambda: Node("info"))
+    about: XdfNode = field(default_factory=lambda: XdfNode("info"))
     problem: str = ""
     samples: int = 0
     stated: int | None = None
@@ -165,7 +165,7 @@ class Container:
     """
 
     written: str = ""
-    streams: dict[int, Stream] = field(default_factory=dict)
+    streams: dict[int, XdfStream] = field(default_factory=dict)
     damaged: int = 0
     is_cut: bool = False
 
@@ -300,7 +300,7 @@ class _Walker:
             return
         if len(streams) == MOST_STREAMS:
             self._refuse(_MANY_STREAMS, MOST_STREAMS)
-        streams[number] = Stream(number, "", problem="its description is too long to be read")
+        streams[number] = XdfStream(number, "", problem="its description is too long to be read")
         if content <= _MOST_XML:
             try:
                 raw = self._read(content)
@@ -311,7 +311,7 @@ class _Walker:
             except DescriptionError as error:
                 streams[number].problem = f"its description {error}"
 
-    def _of_stream(self, stream: Stream, tag: int, content: int, place: tuple[int, int]) -> None:
+    def _of_stream(self, stream: XdfStream, tag: int, content: int, place: tuple[int, int]) -> None:
         if tag == CLOCK:
             if content != 16:
                 raise _DamageError
@@ -329,7 +329,7 @@ class _Walker:
         elif tag == SAMPLES and not stream.problem:
             self._samples(stream, content, place)
 
-    def _samples(self, stream: Stream, content: int, place: tuple[int, int]) -> None:
+    def _samples(self, stream: XdfStream, content: int, place: tuple[int, int]) -> None:
         begins = self._file.tell()
         count = self._number()
         room = content - (self._file.tell() - begins)
@@ -356,9 +356,9 @@ class _Walker:
         return False
 
 
-def stream_of(number: int, about: Node) -> Stream:
+def stream_of(number: int, about: XdfNode) -> XdfStream:
     """Return a stream by its description, without samples."""
-    stream = Stream(
+    stream = XdfStream(
         number,
         one_line(about.text_at("name")),
         one_line(about.text_at("type")),
@@ -387,18 +387,18 @@ def stream_of(number: int, about: Node) -> Stream:
     return stream
 
 
-def is_ours(stream: Stream) -> bool:
+def is_ours(stream: XdfStream) -> bool:
     """Return whether an appliance of ours sent a stream."""
     maker = stream.about.text_at("desc", "acquisition", "manufacturer")
     return stream.name.startswith(f"{PREFIX} ") and maker == MAKER
 
 
-def _channels(about: Node, count: int) -> Iterator[Channel]:
+def _channels(about: XdfNode, count: int) -> Iterator[XdfChannel]:
     """Yield the channels; the description may have fewer of them than the samples."""
     told = [*about.at("desc", "channels").each("channel")][:count]
     for place in range(count):
-        node = told[place] if place < len(told) else Node("channel")
-        yield Channel(one_line(node.text_at("label")), one_line(node.text_at("unit")))
+        node = told[place] if place < len(told) else XdfNode("channel")
+        yield XdfChannel(one_line(node.text_at("label")), one_line(node.text_at("unit")))
 
 
 def one_line(text: str) -> str:

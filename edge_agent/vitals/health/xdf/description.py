@@ -15,7 +15,7 @@ class DescriptionError(Exception):
 
 
 @dataclass(slots=True)
-class Node:
+class XdfNode:
     """An element.
 
     Attributes:
@@ -26,17 +26,17 @@ class Node:
 
     name: str
     text: str = ""
-    children: list[Node] = field(default_factory=list)
+    children: list[XdfNode] = field(default_factory=list)
 
-    def each(self, name: str) -> Iterator[Node]:
+    def each(self, name: str) -> Iterator[XdfNode]:
         """Yield the children of a name."""
         return (child for child in self.children if child.name == name)
 
-    def at(self, *path: str) -> Node:
+    def at(self, *path: str) -> XdfNode:
         """Return the first element at a path; an empty one where there is none."""
         node = self
         for name in path:
-            node = next(node.each(name), Node(name))
+            node = next(node.each(name), XdfNode(name))
         return node
 
     def text_at(self, *path: str) -> str:
@@ -48,7 +48,7 @@ class _Builder:
     """Makes nodes of the events of the parser."""
 
     def __init__(self) -> None:
-        self.root = Node("")
+        self.root = XdfNode("")
         self._open = [self.root]
         self._count = 0
 
@@ -58,7 +58,7 @@ class _Builder:
             raise DescriptionError(
                 f"has more than {_DEEPEST} elements within each other, or {_MOST_NODES:,}"
             )
-        node = Node(tag)
+        node = XdfNode(tag)
         self._open[-1].children.append(node)
         self._open.append(node)
 
@@ -73,7 +73,7 @@ class _Builder:
         raise DescriptionError("declares a document type or entities")
 
 
-def read_xml(raw: bytes) -> Node:
+def read_xml(raw: bytes) -> XdfNode:
     """Return the outermost element.
 
     Raises:

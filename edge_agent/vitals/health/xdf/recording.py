@@ -31,14 +31,14 @@ from edge_agent.core.texts import N_, Message
 from edge_agent.core.unmet import unmet_choices
 from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.column_names import how_to_choose
-from edge_agent.vitals.health.files import Member, RowValidator, readable
-from edge_agent.vitals.health.samples import Channel
-from edge_agent.vitals.health.xdf.container import Container, Stream, is_xdf, walk
+from edge_agent.vitals.health.files import ExportMember, RowValidator, readable
+from edge_agent.vitals.health.samples import SampleChannel
+from edge_agent.vitals.health.xdf.container import Container, XdfStream, is_xdf, walk
 from edge_agent.vitals.health.xdf.samples import Samples, SamplesError, read_samples, require_pyxdf
 from edge_agent.vitals.health.xdf.streams import (
-    Plan,
-    Reading,
-    Role,
+    ChannelReading,
+    StreamPlan,
+    StreamRole,
     other_units,
     part_sources,
     plan,
@@ -111,7 +111,7 @@ class RecordedFace:
 
 
 @dataclass(slots=True)
-class Recording:
+class XdfRecording:
     """A recording, opened.
 
     Attributes:
@@ -124,7 +124,7 @@ class Recording:
 
     name: str
     container: Container
-    plans: list[Plan]
+    plans: list[StreamPlan]
     _pyxdf: Any
     _file: BinaryIO
     _clock: WallClock | None = None
@@ -146,7 +146,7 @@ class Recording:
         assert self._clock is not None, "open_recording sets it"
         return self._clock
 
-    def of(self, role: Role) -> list[Plan]:
+    def of(self, role: StreamRole) -> list[StreamPlan]:
         """Return the streams that become something."""
         return [
             one for one in self.plans if one.role is role and one.stream.number not in self._left
@@ -176,7 +176,7 @@ class Recording:
         """Return sentences about channels beside those that become readings."""
         return [f"{name} {why}." for one in self.plans for name, why in one.not_taken]
 
-    def samples(self, one: Plan, places: Sequence[int]) -> Samples | None:
+    def samples(self, one: StreamPlan, places: Sequence[int]) -> Samples | None:
         """Return the samples of a stream; ``None``: they cannot be read, which is remarked."""
         stream = one.stream
         try:
@@ -201,7 +201,7 @@ class Recording:
             )
         return samples
 
-    def _read(self, stream: Stream, places: Sequence[int]) -> Samples:
+    def _read(self, stream: XdfStream, places: Sequence[int]) -> Samples:
         """Return samples with times by the clock of the recorder.
 
         Raises:
@@ -213,7 +213,7 @@ class Recording:
         samples = self._read_unmeasured(stream, places)
         return replace(samples, times=samples.times + apart_s)
 
-    def _read_unmeasured(self, stream: Stream, places: Sequence[int]) -> Samples:
+    def _read_unmeasured(self, stream: XdfStream, places: Sequence[int]) -> Samples:
         """Return samples with the times that the sender gave them.
 
         Raises:
@@ -308,7 +308,7 @@ class Recording:
                 return float(times[0]) if len(times) else sent_s
         return sent_s
 
-    def remark_on_times(self, stream: Stream, times: NDArray[np.float64]) -> None:
+    def remark_on_times(self, stream: XdfStream, times: NDArray[np.float64]) -> None:
         """Remark on a clock that began anew, and on the longest pause of a stream with a rate."""
         pairs = stream.clocks
         apart = [pairs[at] - pairs[at - 2] for at in range(2, len(pairs), 2)]
@@ -333,7 +333,7 @@ class Recording:
                 "no longer pause is in it."
             )
 
-    def span_of(self, one: Plan) -> tuple[float, float]:
+    def span_of(self, one: StreamPlan) -> tuple[float, float]:
         """Return the times of a stream's first and last sample; 0 where it has none."""
         samples = self.samples(one, [0])
         if samples is None or not len(samples.times):
@@ -345,7 +345,7 @@ class Recording:
         stamps = [first_s for first_s, _ in first_samples(self._home)]
         stamps += [spot.first_s for spot in measurements(self._home)]
         for one in self.plans:
-            if one.role is not Role.NOTHING and one.stream.number not in self._left:
+            if one.role is not StreamRole.NOTHING and one.stream.number not in self._left:
                 samples = self.samples(one, [0])
                 if samples is not None and len(samples.times):
                     stamps += [float(samples.times[0]), float(samples.times[-1])]
@@ -354,7 +354,7 @@ class Recording:
 
     def readings(self, validator: RowValidator) -> Rows:
         """Yield the readings of all streams, and what of them gives none."""
-        for one in self.of(Role.READINGS):
+        for one in self.of(StreamRole.READINGS):
             yield from (
                 _own_readings(self, one, validator)
                 if one.is_ours
@@ -373,7 +373,7 @@ class Recording:
         """Return start and end of the sessions that our own stream tells."""
         return _sessions(self)
 
-    def faces(self, role: Role) -> Iterator[RecordedFace]:
+    def faces(self, role: StreamRole) -> Iterator[RecordedFace]:
         """Yield the means of each second of the samples of a face."""
         for one in self.of(role):
             yield from _faces(self, one)
@@ -393,7 +393,7 @@ def is_recording(_name: str, head: bytes) -> bool:
 
 
 @contextmanager
-def open_recording(member: Member, validator: RowValidator) -> Iterator[Recording]:
+def open_recording(member: ExportMember, validator: RowValidator) -> Iterator[XdfRecording]:
     """Open a recording and find out when it took place.
 
     Raises:
@@ -405,14 +405,14 @@ def open_recording(member: Member, validator: RowValidator) -> Iterator[Recordin
         if not container.streams:
             raise DataFileError(_NOTHING, file=member.name)
         plans = plan(member.name, container.streams.values(), validator.channels)
-        recording = Recording(member.name, container, plans, pyxdf, file)
+        recording = XdfRecording(member.name, container, plans, pyxdf, file)
         recording.remarks += other_units(plans, validator.channels)
         recording.find_clock(validator)
         recording.plans = part_sources(recording.plans, recording.span_of)
         yield recording
 
 
-def read_recording(member: Member, validator: RowValidator) -> Rows:
+def read_recording(member: ExportMember, validator: RowValidator) -> Rows:
     """Read the readings of a recording, and say for each stream how it is used.
 
     Raises:
@@ -428,17 +428,17 @@ def read_recording(member: Member, validator: RowValidator) -> Rows:
             yield Remark(member.name, sentence)
 
 
-def _not_taken(file: str, one: Plan) -> Iterator[Row]:
+def _not_taken(file: str, one: StreamPlan) -> Iterator[Row]:
     """Yield what of a stream gives no reading."""
-    if one.role is Role.NOTHING:
+    if one.role is StreamRole.NOTHING:
         yield ColumnNotTaken(file, one.stream.title, one.why)
-    elif one.role is not Role.READINGS:
+    elif one.role is not StreamRole.READINGS:
         yield ColumnNotTaken(file, one.stream.title, f"has {one.role}, which import-study takes")
     for name, why in one.not_taken:
         yield ColumnNotTaken(file, name, why)
 
 
-def _own_readings(recording: Recording, one: Plan, validator: RowValidator) -> Rows:
+def _own_readings(recording: XdfRecording, one: StreamPlan, validator: RowValidator) -> Rows:
     """Yield the readings of one of our own streams, with their flags."""
     samples = recording.samples(one, (0, 1))
     if samples is None:
@@ -463,11 +463,11 @@ def _own_readings(recording: Recording, one: Plan, validator: RowValidator) -> R
         yield validator.row(where, item, source, flags)
 
 
-def _time(recording: Recording, stamp_s: float) -> int:
+def _time(recording: XdfRecording, stamp_s: float) -> int:
     return round(recording.clock.at_ms(stamp_s))
 
 
-def _readings(recording: Recording, one: Plan, validator: RowValidator) -> Rows:
+def _readings(recording: XdfRecording, one: StreamPlan, validator: RowValidator) -> Rows:
     """Yield the readings of the channels of a stream of another program."""
     places = [reading.place for reading in one.readings]
     samples = recording.samples(one, places)
@@ -501,7 +501,7 @@ def _spread(rows: list[Row]) -> list[Row]:
     return [*BeatTimes().spread_all(beats), *others]
 
 
-def _doubt_of_values(reading: Reading, values: NDArray[np.float64], name: str) -> str:
+def _doubt_of_values(reading: ChannelReading, values: NDArray[np.float64], name: str) -> str:
     """Return why values are none of a kind that was only guessed; empty: they may be."""
     low, high = reading.kind.plausible
     converted = (reading.scale.convert(float(value)) for value in values if math.isfinite(value))
@@ -515,9 +515,9 @@ def _doubt_of_values(reading: Reading, values: NDArray[np.float64], name: str) -
 
 
 def _of_channel(
-    recording: Recording,
-    stream: Stream,
-    reading: Reading,
+    recording: XdfRecording,
+    stream: XdfStream,
+    reading: ChannelReading,
     given: tuple[Samples, NDArray[np.float64]],
     made_by: tuple[str, RowValidator],
 ) -> Rows:
@@ -527,7 +527,7 @@ def _of_channel(
     lasting_s = float(times[-1] - times[0]) if len(times) else 0.0
     is_even = bool(stream.rate_hz) or len(times) > _FLOOD_HZ * max(lasting_s, 1.0)
     is_even &= reading.kind is not VitalKind.RR_INTERVAL
-    channel = Channel(reading.kind, *made_by, reading.scale, is_even=is_even)
+    channel = SampleChannel(reading.kind, *made_by, reading.scale, is_even=is_even)
     name = f"{recording.name}, {stream.channel_name(reading.place)}"
     for number, (stamp_s, value) in enumerate(_pairs(times, values)):
         if value == value:  # noqa: PLR0124 - NaN is XDF's mark of a missing value
@@ -556,7 +556,7 @@ class _Text(NamedTuple):
     """
 
     at_ms: int
-    stream: Stream
+    stream: XdfStream
     text: str
     is_note: bool = False
 
@@ -575,7 +575,7 @@ class _Markers:
         orders: text of a sample → what it means; a text can stand behind its stream and a slash.
     """
 
-    def __init__(self, recording: Recording, orders: Mapping[str, str]) -> None:
+    def __init__(self, recording: XdfRecording, orders: Mapping[str, str]) -> None:
         self._recording = recording
         self._orders = orders
         self._cut = 0
@@ -587,7 +587,7 @@ class _Markers:
         Raises:
             DataFileError: an order is for a text that two streams have.
         """
-        streams = self._recording.of(Role.MARKERS)
+        streams = self._recording.of(StreamRole.MARKERS)
         texts = [text for one in streams for text in self._texts(one)]
         self._check_orders(texts)
         markers: list[RecordedMarker] = []
@@ -611,7 +611,7 @@ class _Markers:
         self._tell(twice)
         return markers
 
-    def _texts(self, one: Plan) -> Iterator[_Text]:
+    def _texts(self, one: StreamPlan) -> Iterator[_Text]:
         """Yield the texts of a stream."""
         repeated = 0
         for at_ms, sample in _events(self._recording, one):
@@ -727,7 +727,7 @@ def _is_near(at_ms: int, times: Sequence[int]) -> bool:
     return any(abs(at_ms - near_ms) < _SAME_MS for near_ms in times[max(0, place - 1) : place + 1])
 
 
-def _events(recording: Recording, one: Plan) -> Iterator[tuple[int, MarkerSample | None]]:
+def _events(recording: XdfRecording, one: StreamPlan) -> Iterator[tuple[int, MarkerSample | None]]:
     """Yield time and content of each sample of a stream of markers; ``None``: it is no event."""
     samples = recording.samples(one, range(len(one.stream.channels)))
     decoded = MarkerSamples()
@@ -736,10 +736,10 @@ def _events(recording: Recording, one: Plan) -> Iterator[tuple[int, MarkerSample
         yield _time(recording, float(stamp_s)), decoded.read(values, one.stream.rate_hz)
 
 
-def _sessions(recording: Recording) -> list[tuple[int, int]]:
+def _sessions(recording: XdfRecording) -> list[tuple[int, int]]:
     texts = sorted(
         (at_ms, sample.text)
-        for one in recording.of(Role.SESSIONS)
+        for one in recording.of(StreamRole.SESSIONS)
         for at_ms, sample in _events(recording, one)
         if sample is not None
     )
@@ -756,7 +756,7 @@ def _sessions(recording: Recording) -> list[tuple[int, int]]:
     return sorted((start, end) for start, end in spans.values() if start < end)
 
 
-def _faces(recording: Recording, one: Plan) -> Iterator[RecordedFace]:
+def _faces(recording: XdfRecording, one: StreamPlan) -> Iterator[RecordedFace]:
     """Yield one mean a second, at the time of its last sample, so that it lies in its session."""
     labels = [channel.label for channel in one.stream.channels]
     is_simulated = one.nature == "simulated"
@@ -769,7 +769,7 @@ def _faces(recording: Recording, one: Plan) -> Iterator[RecordedFace]:
 
 
 def _of_faces(
-    recording: Recording, one: Plan, labels: Sequence[str]
+    recording: XdfRecording, one: StreamPlan, labels: Sequence[str]
 ) -> Iterator[tuple[int, list[float]]]:
     """Yield time and values of the samples in which a face was read."""
     samples = recording.samples(one, range(len(labels)))

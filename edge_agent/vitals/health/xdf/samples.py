@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.texts import N_
-from edge_agent.vitals.health.xdf.container import CLOCK, LATEST_S, MAGIC, SAMPLES, Channel, Stream
+from edge_agent.vitals.health.xdf.container import (
+    CLOCK,
+    LATEST_S,
+    MAGIC,
+    SAMPLES,
+    XdfChannel,
+    XdfStream,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -92,13 +99,15 @@ def load_libraries() -> None:
     """
     rows = (b"\x08" + struct.pack("<dd", at_s, 0.0) for at_s in range(3))
     raw = bytes(6) + b"\x01\x03" + b"".join(rows)
-    stream = Stream(1, "", rate_hz=1.0, form="double64", channels=(Channel("", ""),), samples=3)
+    stream = XdfStream(
+        1, "", rate_hz=1.0, form="double64", channels=(XdfChannel("", ""),), samples=3
+    )
     stream.clocks.extend((0.0, 0.0, 1.0, 0.0, 2.0, 0.0))
     stream.places.extend((0, len(raw)))
     read_samples(require_pyxdf(""), io.BytesIO(raw), stream, (0,))
 
 
-def read_samples(pyxdf: Any, file: BinaryIO, stream: Stream, places: Sequence[int]) -> Samples:
+def read_samples(pyxdf: Any, file: BinaryIO, stream: XdfStream, places: Sequence[int]) -> Samples:
     """Return the samples of a stream with their times corrected.
 
     Args:
@@ -157,7 +166,7 @@ def _pause_samples(rate_hz: float) -> int:
     return max(_LEAST_PAUSE, min(_PYXDF_PAUSE, round(_PAUSE_S * min(rate_hz, _PYXDF_PAUSE))))
 
 
-def _refuse_many(stream: Stream, wanted: int) -> None:
+def _refuse_many(stream: XdfStream, wanted: int) -> None:
     count = stream.samples
     most = min(_MOST_SAMPLES, _MOST_VALUES // max(1, wanted))
     if stream.is_text:
@@ -184,7 +193,7 @@ class _Chunks(io.RawIOBase):
         damaged: number of chunks that were left out.
     """
 
-    def __init__(self, file: BinaryIO, stream: Stream) -> None:
+    def __init__(self, file: BinaryIO, stream: XdfStream) -> None:
         super().__init__()
         self.damaged = 0
         self._file = file
@@ -242,7 +251,7 @@ def _chunk(tag: int, content: bytes) -> bytes:
     return b"\x08" + struct.pack("<QHI", len(content) + 6, tag, 1) + content
 
 
-def _header(stream: Stream) -> bytes:
+def _header(stream: XdfStream) -> bytes:
     """Return the part of a description that pyxdf needs."""
     can_drop = stream.about.text_at("desc", "synchronization", "can_drop_samples").lower()
     about = f"""<info><name>x</name><type>x</type>
@@ -266,7 +275,7 @@ def _number(content: bytes, at: int) -> tuple[int, int]:
     return int(struct.unpack_from(form, content, at + 1)[0]), at + 1 + struct.calcsize(form)
 
 
-def _is_sound(content: bytes, stream: Stream) -> bool:
+def _is_sound(content: bytes, stream: XdfStream) -> bool:
     """Return whether a chunk has exactly the numbers that it says."""
     try:
         count, at = _number(content, 0)
@@ -282,7 +291,7 @@ def _is_sound(content: bytes, stream: Stream) -> bool:
     return at == len(content)
 
 
-def _is_sound_text(content: bytes, stream: Stream) -> bool:
+def _is_sound_text(content: bytes, stream: XdfStream) -> bool:
     """Return whether a chunk has exactly the texts that it says."""
     try:
         count, at = _number(content, 0)

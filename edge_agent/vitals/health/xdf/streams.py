@@ -17,10 +17,10 @@ from edge_agent.core.errors import DataFileError
 from edge_agent.core.lab_streams import EXPRESSION, MOVEMENTS
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.texts import N_
-from edge_agent.core.vitals import Scale, VitalKind
+from edge_agent.core.vitals import UnitConversion, VitalKind
 from edge_agent.vitals.column_names import how_to_choose, read_names
 from edge_agent.vitals.health.files import ChannelChoice
-from edge_agent.vitals.health.xdf.container import Channel, Stream, is_ours, one_line
+from edge_agent.vitals.health.xdf.container import XdfChannel, XdfStream, is_ours, one_line
 
 _MARKERS = frozenset(
     {"markers", "marker", "events", "event", "stim", "stimulus", "trigger", "triggers"}
@@ -37,7 +37,7 @@ _NO_VITAL = "is no vital by its name"
 _RESAMPLED = "its RR intervals are resampled to a rate, and are not one for each beat"
 
 
-class Role(StrEnum):
+class StreamRole(StrEnum):
     """Use of a stream."""
 
     READINGS = "readings"
@@ -48,7 +48,7 @@ class Role(StrEnum):
     NOTHING = "nothing"
 
 
-class Reading(NamedTuple):
+class ChannelReading(NamedTuple):
     """A channel that becomes readings.
 
     Attributes:
@@ -60,12 +60,12 @@ class Reading(NamedTuple):
 
     place: int
     kind: VitalKind
-    scale: Scale
+    scale: UnitConversion
     is_chosen: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class StreamPlan:
     """The use of a stream.
 
     Attributes:
@@ -80,10 +80,10 @@ class Plan:
         nature: of our own streams: measured, simulated …
     """
 
-    stream: Stream
-    role: Role
+    stream: XdfStream
+    role: StreamRole
     source: str = ""
-    readings: tuple[Reading, ...] = ()
+    readings: tuple[ChannelReading, ...] = ()
     not_taken: tuple[tuple[str, str], ...] = ()
     why: str = ""
     is_ours: bool = False
@@ -102,14 +102,14 @@ class Plan:
         ]
         count = f"{stream.samples:,} {'sample' if stream.samples == 1 else 'samples'}"
         becomes = ", ".join(dict.fromkeys(one.kind.value for one in self.readings))
-        if self.role is Role.NOTHING:
+        if self.role is StreamRole.NOTHING:
             becomes = f"not imported: {self.why}"
-        elif self.role is not Role.READINGS:
+        elif self.role is not StreamRole.READINGS:
             becomes = self.role.value
         return f"stream {stream.title} ({', '.join(filter(None, about))}), {count}: {becomes}"
 
 
-def _channel_list(channels: Sequence[Channel]) -> str:
+def _channel_list(channels: Sequence[XdfChannel]) -> str:
     """Return channels in words; of many, their number and the first."""
     if not channels:
         return ""
@@ -122,7 +122,7 @@ def _channel_list(channels: Sequence[Channel]) -> str:
     return f"{word} {', '.join(shown)}{more}"
 
 
-def plan(file: str, streams: Iterable[Stream], chosen: ChannelChoice) -> list[Plan]:
+def plan(file: str, streams: Iterable[XdfStream], chosen: ChannelChoice) -> list[StreamPlan]:
     """Return the use of each stream.
 
     Raises:
@@ -133,22 +133,22 @@ def plan(file: str, streams: Iterable[Stream], chosen: ChannelChoice) -> list[Pl
     return list(_of_one_camera(_plan(stream, chosen) for stream in streams))
 
 
-def _of_one_camera(plans: Iterable[Plan]) -> Iterator[Plan]:
+def _of_one_camera(plans: Iterable[StreamPlan]) -> Iterator[StreamPlan]:
     """Yield plans; of faces only those of one appliance, for a timeline has one participant."""
-    devices: dict[Role, str] = {}
+    devices: dict[StreamRole, str] = {}
     for one in plans:
         device = one.stream.about.text_at("desc", "acquisition", "serial_number")
-        is_face = one.role in {Role.EXPRESSION, Role.MOVEMENTS}
+        is_face = one.role in {StreamRole.EXPRESSION, StreamRole.MOVEMENTS}
         if is_face and devices.setdefault(one.role, device) != device:
             why = f"a face is taken of one appliance, which is {devices[one.role] or 'another'}"
-            yield replace(one, role=Role.NOTHING, why=why)
+            yield replace(one, role=StreamRole.NOTHING, why=why)
         else:
             yield one
 
 
 def part_sources(
-    plans: Sequence[Plan], span_of: Callable[[Plan], tuple[float, float]]
-) -> list[Plan]:
+    plans: Sequence[StreamPlan], span_of: Callable[[StreamPlan], tuple[float, float]]
+) -> list[StreamPlan]:
     """Return plans in which streams of several senders are several sources.
 
     Streams of one name with readings of one kind are of one device only where one sender gives
@@ -158,7 +158,7 @@ def part_sources(
         plans: of all streams.
         span_of: returns the times of the first and last sample of a stream.
     """
-    of_kind: dict[tuple[str, VitalKind], list[Plan]] = defaultdict(list)
+    of_kind: dict[tuple[str, VitalKind], list[StreamPlan]] = defaultdict(list)
     for one in plans:
         for kind in dict.fromkeys(reading.kind for reading in one.readings):
             of_kind[one.source, kind].append(one)
@@ -185,10 +185,10 @@ def part_sources(
     ]
 
 
-_Mark = Callable[[Plan], str]
+_Mark = Callable[[StreamPlan], str]
 
 
-def _by_sender(one: Plan) -> str:
+def _by_sender(one: StreamPlan) -> str:
     """Return who sends a stream."""
     about = one.stream.about
     if one.is_ours:
@@ -196,11 +196,11 @@ def _by_sender(one: Plan) -> str:
     return " @ ".join(filter(None, (one.stream.source_id, one_line(about.text_at("hostname")))))
 
 
-def _by_number(one: Plan) -> str:
+def _by_number(one: StreamPlan) -> str:
     return f"stream {one.stream.number}"
 
 
-def _check(file: str, streams: Sequence[Stream], chosen: ChannelChoice) -> None:
+def _check(file: str, streams: Sequence[XdfStream], chosen: ChannelChoice) -> None:
     names = dict.fromkeys(
         one.channel_name(place)
         for one in streams
@@ -217,23 +217,27 @@ def _check(file: str, streams: Sequence[Stream], chosen: ChannelChoice) -> None:
             raise DataFileError(_NO_KIND, file=file, target=repr(target), kinds=kinds)
 
 
-def _plan(stream: Stream, chosen: ChannelChoice) -> Plan:
+def _plan(stream: XdfStream, chosen: ChannelChoice) -> StreamPlan:
     if stream.problem or not stream.samples:
-        return Plan(stream, Role.NOTHING, why=stream.problem or "it has no samples")
+        return StreamPlan(stream, StreamRole.NOTHING, why=stream.problem or "it has no samples")
     if is_ours(stream):
         return _ours(stream)
     if _has_markers(stream):
-        return Plan(stream, Role.MARKERS, not_taken=tuple(_beside_markers(stream)))
+        return StreamPlan(stream, StreamRole.MARKERS, not_taken=tuple(_beside_markers(stream)))
     if stream.is_text:
-        return Plan(stream, Role.NOTHING, why="its texts come at a rate, and are no markers")
+        return StreamPlan(
+            stream, StreamRole.NOTHING, why="its texts come at a rate, and are no markers"
+        )
     readings, others = _channels(stream, chosen)
     if readings:
         source = f"lsl:{stream.name or stream.content}"
-        return Plan(stream, Role.READINGS, source, tuple(readings), tuple(others.items()))
-    return Plan(stream, Role.NOTHING, why=_why_nothing(others))
+        return StreamPlan(
+            stream, StreamRole.READINGS, source, tuple(readings), tuple(others.items())
+        )
+    return StreamPlan(stream, StreamRole.NOTHING, why=_why_nothing(others))
 
 
-def _has_markers(stream: Stream) -> bool:
+def _has_markers(stream: XdfStream) -> bool:
     """Return whether samples are events: texts that come now and then, or what is called so."""
     content = stream.content.lower()
     if stream.is_text:
@@ -241,7 +245,7 @@ def _has_markers(stream: Stream) -> bool:
     return not stream.rate_hz and content in _MARKERS
 
 
-def _beside_markers(stream: Stream) -> Iterator[tuple[str, str]]:
+def _beside_markers(stream: XdfStream) -> Iterator[tuple[str, str]]:
     """Yield the channels that no marker has: numbers beside a code."""
     if not stream.is_text:
         for place in range(1, len(stream.channels)):
@@ -259,33 +263,33 @@ def _why_nothing(others: Mapping[str, str]) -> str:
     return f"{what} {reason}{more}"
 
 
-def _ours(stream: Stream) -> Plan:
+def _ours(stream: XdfStream) -> StreamPlan:
     """Return the use of one of our own streams: what it was."""
     about = stream.about.at("desc")
     nature = about.text_at("source", "nature")
     labels = [channel.label for channel in stream.channels]
-    roles = {EXPRESSION: Role.EXPRESSION, MOVEMENTS: Role.MOVEMENTS}
+    roles = {EXPRESSION: StreamRole.EXPRESSION, MOVEMENTS: StreamRole.MOVEMENTS}
     if stream.content in roles:
-        return Plan(stream, roles[stream.content], is_ours=True, nature=nature)
+        return StreamPlan(stream, roles[stream.content], is_ours=True, nature=nature)
     if labels in (["markers"], ["sessions"]):
-        return Plan(stream, Role(labels[0]), is_ours=True)
+        return StreamPlan(stream, StreamRole(labels[0]), is_ours=True)
     if len(labels) == 2 and labels[0] in set(VitalKind) and labels[1] == "flags":
         kind = VitalKind(labels[0])
         scale = kind.spec.scale_of(stream.channels[0].unit)
         if scale is not None:
-            return Plan(
+            return StreamPlan(
                 stream,
-                Role.READINGS,
+                StreamRole.READINGS,
                 about.text_at("source", "name"),
-                (Reading(0, kind, scale, is_chosen=True),),
+                (ChannelReading(0, kind, scale, is_chosen=True),),
                 is_ours=True,
                 flags=dict(_flags(stream)),
                 nature=nature,
             )
-    return Plan(stream, Role.NOTHING, why="a stream of another release of Affect Edge")
+    return StreamPlan(stream, StreamRole.NOTHING, why="a stream of another release of Affect Edge")
 
 
-def _flags(stream: Stream) -> Iterator[tuple[int, VitalFlag]]:
+def _flags(stream: XdfStream) -> Iterator[tuple[int, VitalFlag]]:
     """Yield the bits of the flags of one of our streams."""
     for node in stream.about.at("desc", "flags").each("flag"):
         bit, label = node.text_at("value"), node.text_at("label")
@@ -293,12 +297,14 @@ def _flags(stream: Stream) -> Iterator[tuple[int, VitalFlag]]:
             yield int(bit), VitalFlag(label)
 
 
-def _channels(stream: Stream, chosen: ChannelChoice) -> tuple[list[Reading], dict[str, str]]:
+def _channels(
+    stream: XdfStream, chosen: ChannelChoice
+) -> tuple[list[ChannelReading], dict[str, str]]:
     """Return the channels of a stream that become readings, and why the others do not."""
     guessed, doubts = ({}, {}) if chosen.only else _guesses(stream)
     names = {place: stream.channel_name(place) for place in range(len(stream.channels))}
     of_name = {name: VitalKind(kind) for kind, name in chosen.columns.items()}
-    readings: list[Reading] = []
+    readings: list[ChannelReading] = []
     others: dict[str, str] = {}
     for place, (_, unit) in enumerate(stream.channels):
         name = names[place]
@@ -315,11 +321,11 @@ def _channels(stream: Stream, chosen: ChannelChoice) -> tuple[list[Reading], dic
         if scale is None or why:
             others[name] = why
         else:
-            readings.append(Reading(place, kind, scale, name in of_name))
+            readings.append(ChannelReading(place, kind, scale, name in of_name))
     return readings, others
 
 
-def other_units(plans: Iterable[Plan], chosen: ChannelChoice) -> Iterator[str]:
+def other_units(plans: Iterable[StreamPlan], chosen: ChannelChoice) -> Iterator[str]:
     """Yield a sentence for each channel whose unit is another one than was given for its kind."""
     for one in plans:
         for reading in one.readings if not one.is_ours else ():
@@ -338,14 +344,14 @@ def _unknown(chosen: ChannelChoice) -> str:
     return "is not named with --map" if chosen.only else _NO_VITAL
 
 
-def _scale(kind: VitalKind, unit: str, name: str) -> tuple[Scale | None, str]:
+def _scale(kind: VitalKind, unit: str, name: str) -> tuple[UnitConversion | None, str]:
     """Return the conversion of a unit, or why there is none."""
     spec = kind.spec
     how = f"If it is {spec.name_in_text}, say so: {how_to_choose(kind, name)}"
     if not unit:
         if spec.unit_needed:
             return None, f"has no unit. {how} --unit {kind}={next(iter(spec.units))}"
-        return Scale(), ""
+        return UnitConversion(), ""
     scale = spec.scale_of_stream(unit)
     if scale is None:
         known = ", ".join(spec.stream_units)
@@ -353,7 +359,7 @@ def _scale(kind: VitalKind, unit: str, name: str) -> tuple[Scale | None, str]:
     return scale, ""
 
 
-def _guesses(stream: Stream) -> tuple[dict[int, VitalKind], dict[int, str]]:
+def _guesses(stream: XdfStream) -> tuple[dict[int, VitalKind], dict[int, str]]:
     """Return the kinds of channels by their names and units, and the doubts that these leave."""
     for names in _namings(stream):
         told = read_names(names)
@@ -375,7 +381,7 @@ def _guesses(stream: Stream) -> tuple[dict[int, VitalKind], dict[int, str]]:
     return {}, {}
 
 
-def _namings(stream: Stream) -> Iterator[list[str]]:
+def _namings(stream: XdfStream) -> Iterator[list[str]]:
     """Yield names of the channels, the best first, as a table would have them.
 
     A single channel is also what the stream is called.
@@ -391,7 +397,7 @@ def _namings(stream: Stream) -> Iterator[list[str]]:
         ]
 
 
-def _doubt(stream: Stream, place: int, target: str) -> str:
+def _doubt(stream: XdfStream, place: int, target: str) -> str:
     kind = VitalKind(target)
     how = how_to_choose(kind, stream.channel_name(place))
     return f"can be {kind.spec.name_in_text}, or something else. If it is, say so: {how}"

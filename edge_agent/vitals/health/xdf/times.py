@@ -13,7 +13,7 @@ from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import DataFileError, ReadingError
 from edge_agent.core.readings import LocalTimes, time_ms
 from edge_agent.core.texts import N_, Message
-from edge_agent.vitals.health.xdf.container import Container, Stream, is_ours
+from edge_agent.vitals.health.xdf.container import Container, XdfStream, is_ours
 
 _MEASURED_S = 5.0
 """LabRecorder measures the clock of a stream for the first time so long after it began."""
@@ -70,7 +70,7 @@ class WallClock:
         return self.wall_ms + 1000 * (stamp_s - self.zero_s)
 
 
-def own_clock(stream: Stream, shift_s: float) -> OwnClock | None:
+def own_clock(stream: XdfStream, shift_s: float) -> OwnClock | None:
     """Return what a stream of ours says of its clock; ``None``: earlier releases said nothing.
 
     Args:
@@ -175,7 +175,7 @@ def _rank(spots: Sequence[Spot]) -> tuple[bool, bool, int]:
     )
 
 
-def first_samples(container: Container) -> Iterator[tuple[float, Stream]]:
+def first_samples(container: Container) -> Iterator[tuple[float, XdfStream]]:
     """Yield the time of the first sample of each stream, by the clock of the recorder."""
     for stream in container.streams.values():
         if stream.first_s is not None and not stream.problem:

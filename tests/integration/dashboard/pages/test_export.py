@@ -24,7 +24,7 @@ from edge_agent.config.loading import load_settings
 from edge_agent.core.errors import StudyError
 from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.export.bundle import BUNDLE
-from edge_agent.timeline.export.rows import Choice
+from edge_agent.timeline.export.rows import ExportChoice
 from edge_agent.timeline.export.text_formats import JSON
 from edge_agent.timeline.upkeep.erasure import erase_participant
 from tests.support.dashboard import NAME, add_session, client_of, fill, services_of, set_up
@@ -312,7 +312,7 @@ def test_nothing_is_left_when_the_dashboard_starts_or_ends(tmp_path: Path, datab
     prepared = ExportJobs(database, "pi", {}, (), Computing())
     assert not list((tmp_path / "exports").iterdir())
     fill(database, minutes=1)
-    prepared.prepare(1, ExportRequest(BUNDLE, Choice())).done.result()
+    prepared.prepare(1, ExportRequest(BUNDLE, ExportChoice())).done.result()
     assert len(waiting(tmp_path)) == 1
     prepared.close()
     assert not list((tmp_path / "exports").iterdir())
@@ -350,7 +350,7 @@ def test_export_under_way_while_a_command_erases_is_not_kept(
     fill(database, minutes=4)
     add_session(database, minutes_ago=3)
     with closing(ExportJobs(database, "pi", {}, (), ErasedMeanwhile(database))) as jobs:
-        made = jobs.prepare(1, ExportRequest(BUNDLE, Choice()))
+        made = jobs.prepare(1, ExportRequest(BUNDLE, ExportChoice()))
         made.done.result()
         assert made.problem.startswith("A participant was erased meanwhile")
         assert waiting(tmp_path) == []
@@ -371,8 +371,8 @@ def test_an_erasure_that_is_refused_leaves_the_exports_that_wait(
 def test_an_export_can_be_stopped_while_it_is_prepared(tmp_path: Path, database: Path) -> None:
     fill(database, minutes=1)
     prepared = ExportJobs(database, "pi", {}, (), Computing())
-    first = prepared.prepare(1, ExportRequest(BUNDLE, Choice()))
-    second = prepared.prepare(1, ExportRequest(JSON, Choice()))  # ends the first
+    first = prepared.prepare(1, ExportRequest(BUNDLE, ExportChoice()))
+    second = prepared.prepare(1, ExportRequest(JSON, ExportChoice()))  # ends the first
     prepared.drop(second)
     first.done.result(60)
     second.done.result(60)

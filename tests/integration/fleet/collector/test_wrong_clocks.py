@@ -13,7 +13,7 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 
 import psycopg
 
-from collector.messages import Delivery
+from collector.messages import BrokerDelivery
 from collector.writer import MessageWriter
 from dashboard.fleet.known import FleetAddress
 from dashboard.fleet.postgres import FleetDatabase, read_devices
@@ -216,7 +216,7 @@ def test_two_collectors_at_once_keep_one_estimate(
         with psycopg.connect(postgres.address, autocommit=True) as connection:
             writer = MessageWriter(connection)
             for one in messages[::order]:
-                writer.write_deliveries([Delivery(one.device, packed(one), 0)])
+                writer.write_deliveries([BrokerDelivery(one.device, packed(one), 0)])
 
     with ThreadPoolExecutor() as pool:
         assert list(pool.map(collect, (1, -1))) == [None, None]

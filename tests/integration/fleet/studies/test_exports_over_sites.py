@@ -22,7 +22,7 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 
 from starlette.testclient import TestClient
 
-from collector.messages import Delivery
+from collector.messages import BrokerDelivery
 from collector.writer import MessageWriter
 from dashboard.accounts.audit import AuditFilter
 from dashboard.accounts.roles import Role
@@ -308,7 +308,9 @@ def test_an_erasure_ends_a_preparation_and_takes_what_is_ready(
     assert any(file.is_file() for file in folder.rglob("*"))
     erase_participant(devices["hall"], "P00", actor="ada")
     messages = messages_of(devices["hall"], "hall", applied[0])
-    MessageWriter(there).write_deliveries([Delivery("hall", packed(one), 0) for one in messages])
+    MessageWriter(there).write_deliveries(
+        [BrokerDelivery("hall", packed(one), 0) for one in messages]
+    )
     address = f"/api/v1/exports/{made['id']}"
     wait_until(lambda: fleet.get(address).status_code == 404, "the export is given up")
     erased.set()

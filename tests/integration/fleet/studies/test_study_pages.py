@@ -15,7 +15,7 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 
 from starlette.testclient import TestClient
 
-from collector.messages import Delivery
+from collector.messages import BrokerDelivery
 from collector.writer import MessageWriter
 from dashboard.__main__ import main as dashboard
 from dashboard.accounts.roles import Role
@@ -304,7 +304,7 @@ def test_an_erasure_on_the_device_takes_copies_and_exports_at_once(
             erase_participant(devices["room"], "P03", actor="ada")
             messages = messages_of(devices["room"], "room", row[0])
             MessageWriter(there).write_deliveries(
-                [Delivery("room", packed(one), 0) for one in messages]
+                [BrokerDelivery("room", packed(one), 0) for one in messages]
             )
             wait_until(lambda: not path.exists(), "the copy goes")
             Reader(path).session_list()

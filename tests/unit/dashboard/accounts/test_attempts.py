@@ -10,7 +10,7 @@ import pytest
 
 from dashboard.accounts import attempts as attempts_module
 from dashboard.accounts.attempts import KeptAttempts, KnownDevices
-from dashboard.accounts.password_queue import BusyError, PasswordQueue
+from dashboard.accounts.password_queue import PasswordQueue, PasswordsBusyError
 from tests.support.clocks.simulated_time import WallClock
 from tests.support.timeline import query_dashboard
 
@@ -90,7 +90,7 @@ class Crowd:
                 self.most = max(self.most, self._inside)
                 await self.go_on.wait()
                 self._inside -= 1
-        except BusyError:
+        except PasswordsBusyError:
             self.refused.append(who)
 
 

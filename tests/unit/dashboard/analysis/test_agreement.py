@@ -24,7 +24,7 @@ from edge_agent.core.study import MADE_UP
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.read.reader import Reader
-from edge_agent.timeline.read.stimuli import Stimulus
+from edge_agent.timeline.read.stimuli import SessionStimulus
 from edge_agent.timeline.study.exclusions import leave_out
 from tests.support.studies import HEART, SYSTOLIC, States, add_session
 from tests.support.timeline import instant, reading, session_row, timeline
@@ -32,8 +32,8 @@ from tests.support.timeline import instant, reading, session_row, timeline
 ESTIMATED = VitalFlag.ESTIMATED
 
 
-def stimulus(code: str, condition: str, reported: str | None) -> Stimulus:
-    return Stimulus(1, code, False, condition, 0, 1, reported)
+def stimulus(code: str, condition: str, reported: str | None) -> SessionStimulus:
+    return SessionStimulus(1, code, False, condition, 0, 1, reported)
 
 
 # Twelve people, anger and neutral each; the face is read as neutral in four of the angers, two are

@@ -14,7 +14,7 @@ from dashboard.analysis.choices import matchings_of
 from dashboard.analysis.conclusions import Caution, Doubt
 from dashboard.analysis.decision import NO_RESULT
 from dashboard.analysis.inference.checks import (
-    FaceReading,
+    ClassifierByCard,
     bounds_of,
     doubt_of,
     hides,
@@ -32,7 +32,7 @@ from dashboard.analysis.rendering.charts import effects_chart
 from dashboard.analysis.rendering.tables import groups_of
 from dashboard.analysis.results import By
 from dashboard.statistics.period import Recall
-from dashboard.statistics.t_tests import Bounds, Method, equivalence
+from dashboard.statistics.t_tests import EquivalenceBounds, Method, equivalence
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.timeline.read.matching import FaceLabels, Matching, mixture
 from edge_agent.timeline.read.observed import match
@@ -379,9 +379,11 @@ def test_equivalence_must_hold_where_misreading_shrinks_the_bound() -> None:
         {f"P{n}": value for n, value in enumerate(first)},
         {f"P{n}": value for n, value in enumerate(second)},
     )
-    declared = equivalence(first, second, Method.PAIRED, Bounds(-5, 5))
+    declared = equivalence(first, second, Method.PAIRED, EquivalenceBounds(-5, 5))
     assert declared is not None and declared.p < 0.05
-    face = FaceReading("m 1", {Emotion.ANGER: Recall(0.8, 287), Emotion.NEUTRAL: Recall(0.9, 1182)})
+    face = ClassifierByCard(
+        "m 1", {Emotion.ANGER: Recall(0.8, 287), Emotion.NEUTRAL: Recall(0.9, 1182)}
+    )
     misread = misreading_of(OBSERVED, Emotion.ANGER, Emotion.NEUTRAL, face)
     strict = bounds_of(comparison, declared, misread)
     assert strict is not None

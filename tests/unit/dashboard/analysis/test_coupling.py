@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 
 from dashboard.__main__ import main as dashboard
 from dashboard.analysis.readings.presentations import held_of
-from dashboard.analysis.readings.series import Series
+from dashboard.analysis.readings.series import CountedSeries
 from dashboard.questions.coupling.answer import CouplingModel, CouplingQuery, Disturbance, NotTested
 from dashboard.questions.coupling.question import answer as answer_to
 from dashboard.questions.entry import Inquiry
@@ -215,7 +215,7 @@ def test_value_of_motion_is_held_for_the_seconds_before_it() -> None:
     session = Session(1, "P1", Purpose.RESEARCH, "", 0, None)
     times, values = np.array([5000, 10_200]), np.array([3.0, 40.0])
     at_ms, held = held_of(
-        Series(session, VitalKind.BODY_MOTION, "strap", times, values, simulated=False)
+        CountedSeries(session, VitalKind.BODY_MOTION, "strap", times, values, simulated=False)
     )
     assert at_ms.tolist() == [*range(500, 5000, 1000), *range(5700, 10_200, 1000)]
     assert held.tolist() == [3.0] * 5 + [40.0] * 5

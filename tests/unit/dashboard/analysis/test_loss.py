@@ -13,19 +13,19 @@ from scipy import stats
 from dashboard.analysis.conclusions import Caution
 from dashboard.analysis.inference.loss import (
     Losses,
-    Lost,
+    StateLoss,
     compare_doubts,
     compare_losses,
     losses_in_states,
 )
 from dashboard.analysis.query import AnalysisQuery, HeartMeasure, SkinMeasure
-from dashboard.analysis.readings.series import Series
+from dashboard.analysis.readings.series import CountedSeries
 from dashboard.analysis.readings.states import ReadingGroup
 from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.windows import ResponseWindow
 from dashboard.questions.entry import Inquiry
 from dashboard.questions.responses.answer import ResponsesQuery
-from dashboard.questions.responses.computing import Material, compare_windows
+from dashboard.questions.responses.computing import CurveMaterial, compare_windows
 from dashboard.questions.responses.question import answer as answer_to
 from edge_agent.core.measures import Measure
 from edge_agent.core.readings import DOUBTED, VitalFlag, VitalReading
@@ -78,7 +78,7 @@ def study(
 
 
 def lost(*shares: float) -> Losses:
-    return {code: Lost(share, share) for code, share in zip("ABCDE", shares, strict=False)}
+    return {code: StateLoss(share, share) for code, share in zip("ABCDE", shares, strict=False)}
 
 
 def asked(path: Path, **question: object) -> AnalysisQuery:
@@ -215,8 +215,8 @@ def test_windows_with_bins_lost_after_one_event_say_so() -> None:
         kept = ~((since >= 5000) & (since < 20_000) & (at_ms // 1000 % 3 == 0))
         values = 70 + (at_ms // 1000 * 7919 * (number + 2)) % 17 / 10
         one = (session, VitalKind.HEART_RATE, "strap", at_ms[kept], values[kept])
-        series.append(Series(*one, simulated=False))
-    material = {EventKind.STIMULUS_START: Material(sessions, series, events)}
+        series.append(CountedSeries(*one, simulated=False))
+    material = {EventKind.STIMULUS_START: CurveMaterial(sessions, series, events)}
     window = ResponseWindow(
         vital=VitalKind.HEART_RATE, event="anger", against="neutral", start=5, end=20
     )

@@ -9,10 +9,10 @@ import pytest
 
 from dashboard.analysis.conclusions import Caution, Conclusion
 from dashboard.analysis.decision import decide_measures
-from dashboard.analysis.inference.checks import FaceReading
+from dashboard.analysis.inference.checks import ClassifierByCard
 from dashboard.analysis.inference.measures import MeasuredValue, MeasuredValues, compare_measures
 from dashboard.analysis.query import AnalysisQuery, SkinMeasure, StateBy
-from dashboard.analysis.rendering.answer import Beside
+from dashboard.analysis.rendering.answer import BesideResults
 from dashboard.analysis.rendering.words import say
 from dashboard.analysis.results import By, SkinTestModel
 from dashboard.statistics.period import Recall
@@ -42,7 +42,7 @@ def recorded(neutral_first: Sequence[bool]) -> MeasuredValues[SkinMeasure]:
 def decided(
     neutral_first: Sequence[bool],
     query: AnalysisQuery = QUERY,
-    face: FaceReading | None = None,
+    face: ClassifierByCard | None = None,
     *,
     is_timed: bool = True,
 ) -> SkinTestModel:
@@ -57,7 +57,7 @@ def decided(
 
 
 def said(test: SkinTestModel, query: AnalysisQuery = QUERY) -> str:
-    return say("beside", "measure", test, Beside(query, None, test.period))
+    return say("beside", "measure", test, BesideResults(query, None, test.period))
 
 
 def test_measure_in_one_order_is_reported_with_the_order() -> None:
@@ -89,9 +89,9 @@ def test_measure_at_times_that_were_made_up_has_no_order() -> None:
 
 
 @pytest.mark.parametrize(
-    "face", [None, FaceReading("m 1", {Emotion(one): Recall(0.6, 90) for one in STATES})]
+    "face", [None, ClassifierByCard("m 1", {Emotion(one): Recall(0.6, 90) for one in STATES})]
 )
-def test_measure_by_observed_emotion_is_an_association(face: FaceReading | None) -> None:
+def test_measure_by_observed_emotion_is_an_association(face: ClassifierByCard | None) -> None:
     query = QUERY.model_copy(update={"state": StateBy.OBSERVED})
     shown = decided([True] * 12, query, face)
     assert shown.result.caution_codes == (Caution.ASSOCIATION, Caution.TIME)

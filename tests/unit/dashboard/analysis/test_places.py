@@ -16,18 +16,22 @@ from dashboard.analysis.readings.places import (
     predecessors_of,
 )
 from edge_agent.core.vitals import VitalKind
-from edge_agent.timeline.read.stimuli import Stimulus
+from edge_agent.timeline.read.stimuli import SessionStimulus
 
 STATES = ("neutral", "anger")
 HEART = VitalKind.HEART_RATE
 
 
-def met(session: int, conditions: str, reported: Sequence[str | None] = ()) -> list[Stimulus]:
+def met(
+    session: int, conditions: str, reported: Sequence[str | None] = ()
+) -> list[SessionStimulus]:
     """Return a session's stimuli, a minute each."""
     labels = conditions.split(", ")
     said = [*reported, *[None] * len(labels)]
     return [
-        Stimulus(session, "P", False, label, 60_000 * place, 60_000 * (place + 1), said[place])
+        SessionStimulus(
+            session, "P", False, label, 60_000 * place, 60_000 * (place + 1), said[place]
+        )
         for place, label in enumerate(labels)
     ]
 

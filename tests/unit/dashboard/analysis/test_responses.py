@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 
 from dashboard.__main__ import main as dashboard
 from dashboard.questions.entry import Inquiry
-from dashboard.questions.responses.answer import Refusal, ResponsesModel, ResponsesQuery
+from dashboard.questions.responses.answer import CurveRefusal, ResponsesModel, ResponsesQuery
 from dashboard.questions.responses.question import answer as answer_to
 from dashboard.questions.responses.report import report
 from edge_agent.core.expression import Emotion
@@ -134,7 +134,7 @@ def test_responses_with_all_events_too_near_say_so_with_the_way(tmp_path: Path) 
 def test_responses_in_one_order_are_not_tested(tmp_path: Path) -> None:
     found = answer(study(tmp_path, [("neutral", "anger")] * 8))
     (test,) = found.tests
-    assert test.refused is Refusal.UNEQUAL_TIMES
+    assert test.refused is CurveRefusal.UNEQUAL_TIMES
     assert test.minutes_apart == pytest.approx(100 / 60)
     assert test.p is None
     assert "anger came 1.7 min later in the session than neutral on average" in test.sentence
@@ -156,7 +156,7 @@ def test_responses_with_a_gap_are_drawn_and_not_tested(tmp_path: Path) -> None:
 
 def test_responses_of_five_people_are_not_tested(tmp_path: Path) -> None:
     (test,) = answer(study(tmp_path, (BALANCED * 3)[:5])).tests
-    assert test.refused is Refusal.TOO_FEW
+    assert test.refused is CurveRefusal.TOO_FEW
 
 
 def test_responses_to_events_without_others_are_described(tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_declared_windows_are_paired_tests_of_one_family(tmp_path: Path) -> None
     )
     # Bins 0.5 and 1.5 s; the middle of the third one, 2.5 s, is no longer in the window.
     assert alone.second is None and alone.g is None and alone.shown
-    assert none.refused is Refusal.NO_EVENTS
+    assert none.refused is CurveRefusal.NO_EVENTS
     assert "/min higher after anger than after neutral (95 % interval" in pair.sentence
     assert "paired t-test, 8 people, t(7) = " in pair.sentence
     assert "A drift over the session cannot be told from a response" in alone.sentence
@@ -238,9 +238,9 @@ def test_declared_windows_are_refused_as_curves_are(tmp_path: Path) -> None:
     gap, uneven, cuff = answer(path).windows
     # P03 has no reading from 10 to 20 s after the first event: only the first window needs it.
     assert (gap.with_gaps, gap.n, uneven.with_gaps, uneven.n) == (("P03",), 3, (), 4)
-    assert gap.refused is uneven.refused is Refusal.UNEQUAL_TIMES
+    assert gap.refused is uneven.refused is CurveRefusal.UNEQUAL_TIMES
     assert "a drift over the session cannot be told from a response" in uneven.sentence
-    assert (cuff.refused, cuff.step_s, cuff.p) == (Refusal.TOO_SHORT, 60, None)
+    assert (cuff.refused, cuff.step_s, cuff.p) == (CurveRefusal.TOO_SHORT, 60, None)
 
 
 def test_windows_of_a_preregistration_that_was_changed_are_not_tested(tmp_path: Path) -> None:

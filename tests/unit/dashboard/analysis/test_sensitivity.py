@@ -11,7 +11,7 @@ import pytest
 from dashboard.analysis.choices import MatchingChoice, choices_around
 from dashboard.analysis.conclusions import Conclusion
 from dashboard.analysis.decision import NO_RESULT
-from dashboard.analysis.inference.sensitivity import Chosen, sensitivity
+from dashboard.analysis.inference.sensitivity import ChosenResult, sensitivity
 from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.results import SensitivityModel
 from edge_agent.core.study import MADE_UP
@@ -25,12 +25,12 @@ LONG = MatchingChoice(20.0, 5.0, 45.0)
 SHORT = MatchingChoice(5.0, 5.0, 45.0)
 
 
-def result(p: float | None, difference: float = 2.0) -> Chosen:
+def result(p: float | None, difference: float = 2.0) -> ChosenResult:
     numbers = {"p": p, "adjusted_p": p, "difference": None if p is None else difference}
-    return Chosen(NO_RESULT.model_copy(update=numbers), p)
+    return ChosenResult(NO_RESULT.model_copy(update=numbers), p)
 
 
-def tried(**rows: Sequence[Chosen]) -> tuple[SensitivityModel, ...]:
+def tried(**rows: Sequence[ChosenResult]) -> tuple[SensitivityModel, ...]:
     named = {"short": SHORT, "chosen": CHOSEN, "long": LONG}
     pairs = [(HEART, "anger", "neutral"), (HEART, "happiness", "neutral")]
     results = {named[name]: row for name, row in rows.items()}
@@ -57,7 +57,7 @@ def test_row_of_a_choice_has_the_numbers_of_its_result() -> None:
     own = NO_RESULT.model_copy(
         update={"difference": 2.5, "p": 0.03, "adjusted_p": 0.04, "n_first": 7, "n_second": 8}
     )
-    table, _ = tried(chosen=(result(0.5), result(0.5)), long=(Chosen(own, 0.06), result(0.5)))
+    table, _ = tried(chosen=(result(0.5), result(0.5)), long=(ChosenResult(own, 0.06), result(0.5)))
     _, row = table.variants
     assert (row.window, row.lag, row.lag_pressure) == (20.0, 5.0, 45.0)
     assert (row.n_first, row.n_second, row.difference) == (7, 8, 2.5)

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from dashboard.charts.session import (
-    Recording,
+    SessionRecording,
     description,
     session_timeline,
     side_by_side,
@@ -67,7 +67,7 @@ def vital(start: int, kind: VitalKind, values: tuple[float | None, ...]) -> Vita
     )  # fmt: skip
 
 
-def recording(start: int = START, minutes: int = 4, label: str = "anger") -> Recording:
+def recording(start: int = START, minutes: int = 4, label: str = "anger") -> SessionRecording:
     """Minutes of anger but for a first one that is half neutral, and a last without a face."""
     known = (0.5, *(1.0,) * (minutes - 2), None)
     shares = {e: tuple(None if v is None else 0.0 for v in known) for e in EMOTIONS}
@@ -85,7 +85,7 @@ def recording(start: int = START, minutes: int = 4, label: str = "anger") -> Rec
         Marker(Instant(0, start), MarkerKind.STIMULUS_START, label),
         Marker(Instant(0, start + 2 * MINUTE), MarkerKind.NOTE, "coughed"),
     ]
-    return Recording(
+    return SessionRecording(
         start,
         end,
         trend,

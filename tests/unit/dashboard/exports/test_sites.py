@@ -19,7 +19,7 @@ from dashboard.analysis.readings.sites import pooled_number, sessions_by_site
 from dashboard.export_jobs import StudyExport, export_sites
 from edge_agent.core.errors import StoreError
 from edge_agent.timeline.export.format_register import format_named
-from edge_agent.timeline.export.rows import Choice
+from edge_agent.timeline.export.rows import ExportChoice
 from tests.support.commands import affect_edge
 from tests.support.studies import add_session, heart
 from tests.support.timeline import timeline
@@ -32,7 +32,7 @@ def compute(function: Callable[..., _Result], *values: Any) -> _Result:
 
 
 def wanted(form: str = "csv", sessions: tuple[int, ...] | None = None) -> StudyExport:
-    return StudyExport(format_named(form), Choice(sessions), {}, ())
+    return StudyExport(format_named(form), ExportChoice(sessions), {}, ())
 
 
 def nothing(share: float) -> None:

@@ -13,13 +13,13 @@ from dashboard.fleet.clocks import (
     FOREVER_MS,
     MOST_BY_ROW_MS,
     ClockOff,
-    Measured,
+    ClockPair,
+    ClockStretch,
     MixedPiece,
     MovedRows,
-    Piece,
+    RollupPiece,
     Span,
-    Stretch,
-    Table,
+    TableSums,
     clocks_off,
     pieces,
     read_stretches,
@@ -32,10 +32,10 @@ T0 = 1_790_000_400_000  # a full minute
 
 def measured(
     boot: int = 1, start_ms: int = T0, ahead_ms: int | None = 0, **more: object
-) -> Measured:
+) -> ClockPair:
     """A start of the machine a thousand seconds before its first row."""
     offset_ms = start_ms - 1_000_000
-    row = Measured(1, "room", boot, f"start-{boot}", start_ms, offset_ms, False)
+    row = ClockPair(1, "room", boot, f"start-{boot}", start_ms, offset_ms, False)
     if ahead_ms is not None:
         row = replace(row, began_ms=offset_ms - ahead_ms, from_ms=1_000_000, to_ms=2_000_000)
         row = replace(row, doubt_ms=1_000)
@@ -43,14 +43,14 @@ def measured(
 
 
 def read(
-    rows: list[Measured], span: Span, step_ms: int = MINUTE_MS
-) -> tuple[list[Piece], list[MixedPiece]] | None:
+    rows: list[ClockPair], span: Span, step_ms: int = MINUTE_MS
+) -> tuple[list[RollupPiece], list[MixedPiece]] | None:
     return pieces(stretches(rows), span, step_ms)
 
 
 def read_moved(
-    rows: list[Measured], span: Span, step_ms: int = MINUTE_MS
-) -> tuple[list[Piece], list[MixedPiece]]:
+    rows: list[ClockPair], span: Span, step_ms: int = MINUTE_MS
+) -> tuple[list[RollupPiece], list[MixedPiece]]:
     found = read(rows, span, step_ms)
     assert found is not None
     return found
@@ -59,7 +59,7 @@ def read_moved(
 def test_a_device_two_hours_ahead_is_read_two_hours_later() -> None:
     whole, mixed = read_moved([measured(ahead_ms=2 * HOUR_MS)], (T0, T0 + HOUR_MS))
     assert mixed == []
-    assert whole[-1] == Piece(1, T0 + 2 * HOUR_MS, T0 + 3 * HOUR_MS, -2 * HOUR_MS)
+    assert whole[-1] == RollupPiece(1, T0 + 2 * HOUR_MS, T0 + 3 * HOUR_MS, -2 * HOUR_MS)
 
 
 def test_where_nothing_is_moved_nothing_is_read_here() -> None:
@@ -156,9 +156,9 @@ class Recorded:
     by_ms: int
 
 
-def played(runs: list[Run], step_ms: int) -> tuple[list[Measured], list[Recorded]]:
+def played(runs: list[Run], step_ms: int) -> tuple[list[ClockPair], list[Recorded]]:
     """Return what is known of the starts, and rows all along each of them."""
-    found: list[Measured] = []
+    found: list[ClockPair] = []
     rows: list[Recorded] = []
     began_ms, start, true_ms, is_measured = T0, 0, T0, True
     for number, run in enumerate(runs, start=1):
@@ -171,7 +171,7 @@ def played(runs: list[Run], step_ms: int) -> tuple[list[Measured], list[Recorded
             true_ms += 20_000
         ahead_ms = run.ahead * 1000
         end_ms = true_ms + run.length * 1000
-        row = Measured(
+        row = ClockPair(
             1,
             "room",
             number,
@@ -225,7 +225,9 @@ def test_every_row_of_the_range_is_read_once_and_lies_where_it_belongs(
         assert [at for at in lies if span[0] <= at < span[1]] == [cell + row.by_ms] * belongs
 
 
-TABLE = Table("vital", "ROLLED_UP", "OF_ROWS", " AND kind = 'heart_rate'", " AND is_primary = 1")
+TABLE = TableSums(
+    "vital", "ROLLED_UP", "OF_ROWS", " AND kind = 'heart_rate'", " AND is_primary = 1"
+)
 
 
 class Played:
@@ -244,8 +246,8 @@ class Played:
         return self._answers.pop(0)
 
 
-def stretch(boot: int, start_ms: int, end_ms: int, ahead_ms: int, stream: int = 1) -> Stretch:
-    return Stretch(stream, "room", boot, start_ms, end_ms, ahead_ms, 1_000)
+def stretch(boot: int, start_ms: int, end_ms: int, ahead_ms: int, stream: int = 1) -> ClockStretch:
+    return ClockStretch(stream, "room", boot, start_ms, end_ms, ahead_ms, 1_000)
 
 
 def test_rollups_and_rows_are_added_to_what_the_others_have() -> None:

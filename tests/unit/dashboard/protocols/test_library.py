@@ -14,7 +14,7 @@ from typing import BinaryIO
 import pytest
 
 from dashboard.protocols.file import ProtocolError
-from dashboard.protocols.library import Library, Origin, sha256_of
+from dashboard.protocols.library import Library, ProtocolOrigin, sha256_of
 from edge_agent.core.files import RESERVED_BYTES
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
@@ -89,14 +89,14 @@ def test_library_name_that_is_none_is_refused(library: Library, name: str) -> No
 
 def test_shipped_protocol_is_shipped_where_no_folder_is_configured(tmp_path: Path) -> None:
     library = Library(tmp_path / "own")
-    assert library.place_of("three-conditions")[0] is Origin.SHIPPED
-    assert {one.origin for one in library.list_all()} == {Origin.SHIPPED}
+    assert library.place_of("three-conditions")[0] is ProtocolOrigin.SHIPPED
+    assert {one.origin for one in library.list_all()} == {ProtocolOrigin.SHIPPED}
 
 
 def test_upload_of_a_taken_name_gets_a_number(library: Library) -> None:
     names = [_upload(library, "three-conditions.toml", REST.encode()) for _ in range(2)]
     assert names == ["three-conditions-2", "three-conditions-3"]
-    assert library.place_of(names[0])[0] is Origin.OWN
+    assert library.place_of(names[0])[0] is ProtocolOrigin.OWN
 
 
 def test_upload_of_an_archive_brings_its_media(library: Library) -> None:

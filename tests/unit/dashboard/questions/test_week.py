@@ -25,7 +25,7 @@ from dashboard.questions.week.answer import (
 from dashboard.questions.week.computing import summarise
 from dashboard.questions.week.counting import count_parts, weeks_until
 from dashboard.questions.week.letter import write_letter
-from dashboard.questions.week.usual import Reading, figures_of
+from dashboard.questions.week.usual import ReadingWays, figures_of
 from dashboard.questions.week.words import put_into_words, say, weeks_in_words
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.readings import VitalFlag, VitalReading
@@ -77,7 +77,7 @@ def period(
 def described(
     distress_min: float,
     before: Sequence[float],
-    reading: Reading = Reading(),  # noqa: B008 - frozen
+    reading: ReadingWays = ReadingWays(),  # noqa: B008 - frozen
     *,
     rate: float = 77,
     face_h: float = 45,
@@ -109,11 +109,11 @@ def test_week_names_the_day_of_most_distress_beside_its_time_with_a_face() -> No
 
 @pytest.mark.parametrize(
     ("minutes", "reading"),
-    [(0.5, Reading()), (110, Reading(changed_ms=START_MS + HOUR_MS))],
+    [(0.5, ReadingWays()), (110, ReadingWays(changed_ms=START_MS + HOUR_MS))],
     ids=["none", "days that are not alike"],
 )
 def test_week_names_no_day_of_most_distress_without_reason(
-    minutes: float, reading: Reading
+    minutes: float, reading: ReadingWays
 ) -> None:
     assert described(minutes, USUAL, reading).most_distress is None
 
@@ -199,20 +199,20 @@ def test_weeks_fewer_than_eight_are_reported_and_have_no_arrow() -> None:
 @pytest.mark.parametrize(
     ("reading", "why"),
     [
-        (Reading(changed_ms=START_MS - 20 * DAY_MS), "reading_changed"),
-        (Reading(changed_ms=START_MS + DAY_MS), "reading_changed"),
-        (Reading(kept_since_ms=START_MS - 20 * DAY_MS), "rows_deleted"),
-        (Reading(shifted=[(START_MS, START_MS + 9)]), "own_neutral"),
+        (ReadingWays(changed_ms=START_MS - 20 * DAY_MS), "reading_changed"),
+        (ReadingWays(changed_ms=START_MS + DAY_MS), "reading_changed"),
+        (ReadingWays(kept_since_ms=START_MS - 20 * DAY_MS), "rows_deleted"),
+        (ReadingWays(shifted=[(START_MS, START_MS + 9)]), "own_neutral"),
     ],
 )
 def test_expressions_read_in_another_way_are_not_compared_and_readings_are(
-    reading: Reading, why: str
+    reading: ReadingWays, why: str
 ) -> None:
     distress, rate, _ = described(110, USUAL, reading).figures
     assert (distress.change, distress.uncompared) == (None, why)
     assert distress.note.startswith("not compared")
     assert rate.change == "usual"
-    assert described(110, USUAL, Reading(changed_ms=START_MS - 99 * DAY_MS)).figures[0].change
+    assert described(110, USUAL, ReadingWays(changed_ms=START_MS - 99 * DAY_MS)).figures[0].change
 
 
 def parts_of(means: Sequence[float], counts: Sequence[float], every_ms: float = 60_000) -> Parts:
@@ -254,7 +254,7 @@ def test_vitals_are_compared_at_like_times_of_day(
     before = [parts_of([one + n % 3 - 1 for one in DAY], usual) for n in range(9)]
     own = parts_of([one + raised for one in DAY], counts)
     weeks = [period(FIRST - timedelta(days=DAYS * n), DAYS, 150) for n in range(10)]
-    (_, figure, _) = figures_of(weeks[0], weeks[1:], Reading(), [own, *before])
+    (_, figure, _) = figures_of(weeks[0], weeks[1:], ReadingWays(), [own, *before])
     assert figure.change == change
     assert figure.uncompared == (None if change else "times_of_day")
     assert figure.hours_left_out == left_out
@@ -290,7 +290,7 @@ def test_vitals_of_a_sensor_that_sends_more_often_are_compared() -> None:
     before = [parts_of([one + n % 3 - 1 for one in DAY], [900] * 8) for n in range(9)]
     weeks = [period(FIRST - timedelta(days=DAYS * n), DAYS, 150) for n in range(10)]
     own = parts_of(DAY, [54_000] * 8, every_ms=1_000)
-    (_, figure, _) = figures_of(weeks[0], weeks[1:], Reading(), [own, *before])
+    (_, figure, _) = figures_of(weeks[0], weeks[1:], ReadingWays(), [own, *before])
     assert (figure.change, figure.hours_left_out) == ("usual", [])
 
 
@@ -312,10 +312,10 @@ def test_short_recording_is_not_taken_for_a_calm_week() -> None:
 def test_days_without_a_face_differ_from_days_without_recording() -> None:
     days = [period(FIRST + timedelta(days=n), 1, 0, None, face_h=n % 2) for n in range(DAYS)]
     days[2] = days[2].model_copy(update={"session_ms": HOUR_MS, "recorded_days": 1})
-    week = put_into_words(summarise("P-01", days, [], Reading()))
+    week = put_into_words(summarise("P-01", days, [], ReadingWays()))
     assert (week.recorded_days, week.faceless_days) == (4, 1)
     assert week.days_sentence == "4 of 7 days recorded; on 1 of them no face was read."
-    nothing = put_into_words(summarise("P-01", [days[0]] * DAYS, [], Reading()))
+    nothing = put_into_words(summarise("P-01", [days[0]] * DAYS, [], ReadingWays()))
     assert nothing.sentence == "Nothing was recorded."
     assert [one.shown for one in nothing.figures] == ["–"] * 3
 
@@ -425,9 +425,9 @@ def test_weeks_of_files_are_by_one_sensor_whatever_they_are_called() -> None:
     counts = [{VitalKind.HEART_RATE: {"csv": 40}}] * 10
     weeks = [period(FIRST - timedelta(days=DAYS * n), DAYS, 150) for n in range(10)]
     parts = [parts_of([one + n % 3 for one in DAY], [900] * 8) for n in range(10)]
-    assert not figures_of(weeks[0], weeks[1:], Reading(), parts, counts)[1].other_sources
+    assert not figures_of(weeks[0], weeks[1:], ReadingWays(), parts, counts)[1].other_sources
     mixed = [{VitalKind.HEART_RATE: {"strap": 20, "watch": n}} for n in (18, *[24] * 9)]
-    assert not figures_of(weeks[0], weeks[1:], Reading(), parts, mixed)[1].other_sources
+    assert not figures_of(weeks[0], weeks[1:], ReadingWays(), parts, mixed)[1].other_sources
 
 
 @pytest.mark.parametrize(
@@ -444,7 +444,7 @@ def test_week_in_which_the_wearer_moved_more_says_so_beside_the_heart(
 
     every = [week(0, raised, mg), *(week(n, 0, 11.0) for n in range(9))]
     weeks = [period(FIRST - timedelta(days=DAYS * n), DAYS, 150) for n in range(10)]
-    figure = figures_of(weeks[0], weeks[1:], Reading(), every)[1]
+    figure = figures_of(weeks[0], weeks[1:], ReadingWays(), every)[1]
     assert figure.change == ("higher" if raised else "usual")
     assert say("note", figure).endswith(said)
     assert ("moved" in say("note", figure)) is bool(said)

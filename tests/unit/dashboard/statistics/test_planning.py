@@ -9,7 +9,7 @@ import pytest
 
 from dashboard.statistics.period import adjusted_for_time
 from dashboard.statistics.planning import (
-    Design,
+    PlannedDesign,
     SampleSize,
     difference_sd,
     plan_study,
@@ -96,7 +96,7 @@ def test_effect_that_no_study_could_find_is_refused() -> None:
     with pytest.raises(StatisticsError, match="at least 3 participants a side, not 2"):
         power_of(PAIRED, 2, 1.0)
     with pytest.raises(StatisticsError, match="at least 4 people, not 3"):
-        planned_power(Design(PAIRED, 1.0), 3, 0.05)
+        planned_power(PlannedDesign(PAIRED, 1.0), 3, 0.05)
     for alpha in (0.0, 1.0):
         with pytest.raises(StatisticsError, match=f"a level lies above 0 .*; {alpha:g} does not"):
             power_of(PAIRED, 12, 0.8, alpha)
@@ -111,10 +111,10 @@ def test_without_a_spread_nothing_is_planned() -> None:
 
 def test_two_groups_are_those_of_power_t_test() -> None:
     # power.t.test(delta = 0.8, power = 0.8, strict = TRUE)$n = 25.52458
-    found = plan_study(Design(Method.WELCH, 0.8), 0.8)
+    found = plan_study(PlannedDesign(Method.WELCH, 0.8), 0.8)
     assert found.n == found.n_single == 26
     # power.t.test(delta = 0.8, sig.level = 0.05 / 9, power = 0.8, strict = TRUE)$n = 42.78049
-    assert plan_study(Design(Method.WELCH, 0.8, tests=9), 0.8).n == 43
+    assert plan_study(PlannedDesign(Method.WELCH, 0.8, tests=9), 0.8).n == 43
 
 
 def test_a_simulated_study_of_pairs_has_the_planned_power() -> None:
@@ -124,7 +124,7 @@ def test_a_simulated_study_of_pairs_has_the_planned_power() -> None:
     for _ in range(3000):
         differences = 0.8 + 0.3 * gaps + rng.normal(0, 1, 24)
         found += adjusted_for_time(differences, np.zeros(24), gaps).p < 0.05
-    design = Design(PAIRED, 0.8, order=16 / 24)
+    design = PlannedDesign(PAIRED, 0.8, order=16 / 24)
     planned = planned_power(design, 24, 0.05)
     assert found / 3000 == pytest.approx(planned, abs=0.025)
     # R 4.2.2: pt(qt(1 - alpha / 2, 22), 22, 0.8 * sqrt(24 * 4 * 2 / 9), lower.tail = FALSE) + …
@@ -133,37 +133,37 @@ def test_a_simulated_study_of_pairs_has_the_planned_power() -> None:
 
 
 def test_a_family_and_an_uneven_order_take_more_people() -> None:
-    one = plan_study(Design(Method.PAIRED, 0.5), 0.8)
-    nine = plan_study(Design(Method.PAIRED, 0.5, tests=9), 0.8)
-    uneven = plan_study(Design(Method.PAIRED, 0.5, tests=9, order=0.8), 0.8)
+    one = plan_study(PlannedDesign(Method.PAIRED, 0.5), 0.8)
+    nine = plan_study(PlannedDesign(Method.PAIRED, 0.5, tests=9), 0.8)
+    uneven = plan_study(PlannedDesign(Method.PAIRED, 0.5, tests=9, order=0.8), 0.8)
     assert one.n < nine.n < uneven.n
     assert nine.n_single == one.n
     assert uneven.n == pytest.approx(nine.n / 0.64, abs=4)
     assert nine.level == 0.05 / 9
-    assert planned_power(Design(Method.PAIRED, 0.5, tests=9), nine.n - 1, 0.05 / 9) < 0.8
+    assert planned_power(PlannedDesign(Method.PAIRED, 0.5, tests=9), nine.n - 1, 0.05 / 9) < 0.8
 
 
 def test_a_curve_goes_beyond_the_number_that_is_needed() -> None:
-    plan = plan_study(Design(Method.PAIRED, 0.5, tests=9), 0.8)
+    plan = plan_study(PlannedDesign(Method.PAIRED, 0.5, tests=9), 0.8)
     numbers, powers = zip(*plan.curve, strict=True)
     assert (numbers[0], plan.n, numbers[-1], len(numbers)) == (4, 57, 91, 26)
     assert powers == tuple(sorted(powers))
     assert (plan.n, plan.power) in plan.curve
-    small = plan_study(Design(WELCH, 6.0), 0.8)
+    small = plan_study(PlannedDesign(WELCH, 6.0), 0.8)
     assert [number for number, _ in small.curve] == [4, 5, 6, 7, 8]
 
 
 @pytest.mark.parametrize(
     ("design", "power", "text"),
     [
-        (Design(Method.PAIRED, 0.5, order=1.0), 0.8, "no number of people can separate"),
-        (Design(Method.PAIRED, 0.0), 0.8, "other than 0"),
-        (Design(Method.PAIRED, 0.001), 0.8, "more than 10,000 participants"),
-        (Design(Method.PAIRED, 0.5), 1.0, "a power lies above"),
-        (Design(Method.PAIRED, 0.5, tests=0), 0.8, "at least 1 test"),
+        (PlannedDesign(Method.PAIRED, 0.5, order=1.0), 0.8, "no number of people can separate"),
+        (PlannedDesign(Method.PAIRED, 0.0), 0.8, "other than 0"),
+        (PlannedDesign(Method.PAIRED, 0.001), 0.8, "more than 10,000 participants"),
+        (PlannedDesign(Method.PAIRED, 0.5), 1.0, "a power lies above"),
+        (PlannedDesign(Method.PAIRED, 0.5, tests=0), 0.8, "at least 1 test"),
     ],
 )
-def test_a_plan_that_cannot_be_says_why(design: Design, power: float, text: str) -> None:
+def test_a_plan_that_cannot_be_says_why(design: PlannedDesign, power: float, text: str) -> None:
     with pytest.raises(StatisticsError, match=text):
         plan_study(design, power)
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from dashboard.statistics.responses import (
-    Window,
+    EventWindow,
     are_apart,
     band_of,
     cluster_test,
@@ -101,13 +101,13 @@ def made_up(number: int) -> npt.NDArray[np.float64]:
 def test_curve_has_the_mean_of_each_bin_and_fills_a_single_gap() -> None:
     at = np.array([9_100, 9_900, 10_000, 11_500, 13_200], dtype=np.int64)
     values = np.array([60.0, 62.0, 70.0, 72.0, 80.0])
-    curve = curve_around(at, values, 10_000, Window(2, 6))
+    curve = curve_around(at, values, 10_000, EventWindow(2, 6))
     # the bin of 12 s lies between two with readings; those from 14 s on do not
     np.testing.assert_array_equal(curve, [NAN, 61, 70, 72, 76, 80, NAN, NAN])
 
 
 def test_baseline_with_less_than_half_of_its_bins_leaves_the_event_out() -> None:
-    window = Window(4, 2)
+    window = EventWindow(4, 2)
     assert less_baseline(np.array([NAN, NAN, NAN, 70.0, 72.0, 74.0]), window) is None
     assert less_baseline(np.array([70.0, 70.0, 70.0, 70.0, NAN, NAN]), window) is None
     found = less_baseline(np.array([NAN, 68.0, 70.0, NAN, 72.0, NAN]), window)
@@ -117,7 +117,7 @@ def test_baseline_with_less_than_half_of_its_bins_leaves_the_event_out() -> None
 
 
 def test_events_nearer_than_a_window_are_both_left_out() -> None:
-    assert are_apart([0, 34_999, 70_000, 105_000], Window(5, 30)) == [False, False, True, True]
+    assert are_apart([0, 34_999, 70_000, 105_000], EventWindow(5, 30)) == [False, False, True, True]
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_grid_is_as_fine_as_the_readings_carry(spacing: float, step: float) -> N
 def test_figures_of_a_curve_are_those_of_neurokit(
     samples: tuple[float, ...], baseline: float, peak: float, latency: float, mean: float
 ) -> None:
-    window = Window(1, 30)
+    window = EventWindow(1, 30)
     found = less_baseline(np.array(samples[4:]), window)
     assert found is not None
     figures = figures_of(*found, window)
@@ -146,7 +146,7 @@ def test_figures_of_a_curve_are_those_of_neurokit(
 
 
 def test_figures_of_a_curve_with_a_gap_have_no_area_and_no_recovery_in_it() -> None:
-    window = Window(1, 6)
+    window = EventWindow(1, 6)
     gone = figures_of(np.array([0, 2, 8, 6, 2, 0, 0.0]), 70.0, window)
     # from 6 to 2 it passes 4, half of the peak, in the middle between their bins
     assert (gone.peak, gone.latency_s, gone.area, gone.half_s) == (8, 1.5, 18, 1.5)

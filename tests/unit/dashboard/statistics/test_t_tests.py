@@ -11,7 +11,7 @@ from dashboard.statistics.corrections import benjamini_hochberg, holm
 from dashboard.statistics.ranks import rank_sum, shapiro_wilk, signed_rank
 from dashboard.statistics.samples import NoVariationError, TooFewError
 from dashboard.statistics.t_tests import (
-    Bounds,
+    EquivalenceBounds,
     Method,
     bayes_factor_independent,
     bayes_factor_paired,
@@ -189,12 +189,12 @@ def test_equal_differences_with_rounding_have_no_t(shift: float) -> None:
         paired_t(first, [value - shift for value in first])
 
 
-FIVE = Bounds(-5.0, 5.0)
+FIVE = EquivalenceBounds(-5.0, 5.0)
 
 
 @pytest.mark.parametrize("known", EQUIVALENCES, ids=str)
 def test_equivalence_equals_r(known: KnownEquivalence) -> None:
-    found = equivalence(*known.samples, Method(known.method), Bounds(*known.bounds))
+    found = equivalence(*known.samples, Method(known.method), EquivalenceBounds(*known.bounds))
     assert (found.interval.low, found.interval.high) == tuple(map(close, known.interval))
     assert (found.t_low, found.t_high, found.df) == tuple(map(close, known.t))
     assert (found.p_low, found.p_high) == tuple(map(close, known.p))
@@ -206,7 +206,7 @@ def test_equivalence_equals_r(known: KnownEquivalence) -> None:
 @pytest.mark.parametrize("bad", [(0.0, 5.0), (5.0, -5.0), (-math.inf, 5.0), (math.nan, 5.0)])
 def test_bounds_that_are_not_around_zero_are_refused_by_name(bad: tuple[float, float]) -> None:
     with pytest.raises(StatisticsError, match="one finite number below and one above 0, not"):
-        Bounds(*bad)
+        EquivalenceBounds(*bad)
 
 
 DEFAULT = math.sqrt(2) / 2

@@ -7,7 +7,7 @@ from dashboard.web.health_figures import (
     BUCKETS,
     FULL_BYTES,
     HOT_CELSIUS,
-    State,
+    FigureState,
     health_figures,
 )
 from edge_agent.alerts.figures import AlertLimits
@@ -33,7 +33,7 @@ def test_day_that_was_good_says_so_and_is_green_from_first_minute_to_last() -> N
     assert figures["Disk free"].range == "20.0 GB"
     for figure in figures.values():
         assert figure.strips == {"good": f"M0 33h{BUCKETS}v7h-{BUCKETS}z"}
-        assert figure.trouble == "" and figure.worst is State.GOOD
+        assert figure.trouble == "" and figure.worst is FigureState.GOOD
 
 
 def test_bad_figures_are_coloured_and_named() -> None:
@@ -42,7 +42,7 @@ def test_bad_figures_are_coloured_and_named() -> None:
     figures = {one.title: one for one in health_figures([minute(30), *hot, *warm], END)}
     processor = figures["Processor"]
     assert processor.trouble == "too hot for 10 min, warm for 10 min"
-    assert processor.worst is State.BAD and processor.latest == "72 °C"
+    assert processor.worst is FigureState.BAD and processor.latest == "72 °C"
     places = [BUCKETS - 3, BUCKETS - 2, BUCKETS - 1]
     assert processor.strips == {
         name: f"M{place} 33h1v7h-1z"

@@ -42,8 +42,8 @@ from edge_agent.timeline.database.upgrade_progress import percent_upgraded, repo
 from edge_agent.timeline.database.upgrade_steps import (
     TIMELINE,
     TIMELINE_STEPS,
-    Form,
-    Step,
+    DatabaseForm,
+    UpgradeStep,
     take_steps,
 )
 from edge_agent.timeline.intake.imports import list_imports, undo_import
@@ -129,7 +129,7 @@ def test_upgrade_of_participant_s_row_in_two_steps_keeps_what_refers_to_it(path:
     with closing(connect_raw(path)) as connection:
         for trigger in triggers:
             connection.execute(trigger)
-        upgrade.upgrade(path, connection, form_of(Step(35, "made anew", make_anew)), VIEWS)
+        upgrade.upgrade(path, connection, form_of(UpgradeStep(35, "made anew", make_anew)), VIEWS)
         names = [row["name"] for row in connection.execute("PRAGMA table_info(participant)")]
         assert connection.execute("PRAGMA foreign_keys").fetchone()[0] == 1
     assert "was_simulated" in names
@@ -138,8 +138,8 @@ def test_upgrade_of_participant_s_row_in_two_steps_keeps_what_refers_to_it(path:
     assert [row[0] for row in kept] == sorted(triggers)
 
 
-def form_of(*steps: Step) -> Form:
-    return Form(APPLICATION_ID, steps[-1].version, steps)
+def form_of(*steps: UpgradeStep) -> DatabaseForm:
+    return DatabaseForm(APPLICATION_ID, steps[-1].version, steps)
 
 
 def connect_raw(path: Path) -> sqlite3.Connection:
@@ -171,7 +171,7 @@ def test_upgrade_with_a_step_that_fails_changes_nothing(
     path: Path, take: Callable[[Database], None], said: str
 ) -> None:
     before = rows_in(path)
-    form = form_of(*TIMELINE_STEPS, Step(VERSION + 1, "fails", take))
+    form = form_of(*TIMELINE_STEPS, UpgradeStep(VERSION + 1, "fails", take))
     with (
         closing(connect_raw(path)) as connection,
         pytest.raises(StoreError, match=said),
@@ -189,7 +189,7 @@ def test_upgrade_with_a_step_that_fails_changes_nothing(
 
 def cut_short(path: Path) -> Path:
     """Have an upgrade end after its copy was made; return the copy."""
-    form = form_of(*TIMELINE_STEPS[:-1], Step(VERSION, "fails", name_nothing))
+    form = form_of(*TIMELINE_STEPS[:-1], UpgradeStep(VERSION, "fails", name_nothing))
     with closing(connect_raw(path)) as connection, pytest.raises(StoreError, match="nowhere"):
         upgrade.upgrade(path, connection, form, VIEWS)
     return copy_of(path)
@@ -259,7 +259,7 @@ def test_upgrade_asks_for_the_copy_and_for_what_its_steps_write(
     with closing(connect_raw(path)) as connection:
         if since > 34:
             with transaction(connection):
-                form = Form(APPLICATION_ID, since, TIMELINE_STEPS[: since - 34])
+                form = DatabaseForm(APPLICATION_ID, since, TIMELINE_STEPS[: since - 34])
                 take_steps(connection, form, 34, VIEWS)
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
     room = LAST_BYTES + int(free * pages * PAGE_BYTES)
@@ -336,7 +336,7 @@ from pathlib import Path
 import sqlite_utils  # once, before the forks
 from edge_agent.timeline.database import connection, dashboard_file, upgrade
 from edge_agent.timeline.database.schema import VERSION
-from edge_agent.timeline.database.upgrade_steps import Form, Step
+from edge_agent.timeline.database.upgrade_steps import DatabaseForm, UpgradeStep
 from tests.support.first_release import ask, rows_in
 kept, path, what = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 before = rows_in(kept)
@@ -356,8 +356,8 @@ def traced_open(*arguments):
     return traced(plain_open(*arguments))
 connection.open_connection = upgrade.open_connection = traced_open
 dashboard_file._check = lambda file, connection: plain_check(file, traced(connection))
-steps = (Step(2, "notes", lambda db: db.table("attempt").transform(rename={"who": "whom"})),)
-dashboard_file.FORM = Form(dashboard_file.FORM.application, 2, steps)
+steps = (UpgradeStep(2, "notes", lambda db: db.table("attempt").transform(rename={"who": "whom"})),)
+dashboard_file.FORM = DatabaseForm(dashboard_file.FORM.application, 2, steps)
 dashboard_file.VERSION = 2
 def start():
     if what == "timeline":
@@ -784,7 +784,7 @@ def test_upgrade_database_with_imports_can_undo_each_of_them(path: Path, since: 
                 connection.execute(trigger)
         if since > 34:
             with transaction(connection):
-                take_steps(connection, Form(APPLICATION_ID, 35, TIMELINE_STEPS[:1]), 34)
+                take_steps(connection, DatabaseForm(APPLICATION_ID, 35, TIMELINE_STEPS[:1]), 34)
     before = rows_in(path)
     migrate(path)
     assert {**rows_in(path), "setting": before["setting"]} == before, (

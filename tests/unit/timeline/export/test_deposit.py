@@ -18,7 +18,7 @@ from edge_agent.timeline.export.appliance import Appliance, public_settings
 from edge_agent.timeline.export.bids_physioevents import SKIN_RESPONSES
 from edge_agent.timeline.export.bundle import METHOD_OF_ANALYSIS
 from edge_agent.timeline.export.format_register import format_named
-from edge_agent.timeline.export.rows import Choice
+from edge_agent.timeline.export.rows import ExportChoice
 from edge_agent.timeline.study.preregistrations import freeze
 from edge_agent.vision.models.card import known_cards
 from tests.support.datasets.bids import judged_by_schema
@@ -49,7 +49,11 @@ def graph_of(folder: Path) -> Graph:
 
 
 def deposited(
-    database: Path, out: Path, choice: Choice | None = None, stated: Any = None, responses: str = ""
+    database: Path,
+    out: Path,
+    choice: ExportChoice | None = None,
+    stated: Any = None,
+    responses: str = "",
 ) -> Path:
     settings = public_settings(Settings.model_validate({"deposit": stated or {}}))
     tables = {METHOD_OF_ANALYSIS: "The unit is one participant.\n"}
@@ -187,7 +191,7 @@ def test_deposit_names_the_detector_of_a_strap_and_its_sensor(tmp_path: Path) ->
 
 
 def test_deposit_of_one_person_or_of_nobody_known_says_so(study: Path, tmp_path: Path) -> None:
-    own = deposited(study, tmp_path / "own", Choice((1,), participant="P01"))
+    own = deposited(study, tmp_path / "own", ExportChoice((1,), participant="P01"))
     graph = graph_of(own)
     assert not [name for name in graph if name.startswith("#preregistration")]
     assert "Preregistration" not in (own / "METHOD.md").read_text()

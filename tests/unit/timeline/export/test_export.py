@@ -18,7 +18,7 @@ from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, StoreError
 from edge_agent.core.study import NewSession, Purpose
 from edge_agent.timeline.export.bundle import BUNDLE
-from edge_agent.timeline.export.rows import Choice
+from edge_agent.timeline.export.rows import ExportChoice
 from edge_agent.timeline.export.table_schemas import FILES
 from edge_agent.timeline.export.text_formats import CSV, JSON, NDJSON
 from edge_agent.timeline.study.past import give_past_consent
@@ -55,7 +55,7 @@ def test_an_export_of_sessions_replaces_an_earlier_one_and_holds_only_them(
     out = tmp_path / "out"
     CSV.export(path, out)
     assert told(out, "participant", "participant") == ["P01", "P02", "P03"]
-    CSV.export(path, out, Choice((2,)))
+    CSV.export(path, out, ExportChoice((2,)))
     assert seconds(out, "expression") == seconds(out, "vital") == list(range(300, 400, 10))
     assert set(told(out, "vital", "participant")) == {"P02"}
     assert told(out, "session", "session") == ["2"]
@@ -66,7 +66,7 @@ def test_an_export_of_sessions_replaces_an_earlier_one_and_holds_only_them(
 
 def test_an_export_of_a_range_holds_only_what_lies_in_it(path: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    CSV.export(path, out, Choice(None, START_MS + 125_000, START_MS + 310_000))
+    CSV.export(path, out, ExportChoice(None, START_MS + 125_000, START_MS + 310_000))
     # One row between the others is of a face that nobody knows.
     assert seconds(out, "expression") == sorted([*range(130, 310, 10), 137])
     assert told(out, "session", "session") == ["1", "2"]
@@ -79,10 +79,10 @@ def test_an_export_of_a_range_holds_only_what_lies_in_it(path: Path, tmp_path: P
     said = (rejected["reason"], rejected["frames"], rejected["participant"])
     assert said == ("too_dark", "9", "P01")
     later = tmp_path / "later"  # the stimulus of session 1 is over
-    CSV.export(path, later, Choice(None, START_MS + 250_000))
+    CSV.export(path, later, ExportChoice(None, START_MS + 250_000))
     assert seconds(later, "marker") == [320, 330]
     both = tmp_path / "both"
-    CSV.export(path, both, Choice((1,), START_MS + 185_000))
+    CSV.export(path, both, ExportChoice((1,), START_MS + 185_000))
     assert seconds(both, "expression") == [190]
 
 
@@ -103,7 +103,7 @@ def test_csv_participant_has_the_valid_consent_not_the_last_written(
 
 def test_an_open_session_is_exported_up_to_now(path: Path, tmp_path: Path) -> None:
     Study(path).start_session(NewSession("P01", Purpose.RESEARCH), at=instant(450))
-    CSV.export(path, tmp_path / "out", Choice((3,)))
+    CSV.export(path, tmp_path / "out", ExportChoice((3,)))
     assert seconds(tmp_path / "out", "expression") == list(range(450, 500, 10))
     assert told(tmp_path / "out", "session", "end_at") == [""]
 
@@ -175,7 +175,12 @@ def test_an_export_deletes_nothing_that_somebody_else_put_there(
 @pytest.mark.parametrize(
     ("source", "out", "choice", "said"),
     [
-        ("data/affect-edge.db", "out", Choice((1, 9)), "There is no session 9. Sessions: 1, 2"),
+        (
+            "data/affect-edge.db",
+            "out",
+            ExportChoice((1, 9)),
+            "There is no session 9. Sessions: 1, 2",
+        ),
         ("affect-edge.db", "out", None, "there is no database"),
         ("data/affect-edge.db", "data/affect-edge.db/deeper", None, "Nothing was exported|be read"),
         pytest.param(
@@ -188,7 +193,7 @@ def test_an_export_deletes_nothing_that_somebody_else_put_there(
     ],
 )
 def test_what_cannot_be_exported_is_reported_and_nothing_is_written(
-    path: Path, tmp_path: Path, source: str, out: str, choice: Choice | None, said: str
+    path: Path, tmp_path: Path, source: str, out: str, choice: ExportChoice | None, said: str
 ) -> None:
     assert path.is_file()
     with pytest.raises(AffectEdgeError, match=said):

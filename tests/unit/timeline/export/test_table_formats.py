@@ -22,7 +22,7 @@ from edge_agent.core.readings import VitalFlag
 from edge_agent.timeline.database.connection import read_transaction
 from edge_agent.timeline.export import table_formats
 from edge_agent.timeline.export.appliance import Appliance
-from edge_agent.timeline.export.rows import Choice
+from edge_agent.timeline.export.rows import ExportChoice
 from edge_agent.timeline.export.source import ExportSource
 from edge_agent.timeline.export.sqlite import SQLITE
 from edge_agent.timeline.export.table_formats import PARQUET, SAV, XLSX
@@ -54,7 +54,7 @@ def path(tmp_path: Path) -> Path:
 def tables(path: Path) -> dict[str, list[dict[str, Any]]]:
     """The tables as every format gets them; what is no number is left out."""
     with read_transaction(path) as connection:
-        source = ExportSource(connection, Choice(), Appliance())
+        source = ExportSource(connection, ExportChoice(), Appliance())
         return {name: [_as_read(row, name) for row in source.rows(name)] for name in FILES}
 
 
@@ -91,7 +91,7 @@ def test_sqlite_file_holds_the_rows_of_every_table_with_types_and_keys(
     path: Path, tmp_path: Path
 ) -> None:
     with read_transaction(path) as connection:
-        source = ExportSource(connection, Choice(), Appliance())
+        source = ExportSource(connection, ExportChoice(), Appliance())
         expected = {name: [tuple(one.values()) for one in source.rows(name)] for name in FILES}
     (out,) = SQLITE.export(path, tmp_path / "all.sqlite")
     with closing(sqlite3.connect(out)) as connection:

@@ -28,7 +28,7 @@ from edge_agent.timeline.read.matching import (
 )
 from edge_agent.timeline.read.observed import match, shown_in
 from edge_agent.timeline.read.reader import Reader
-from edge_agent.timeline.read.stimuli import ReadingSum, Stimulus
+from edge_agent.timeline.read.stimuli import ReadingSum, SessionStimulus
 from tests.support.studies import HEART, SYSTOLIC, add_session, heart, make_study
 from tests.support.timeline import instant, reading, row, session_row, timeline
 
@@ -261,7 +261,7 @@ def test_stimuli_come_in_order_with_their_last_reports(tmp_path: Path) -> None:
     reports.append({"at": 320, "value": 9})
     timeline(path, self_report=[{"session": 1, **report} for report in reports])
     first, second_one, third = Reader(path).stimuli([1, 2])
-    assert first == Stimulus(
+    assert first == SessionStimulus(
         1, "P-1", False, "anger", instant(10).wall_ms, instant(309).wall_ms, "anger"
     )
     wanted = ("film 3", "none", False)

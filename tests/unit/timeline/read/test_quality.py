@@ -11,11 +11,17 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.expression import RejectReason
-from edge_agent.core.own_neutral import Calibration, Refusal
+from edge_agent.core.own_neutral import BaselineRefusal, Calibration
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.connection import write_transaction
-from edge_agent.timeline.read.quality import Check, Level, SessionQuality, Thresholds, share_covered
+from edge_agent.timeline.read.quality import (
+    Check,
+    QualityLevel,
+    SessionQuality,
+    Thresholds,
+    share_covered,
+)
 from edge_agent.timeline.read.quality_checks import session_quality
 from edge_agent.timeline.read.reader import Reader
 from edge_agent.timeline.study.exclusions import leave_out
@@ -73,11 +79,13 @@ def check(report: SessionQuality, name: str) -> Check:
 def test_quality_session_without_conditions_is_no_error(path: Path) -> None:
     session = hold(path, labels=())
     found = report(path, session)
-    assert found.level is Level.UNMARKED
+    assert found.level is QualityLevel.UNMARKED
     assert found.sentence == "No conditions: shown by day, not tested."
     levels = {one.name: one.level for one in found.checks}
-    assert {levels[name] for name in ("conditions", "the face", "readings")} == {Level.UNMARKED}
-    assert Level.BAD not in levels.values()
+    assert {levels[name] for name in ("conditions", "the face", "readings")} == {
+        QualityLevel.UNMARKED
+    }
+    assert QualityLevel.BAD not in levels.values()
     assert "For a test, mark the start" in check(found, "conditions").cure
     assert not (found.measures.vitals or found.measures.conditions or found.measures.gaps)
     timeline(path, expression=range(1, 31), vital=[reading(second, 70.0) for second in range(51)])
@@ -88,12 +96,12 @@ def test_quality_session_without_conditions_is_no_error(path: Path) -> None:
         "the course of heart rate": "Heart rate was recorded in 50% of the session.",
     }.items():
         assert check(found, name).found == text
-    assert found.level is Level.UNMARKED
+    assert found.level is QualityLevel.UNMARKED
     for at, ahead in ((-50, -100), (30, -40)):
         times = {"started_ms": instant(at).wall_ms, "wall_minus_boot_ms": instant(ahead).wall_ms}
         timeline(path, boot=[{"boot_id": "a", "synchronised": 0, **times}])
     jumped = check(report(path, session), "the clock")
-    assert "jumped during" in jumped.found and jumped.level is Level.CARE, "nothing is unfit"
+    assert "jumped during" in jumped.found and jumped.level is QualityLevel.CARE, "nothing is unfit"
 
 
 def test_a_session_that_is_open_or_without_length_is_judged_too(path: Path) -> None:
@@ -101,10 +109,10 @@ def test_a_session_that_is_open_or_without_length_is_judged_too(path: Path) -> N
     found = report(path, session)
     assert found.end_ms is None
     conditions = check(found, "conditions")
-    assert conditions.level is Level.CARE and "still open" in conditions.found
+    assert conditions.level is QualityLevel.CARE and "still open" in conditions.found
     Study(path).end_session(instant(0))
     found = report(path, session)
-    assert (found.measures.face_share, found.level) == (None, Level.BAD)
+    assert (found.measures.face_share, found.level) == (None, QualityLevel.BAD)
 
 
 def test_quality_condition_without_length_is_not_fit(path: Path) -> None:
@@ -112,7 +120,7 @@ def test_quality_condition_without_length_is_not_fit(path: Path) -> None:
     for kind in ("stimulus_start", "stimulus_end"):
         timeline(path, marker=[{"at": 90, "kind": kind, "label": "happiness"}])
     conditions = check(report(path, session), "conditions")
-    assert conditions.level is Level.BAD
+    assert conditions.level is QualityLevel.BAD
     assert conditions.found == "3 conditions are marked. Less than a second long: happiness."
     assert "A spreadsheet drops the seconds" in conditions.cure
 
@@ -120,7 +128,7 @@ def test_quality_condition_without_length_is_not_fit(path: Path) -> None:
 def test_a_well_recorded_session_is_fit_and_its_counts_are_right(path: Path) -> None:
     found = report(path, well_recorded(path))
     assert found.sentence == ("This session is fit for analysis. All checks passed.")
-    assert found.level is Level.GOOD
+    assert found.level is QualityLevel.GOOD
     assert all(not check.cure for check in found.checks)
     assert found.measures.face_share == 1.0
     anger, neutral = found.measures.conditions
@@ -136,9 +144,9 @@ def test_a_well_recorded_session_is_fit_and_its_counts_are_right(path: Path) -> 
     assert (found.measures.frame_rate.median_per_s, found.measures.frame_rate.slow_share) == wanted
 
 
-@pytest.mark.parametrize(("seconds", "level"), [(96, Level.CARE), (95, Level.BAD)])
+@pytest.mark.parametrize(("seconds", "level"), [(96, QualityLevel.CARE), (95, QualityLevel.BAD)])
 def test_the_face_must_be_read_four_fifths_of_the_time(
-    path: Path, seconds: int, level: Level
+    path: Path, seconds: int, level: QualityLevel
 ) -> None:
     found = check(report(path, well_recorded(path, range(1, seconds + 1))), "the face")
     assert found.level is level
@@ -147,7 +155,7 @@ def test_the_face_must_be_read_four_fifths_of_the_time(
     )
     assert wanted in found.found
     lower = session_quality(Reader(path), 1, Thresholds(face_share=0.4))
-    assert check(lower, "the face").level is Level.GOOD
+    assert check(lower, "the face").level is QualityLevel.GOOD
 
 
 @pytest.mark.parametrize(
@@ -169,7 +177,7 @@ def test_quality_unreadable_face_gets_advice_for_its_main_reason(
     assert found.measures.frames.unfit == {reason: 590}  # the row at the end lies behind it
     assert found.measures.lost_s == {reason: 60.0}
     light = check(found, "light")
-    assert (light.level is Level.CARE) == (reason is RejectReason.TOO_DARK)
+    assert (light.level is QualityLevel.CARE) == (reason is RejectReason.TOO_DARK)
     assert light.cure == (
         "Put a lamp in front of the participant, not behind them." if light.cure else ""
     )
@@ -219,9 +227,9 @@ def test_quality_condition_without_usable_reading_of_a_kind_is_not_fit(path: Pat
     assert check(found, "readings").found.startswith(
         "Missing: systolic pressure under neutral; needed: a usable reading"
     )
-    assert found.level is Level.BAD
+    assert found.level is QualityLevel.BAD
     care = check(found, "flagged readings")
-    assert care.level is Level.CARE
+    assert care.level is QualityLevel.CARE
     assert "50% of the readings of systolic pressure are flagged" in care.found
 
 
@@ -256,7 +264,7 @@ def hold_with_baseline(path: Path, labels: Sequence[str], under: Sequence[str]) 
 def test_quality_baseline_without_a_reading_of_the_cuff_is_fit(path: Path) -> None:
     session = hold_with_baseline(path, ("Baseline", "anger", "neutral"), ("anger", "neutral"))
     found = report(path, session)
-    assert (found.level, found.analysis_sentence) == (Level.GOOD, "")
+    assert (found.level, found.analysis_sentence) == (QualityLevel.GOOD, "")
     assert check(found, "readings").found == (
         "There are readings of heart rate and systolic pressure: a usable reading of each kind "
         "under each condition that is compared (anger and neutral). There is none of "
@@ -268,19 +276,19 @@ def test_quality_baseline_without_a_reading_of_the_cuff_is_fit(path: Path) -> No
 @pytest.mark.parametrize(
     ("states", "level"),
     [
-        (["neutral", "Anger"], Level.GOOD),
-        (["practice", "anger"], Level.BAD),
-        (["x", "y"], Level.BAD),
+        (["neutral", "Anger"], QualityLevel.GOOD),
+        (["practice", "anger"], QualityLevel.BAD),
+        (["x", "y"], QualityLevel.BAD),
     ],
 )
 def test_quality_readings_are_wanted_under_the_declared_states(
-    path: Path, states: list[str], level: Level
+    path: Path, states: list[str], level: QualityLevel
 ) -> None:
     session = hold_with_baseline(path, ("practice", "anger", "neutral"), ("anger", "neutral"))
     freeze(path, json.dumps({"question": {"state": "condition", "states": states}}), "me")
     assert report(path, session).level is level
     freeze(path, '{"question": []}', "me")
-    assert report(path, session).level is Level.BAD
+    assert report(path, session).level is QualityLevel.BAD
 
 
 def test_quality_says_what_the_analysis_does_with_an_unfit_session(path: Path) -> None:
@@ -307,7 +315,7 @@ def test_quality_silent_strap_and_unmatched_readings_ask_for_care(path: Path) ->
         "No face was read before 60% of the readings of heart rate"
         in check(found, "unmatched readings").found
     )
-    assert found.level is Level.CARE
+    assert found.level is QualityLevel.CARE
     assert found.sentence.startswith(
         "This session is fit for analysis, with care: check the face, the course of heart rate and "
     )
@@ -317,19 +325,19 @@ def test_quality_dropped_frames_ask_for_care(path: Path) -> None:
     session = hold(path)
     timeline(path, unfit=[{"at": s, "frames": 10 if s % 3 else 2} for s in range(1, 121)])
     found = check(report(path, session), "frames")
-    assert found.level is Level.CARE
+    assert found.level is QualityLevel.CARE
     assert found.found.startswith(
         "10.0 frames per second; less than half of that for 33% of the time"
     )
 
 
-@pytest.mark.parametrize(("turned", "level"), [(24, Level.GOOD), (25, Level.CARE)])
+@pytest.mark.parametrize(("turned", "level"), [(24, QualityLevel.GOOD), (25, QualityLevel.CARE)])
 def test_quality_head_turned_away_for_long_asks_for_care(
-    path: Path, turned: int, level: Level
+    path: Path, turned: int, level: QualityLevel
 ) -> None:
     session = well_recorded(path)
     none = check(report(path, session), "head turned away")
-    assert (none.level, none.found) == (Level.GOOD, "No pose of the head was recorded.")
+    assert (none.level, none.found) == (QualityLevel.GOOD, "No pose of the head was recorded.")
     angles = [(31.0, 0.0), (0.0, -31.0), (-31.0, 0.0)] * 40
     away = [movement_row(s, yaw=angles[s][0], pitch=angles[s][1]) for s in range(1, turned + 1)]
     ahead = [movement_row(s, yaw=30.0, pitch=-30.0, roll=90.0) for s in range(turned + 1, 121)]
@@ -344,12 +352,12 @@ def test_quality_head_turned_away_for_long_asks_for_care(
         f"The head was turned away by more than 30° in {turned / 120:.0%} of the intervals with a "
         "pose; at most 20% is acceptable."
     )
-    assert bool(turned_away.cure) == (level is Level.CARE)
+    assert bool(turned_away.cure) == (level is QualityLevel.CARE)
 
 
-@pytest.mark.parametrize(("mg", "level"), [(20.0, Level.GOOD), (60.0, Level.CARE)])
+@pytest.mark.parametrize(("mg", "level"), [(20.0, QualityLevel.GOOD), (60.0, QualityLevel.CARE)])
 def test_quality_wearer_who_moves_in_a_condition_asks_for_care(
-    path: Path, mg: float, level: Level
+    path: Path, mg: float, level: QualityLevel
 ) -> None:
     session = well_recorded(path)
     assert "motion of the wearer" not in {one.name for one in report(path, session).checks}
@@ -362,7 +370,7 @@ def test_quality_wearer_who_moves_in_a_condition_asks_for_care(
     found = report(path, session)
     assert [one.motion_mg for one in found.measures.conditions] == [mg, 3.0]
     moved = check(found, "motion of the wearer")
-    assert (moved.level, bool(moved.cure)) == (level, level is Level.CARE)
+    assert (moved.level, bool(moved.cure)) == (level, level is QualityLevel.CARE)
     most = f"The wearer moved most in anger: {mg} mg on average; at most 27 mg is acceptable."
     assert moved.found == most
 
@@ -374,14 +382,14 @@ def test_own_neutral_says_what_calibrated_it_or_why_nothing_did(path: Path) -> N
     note_asked(path, session)
     asked = check(report(path, session), "own neutral")
     assert (asked.level, asked.found) == (
-        Level.CARE,
+        QualityLevel.CARE,
         "Not calibrated: no baseline of the session has ended.",
     )
     span = (START_MS + 2_000, START_MS + 22_000)
-    refused = Calibration(20, LOGITS, 0.0, Refusal.SMILING)
+    refused = Calibration(20, LOGITS, 0.0, BaselineRefusal.SMILING)
     keep(path, session, span, refused, CLASSIFIER, START_MS + 23_000)
     found = report(path, session)
-    assert found.level is Level.CARE
+    assert found.level is QualityLevel.CARE
     assert check(found, "own neutral").found == (
         "Not calibrated by the baseline from 0:02 to 0:22 since the start (face read in 20 s): the "
         "participant smiled."
@@ -389,14 +397,14 @@ def test_own_neutral_says_what_calibrated_it_or_why_nothing_did(path: Path) -> N
     assert "Set a baseline marker" in check(found, "own neutral").cure
     keep(path, session, span, Calibration(19, LOGITS, -1.5), CLASSIFIER, START_MS + 23_250)
     calibrated = check(report(path, session), "own neutral")
-    assert calibrated.level is Level.GOOD
+    assert calibrated.level is QualityLevel.GOOD
     assert calibrated.found == (
         "Calibrated by the baseline from 0:02 to 0:22 since the start (face read in 19 s). From "
         "0:23.250 on, the logit of neutral is shifted by -1.50."
     )
     end_shift(path, session, START_MS + 60_000)
     ended = check(report(path, session), "own neutral")
-    assert ended.level is Level.CARE
+    assert ended.level is QualityLevel.CARE
     assert ended.found.endswith(
         "At 1:00 another model or prior began to read the face: no shift since."
     )
@@ -405,18 +413,30 @@ def test_own_neutral_says_what_calibrated_it_or_why_nothing_did(path: Path) -> N
 @pytest.mark.parametrize(
     ("rows", "level", "said"),
     [
-        ([("a", -50, -100, 1)], Level.GOOD, "did not jump"),
-        ([("a", -50, -100, 1), ("a", 130, 200, 1)], Level.GOOD, "did not jump"),
-        ([("a", -50, -100, 0)], Level.CARE, "had not set the clock"),
-        ([("a", -50, -100, 0), ("a", 30, -40, 1)], Level.BAD, r"jumped during the session: \+60 s"),
-        ([("a", -50, -100, 1), ("b", 30, 20, 1)], Level.CARE, "restarted during the session"),
-        ([("a", -500, -900, 1), ("b", 5, -100, 1)], Level.GOOD, "did not jump"),
+        ([("a", -50, -100, 1)], QualityLevel.GOOD, "did not jump"),
+        ([("a", -50, -100, 1), ("a", 130, 200, 1)], QualityLevel.GOOD, "did not jump"),
+        ([("a", -50, -100, 0)], QualityLevel.CARE, "had not set the clock"),
+        (
+            [("a", -50, -100, 0), ("a", 30, -40, 1)],
+            QualityLevel.BAD,
+            r"jumped during the session: \+60 s",
+        ),
+        (
+            [("a", -50, -100, 1), ("b", 30, 20, 1)],
+            QualityLevel.CARE,
+            "restarted during the session",
+        ),
+        ([("a", -500, -900, 1), ("b", 5, -100, 1)], QualityLevel.GOOD, "did not jump"),
         # The clock was set in the session, and rows of before were moved; later parts came first.
-        ([("a", 20, -100, 1), ("a", -50, -100, 1), ("a", 40, -100, 1)], Level.GOOD, "did not jump"),
+        (
+            [("a", 20, -100, 1), ("a", -50, -100, 1), ("a", 40, -100, 1)],
+            QualityLevel.GOOD,
+            "did not jump",
+        ),
     ],
 )
 def test_quality_clock_that_jumps_in_the_session_is_not_fit(
-    path: Path, rows: list[tuple[str, float, float, int]], level: Level, said: str
+    path: Path, rows: list[tuple[str, float, float, int]], level: QualityLevel, said: str
 ) -> None:
     session = well_recorded(path)
     for boot, at, ahead, is_right in rows:
@@ -445,7 +465,7 @@ def test_a_session_of_estimates_alone_is_not_fit(path: Path) -> None:
     add_session(path, "P-1", heart(anger=80.0, neutral=70.0), flags=[VitalFlag.ESTIMATED])
     report = session_quality(Reader(path), 1)
     readings = next(check for check in report.checks if check.name == "readings")
-    assert (readings.level, report.level) == (Level.BAD, Level.BAD)
+    assert (readings.level, report.level) == (QualityLevel.BAD, QualityLevel.BAD)
     assert readings.found == "There is no reading of heart rate or blood pressure."
 
 
@@ -479,8 +499,8 @@ def test_session_is_judged_by_what_it_meant_to_measure(
     session = hold(path)
     timeline(path, **rows)
     found = report(path, session)
-    assert {one.name for one in found.checks if one.level is Level.BAD} == unfit
-    assert (found.level is Level.BAD) == bool(unfit)
+    assert {one.name for one in found.checks if one.level is QualityLevel.BAD} == unfit
+    assert (found.level is QualityLevel.BAD) == bool(unfit)
 
 
 def test_estimates_beside_measurements_change_no_verdict(path: Path) -> None:
@@ -514,7 +534,7 @@ def test_face_that_came_back_often_is_reported_with_care(path: Path) -> None:
     few = report(path, session)
     assert few.measures.faces.left == 7 > few.thresholds.face_breaks
     whose = check(few, "whose face it is")
-    assert whose.level is Level.CARE and "recognised" in whose.cure
+    assert whose.level is QualityLevel.CARE and "recognised" in whose.cure
     assert whose.found == few.faces_sentence
     assert few.faces_sentence.startswith("The face was out of view 7 times")
 
@@ -524,7 +544,7 @@ def test_face_that_left_as_often_as_the_limit_sets_no_caution(path: Path) -> Non
     timeline(path, expression=alternating(range(1, 121), 20))
     found = report(path, session)
     assert found.measures.faces.left == found.thresholds.face_breaks
-    assert check(found, "whose face it is").level is Level.GOOD
+    assert check(found, "whose face it is").level is QualityLevel.GOOD
     assert found.faces_sentence, "said all the same"
 
 
@@ -534,8 +554,8 @@ def test_several_faces_in_view_for_long_set_the_level_care(path: Path) -> None:
     timeline(path, expression=beside)
     found = report(path, session)
     assert found.measures.faces.several_s == 14.0
-    assert check(found, "whose face it is").level is Level.CARE
-    assert found.level is Level.CARE
+    assert check(found, "whose face it is").level is QualityLevel.CARE
+    assert found.level is QualityLevel.CARE
     assert "check whose face it is, and report it" in found.sentence
 
 
@@ -546,7 +566,7 @@ def test_session_with_mostly_unknown_faces_sets_the_level_care(path: Path) -> No
             "UPDATE expression SET is_primary = 0, attribution = 'unknown' WHERE id % 2"
         )
     whose = check(report(path, session), "whose face it is")
-    assert whose.level is Level.CARE
+    assert whose.level is QualityLevel.CARE
     assert "it is not known whose face was in view" in whose.found
 
 
@@ -556,5 +576,5 @@ def test_faces_that_nobody_followed_make_no_session_worse(path: Path) -> None:
         connection.execute("UPDATE expression SET track = 0")
     found = report(path, session)
     whose = check(found, "whose face it is")
-    assert (whose.level, found.level) == (Level.UNMARKED, Level.GOOD)
+    assert (whose.level, found.level) == (QualityLevel.UNMARKED, QualityLevel.GOOD)
     assert "is not known" in whose.found == found.faces_sentence

@@ -23,8 +23,8 @@ from edge_agent.timeline.read.reader import Reader
 from edge_agent.timeline.read.sessions import (
     LEAST_ROWS,
     USUAL_LOG_ODDS,
-    Baseline,
     MeanReading,
+    NeutralBaseline,
     neutral_shift,
 )
 from edge_agent.timeline.study.sessions import Study
@@ -54,8 +54,8 @@ expressions = st.lists(st.floats(0.004, 1), min_size=8, max_size=8).map(
 """None below half of a per mille, which is recorded as 0."""
 
 
-def baseline_of(rows: Sequence[Expression]) -> Baseline:
-    return Baseline(1, 0, 20_000, len(rows), neutral_shift(rows))
+def baseline_of(rows: Sequence[Expression]) -> NeutralBaseline:
+    return NeutralBaseline(1, 0, 20_000, len(rows), neutral_shift(rows))
 
 
 def test_a_face_that_rests_as_usual_is_not_corrected() -> None:
@@ -128,12 +128,12 @@ def calibrated(tmp_path: Path) -> Path:
 
 
 def test_the_baseline_is_of_the_twenty_seconds_after_its_marker_or_fewer(calibrated: Path) -> None:
-    def baseline() -> Baseline:
+    def baseline() -> NeutralBaseline:
         found = Reader(calibrated).baseline(1)
         assert found is not None
         return found
 
-    def span(of: Baseline) -> tuple[int, int, int]:
+    def span(of: NeutralBaseline) -> tuple[int, int, int]:
         return of.start_ms - START_MS, of.end_ms - START_MS, of.rows
 
     assert span(baseline()) == (10_000, 30_000, 20)

@@ -16,9 +16,9 @@ from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.study import protocol_runs
 from edge_agent.timeline.study.protocol_runs import (
     NewRun,
-    Progress,
     ProtocolRuns,
     RefusedRecords,
+    RunProgress,
     RunState,
     SavedRun,
     SelfReport,
@@ -60,7 +60,7 @@ def save(
     state: RunState = RunState.RUNNING,
     reports: tuple[SelfReport, ...] = (),
 ) -> bool:
-    progress = Progress(3, 1500, state, "why", instant(at), markers, reports)
+    progress = RunProgress(3, 1500, state, "why", instant(at), markers, reports)
     return ProtocolRuns(path).save(run.id, run.session.id, progress)
 
 
@@ -70,7 +70,7 @@ def note(at: float) -> Marker:
 
 def test_save_of_a_run_that_is_not_in_its_session_is_refused(path: Path) -> None:
     run = begun(path)
-    progress = Progress(3, 1500, RunState.RUNNING, "why", instant(1), (note(1),))
+    progress = RunProgress(3, 1500, RunState.RUNNING, "why", instant(1), (note(1),))
     for number, session in ((99, run.session.id), (run.id, 99)):
         with pytest.raises(StudyError, match=f"No protocol {number} runs in session {session}"):
             ProtocolRuns(path).save(number, session, progress)
@@ -80,7 +80,7 @@ def test_save_of_a_run_that_is_not_in_its_session_is_refused(path: Path) -> None
 def test_save_leaves_an_audit_line_where_more_than_time_has_passed(path: Path) -> None:
     run = begun(path)
     for markers in ((note(1),), ()):
-        progress = Progress(3, 1500, RunState.RUNNING, "", instant(1), markers)
+        progress = RunProgress(3, 1500, RunState.RUNNING, "", instant(1), markers)
         ProtocolRuns(path).save(run.id, run.session.id, progress, actor="dashboard service")
     lines = query(path, "SELECT actor, detail FROM audit WHERE action = 'protocol_save'")
     assert lines == [("dashboard service", "session 1: running, markers added: 1")]
@@ -126,7 +126,7 @@ def test_answer_that_no_scale_allows_is_set_aside_and_the_rest_stored(
         SelfReport(instant(7), None, scale, value),
         SelfReport(instant(8), None, "arousal", 5),
     )
-    progress = Progress(3, 1500, RunState.RUNNING, "", instant(9), (note(8),), (refused, good))
+    progress = RunProgress(3, 1500, RunState.RUNNING, "", instant(9), (note(8),), (refused, good))
 
     assert ProtocolRuns(path).save(run.id, run.session.id, progress, actor="dashboard service")
 
@@ -161,7 +161,7 @@ def test_records_of_each_kind_that_no_table_takes_are_set_aside(path: Path) -> N
     refused_records = RefusedRecords(path)
     refused_records.look()
     shown = Trial(instant(3), 0, 1, "stimulus", None, False, None, 10)
-    progress = Progress(
+    progress = RunProgress(
         3,
         1500,
         RunState.RUNNING,

@@ -13,7 +13,7 @@ from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.read.reader import Reader
-from edge_agent.timeline.upkeep.fold import Folded, fold_rollups, make_anew
+from edge_agent.timeline.upkeep.fold import FoldedRollups, fold_rollups, make_anew
 from edge_agent.timeline.upkeep.retention import prune
 from tests.support.timeline import START_MS, query, reading, row, timeline
 
@@ -77,7 +77,7 @@ def test_folding_changes_no_sum(path: Path) -> None:
             assert query(path, f"SELECT min(at) >= ? FROM {kind}_{table}", oldest) == [(1,)]
     assert query(path, "SELECT max(at) < min(hour) FROM expression_day, (SELECT min(at) AS hour "
                  "FROM expression_hour)") == [(1,)]  # fmt: skip
-    assert fold_rollups(path, 3, 6, now_ms=START_MS) == Folded(0, 0)
+    assert fold_rollups(path, 3, 6, now_ms=START_MS) == FoldedRollups(0, 0)
 
 
 def test_trends_tell_the_same_before_and_after_by_day(path: Path) -> None:
@@ -135,7 +135,7 @@ def test_a_fold_that_is_broken_off_is_ended_by_the_next(path: Path) -> None:
     assert query(path, "SELECT count(*) FROM expression_day") == [(0,)]
     with write_transaction(path) as connection:
         connection.execute("DROP TRIGGER stop")
-    assert fold_rollups(path, 3, 6, now_ms=START_MS, within_s=0) == Folded(0, 0)
+    assert fold_rollups(path, 3, 6, now_ms=START_MS, within_s=0) == FoldedRollups(0, 0)
     fold_rollups(path, 3, 6, now_ms=START_MS)
     assert totals(path, "hour", "day") == before
 
@@ -150,7 +150,7 @@ def test_fold_readings_imported_late_are_added_to_their_day(path: Path) -> None:
     )
     assert day.resolution == "day"
     assert 200.0 in day.most
-    assert fold_rollups(path, 3, 6, now_ms=START_MS) == Folded(1, 1)
+    assert fold_rollups(path, 3, 6, now_ms=START_MS) == FoldedRollups(1, 1)
     assert totals(path, "hour", "day") == before
 
 
@@ -165,7 +165,7 @@ def test_a_lost_hour_is_made_from_its_minutes(path: Path) -> None:
 
 def test_a_clock_that_is_years_ahead_folds_nothing_before_its_time(path: Path) -> None:
     before = query(path, "SELECT count(*) FROM expression_minute")
-    assert fold_rollups(path, 400, 1_100, now_ms=START_MS + 3_650 * DAY_MS) == Folded(0, 0)
+    assert fold_rollups(path, 400, 1_100, now_ms=START_MS + 3_650 * DAY_MS) == FoldedRollups(0, 0)
     assert query(path, "SELECT count(*) FROM expression_minute") == before
 
 

@@ -185,4 +185,4 @@ def test_report_on_copies_that_claims_to_be_huge_counts_as_none(path: Path) -> N
     report = path.with_name(f"{path.name}.copies.json")
     report.touch()
     os.truncate(report, 30_000_000_000)
-    assert copies.read_report(path) == copies.Report()
+    assert copies.read_report(path) == copies.CopiesReport()

@@ -33,9 +33,9 @@ def test_one_alert_of_a_rule_stands_and_pages_are_filtered(path: Path) -> None:
     begin(log, "hr", "vital", instant(10))
     log.end("hr", "over", instant(20))
     begin(log, "hr", "vital", instant(30))
-    log.note_delivery(1, alert_log.Delivery("raised", "ntfy 1", 2, None, "refused"))
-    log.note_delivery(1, alert_log.Delivery("raised", "ntfy 1", 3, 5, ""))
-    log.note_delivery(99, alert_log.Delivery("raised", "ntfy 1", 1, 5, ""))  # erased meanwhile
+    log.note_delivery(1, alert_log.AlertDelivery("raised", "ntfy 1", 2, None, "refused"))
+    log.note_delivery(1, alert_log.AlertDelivery("raised", "ntfy 1", 3, 5, ""))
+    log.note_delivery(99, alert_log.AlertDelivery("raised", "ntfy 1", 1, 5, ""))  # erased meanwhile
 
     def rules(wanted: alert_log.AlertFilter) -> list[str]:
         count, found = log.page(wanted, 10, 1)
@@ -47,7 +47,7 @@ def test_one_alert_of_a_rule_stands_and_pages_are_filtered(path: Path) -> None:
     assert rules(alert_log.AlertFilter(state="ended", kind="vital")) == ["hr False"]
     assert rules(alert_log.AlertFilter(START_MS + 10_000, START_MS + 30_000)) == ["hr False"]
     assert log.page(alert_log.AlertFilter(), 2, 2)[1][0].deliveries == (
-        alert_log.Delivery("raised", "ntfy 1", 3, 5, ""),
+        alert_log.AlertDelivery("raised", "ntfy 1", 3, 5, ""),
     )
 
 
@@ -70,7 +70,7 @@ def test_alerts_that_ended_long_ago_are_deleted(path: Path) -> None:
     begin(log, "camera", "camera", instant(0))
     begin(log, "hr", "vital", instant(2 * DAY_S))
     log.end("hr", "over", instant(2 * DAY_S + 1))
-    log.note_delivery(1, alert_log.Delivery("raised", "ntfy 1", 1, 5, ""))
+    log.note_delivery(1, alert_log.AlertDelivery("raised", "ntfy 1", 1, 5, ""))
     assert alert_log.prune_alerts(path, 1, instant(1.5 * DAY_S).wall_ms) == 1
     assert query(path, "SELECT id FROM alert") == [(2,), (3,)]
     assert query(path, "SELECT count(*) FROM alert_message") == [(0,)]
@@ -91,7 +91,7 @@ def test_a_participant_is_erased_with_their_alerts(path: Path) -> None:
     begin(log, "camera", "camera", instant(20))
     study.end_session(instant(30))
     begin(log, "after", "face", instant(40))
-    log.note_delivery(4, alert_log.Delivery("raised", "ntfy 1", 1, 5, ""))
+    log.note_delivery(4, alert_log.AlertDelivery("raised", "ntfy 1", 1, 5, ""))
     told = erase_participant(path, "P-01", actor="ada")
     assert query(path, "SELECT rule FROM alert ORDER BY id") == [("before",), ("disk",), ("after",)]
     assert query(path, "SELECT count(*) FROM alert_message") == [(0,)]

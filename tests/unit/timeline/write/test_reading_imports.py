@@ -16,8 +16,8 @@ from edge_agent.timeline.gate.commands import Commands, import_file
 from edge_agent.timeline.intake.imports import list_imports, undo_import
 from edge_agent.timeline.write import reading_imports
 from edge_agent.timeline.write.reading_imports import (
+    FilePortion,
     ImportResult,
-    Part,
     ReadingTable,
     import_portion,
     import_readings,
@@ -80,7 +80,7 @@ def test_import_that_fails_in_its_third_portion_is_removed(path: Path) -> None:
 
 
 def test_import_that_cannot_be_removed_says_how_to_remove_it(path: Path) -> None:
-    def write(table: ReadingTable, part: Part) -> ImportResult:
+    def write(table: ReadingTable, part: FilePortion) -> ImportResult:
         if part.number is not None:
             raise StoreError("the disk is full.")
         return import_portion(path, table, part, actor="ada")
@@ -97,10 +97,12 @@ def test_import_that_cannot_be_removed_says_how_to_remove_it(path: Path) -> None
 def test_removal_of_an_unfinished_import_takes_several_portions(path: Path) -> None:
     others = [reading(0, 120.0, VitalKind.SYSTOLIC, "cuff")]
     import_readings(path, others, file="cuff.csv", actor="ada")
-    first = import_portion(path, ReadingTable.of(readings(25)), Part("a", None, False), actor="ada")
+    first = import_portion(
+        path, ReadingTable.of(readings(25)), FilePortion("a", None, False), actor="ada"
+    )
     assert first.number == 2
     with pytest.raises(StudyError, match="no unfinished import 2 of this file"):
-        import_portion(path, ReadingTable.of([]), Part("b", 2, True), actor="ada")
+        import_portion(path, ReadingTable.of([]), FilePortion("b", 2, True), actor="ada")
     assert remove_unfinished(path, 2, actor="ada") == 25
     assert query(path, "SELECT kind, n FROM vital_minute") == [("systolic", 1)]
     for finished in (1, 2, 3):

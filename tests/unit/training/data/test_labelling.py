@@ -19,7 +19,7 @@ from training.data.labelling import (
     NO_FACE,
     SETTLED,
     Labels,
-    Mark,
+    PictureLabel,
     label_app,
     open_socket,
     pair_agreement,
@@ -47,28 +47,28 @@ def merged_rows(out: Path) -> list[list[str]]:
 
 
 def test_a_label_is_kept_at_once_for_the_next_start(pictures: Path, out: Path) -> None:
-    Labels(pictures, out).set("Ada", Mark("more/d.png", "fear"))
+    Labels(pictures, out).set("Ada", PictureLabel("more/d.png", "fear"))
     again = Labels(pictures, out)
 
     assert again.people == ("Ada",)
-    assert again.marks_of("Ada") == {"more/d.png": Mark("more/d.png", "fear")}
+    assert again.marks_of("Ada") == {"more/d.png": PictureLabel("more/d.png", "fear")}
     assert merged_rows(out) == [["file", "emotion"], ["more/d.png", "fear"]]
-    again.set("Ada", Mark("more/d.png", None))
+    again.set("Ada", PictureLabel("more/d.png", None))
     assert merged_rows(out) == [["file", "emotion"]]
 
 
 def test_what_people_differ_on_waits_until_it_is_settled(pictures: Path, out: Path) -> None:
     labels = Labels(pictures, out)
     for name, said in (("Ada", "anger"), ("Ben", "disgust")):
-        labels.set(name, Mark("a.png", "neutral"))
-        labels.set(name, Mark("b.png", said))
-        labels.set(name, Mark("c.png", NO_FACE))
-    labels.set("Ben", Mark("more/d.png", "sadness", doubtful=True))
+        labels.set(name, PictureLabel("a.png", "neutral"))
+        labels.set(name, PictureLabel("b.png", said))
+        labels.set(name, PictureLabel("c.png", NO_FACE))
+    labels.set("Ben", PictureLabel("more/d.png", "sadness", doubtful=True))
 
     assert labels.to_settle() == ["b.png", "more/d.png"]
     assert labels.merge() == {"a.png": "neutral"}
-    labels.set(SETTLED, Mark("b.png", "anger"))
-    labels.set(SETTLED, Mark("more/d.png", NO_FACE))
+    labels.set(SETTLED, PictureLabel("b.png", "anger"))
+    labels.set(SETTLED, PictureLabel("more/d.png", NO_FACE))
     assert Labels(pictures, out).merge() == {"a.png": "neutral", "b.png": "anger"}
     assert labels.people == ("Ada", "Ben")
 
@@ -100,10 +100,10 @@ def test_a_torn_table_stays_as_it_is(pictures: Path, out: Path, table: str, faul
 
 
 def test_labels_of_pictures_that_have_gone_stay_in_the_table(pictures: Path, out: Path) -> None:
-    Labels(pictures, out).set("Ada", Mark("a.png", "anger"))
+    Labels(pictures, out).set("Ada", PictureLabel("a.png", "anger"))
     (pictures / "a.png").unlink()
     labels = Labels(pictures, out)
-    labels.set("Ada", Mark("b.png", "fear"))
+    labels.set("Ada", PictureLabel("b.png", "fear"))
     assert set(labels.marks_of("Ada")) == {"a.png", "b.png"}
     assert labels.merge() == {"b.png": "fear"}
 
@@ -113,7 +113,7 @@ def test_kappa_is_the_one_of_the_dashboards_statistics() -> None:
     first = rng.integers(0, len(ANSWERS), 60)
     second = np.where(rng.random(60) < 0.6, first, rng.integers(0, len(ANSWERS), 60))
     said = [
-        {f"{n}.png": Mark(f"{n}.png", ANSWERS[one]) for n, one in enumerate(answers)}
+        {f"{n}.png": PictureLabel(f"{n}.png", ANSWERS[one]) for n, one in enumerate(answers)}
         for answers in (first, second)
     ]
     expected = cohens_kappa(
@@ -127,7 +127,7 @@ def test_kappa_is_the_one_of_the_dashboards_statistics() -> None:
 
 
 def test_where_both_say_one_category_of_all_there_is_no_kappa() -> None:
-    said = {"a": Mark("a", "anger")}
+    said = {"a": PictureLabel("a", "anger")}
     assert pair_agreement(("Ada", "Ben"), said, said).kappa is None
     assert pair_agreement(("Ada", "Ben"), said, {}).pictures == 0
 
@@ -148,8 +148,8 @@ def client(labels: Labels) -> TestClient:
 
 
 def test_nobody_sees_labels_of_others_before_the_end(client: TestClient, labels: Labels) -> None:
-    labels.set("Ada", Mark("a.png", "anger"))
-    labels.set("Ben", Mark("a.png", "fear"))
+    labels.set("Ada", PictureLabel("a.png", "anger"))
+    labels.set("Ben", PictureLabel("a.png", "fear"))
     for one in client.get("/people/Cleo").json()["pictures"]:
         assert one["said"] == {} and one["emotion"] is None
     (differs,) = client.get(f"/people/{SETTLED}").json()["pictures"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from training.data.datasets import EXPRESSIONS
-from training.data.readings import Agreement, read_agreement
+from training.data.readings import AgreedPhotographs, read_agreement
 from training.errors import DataError
 
 ROWS = (
@@ -33,7 +33,7 @@ def tables(folder: Path, readings: str = "", sources: str = "") -> tuple[Path, P
     return paths
 
 
-def agreement(folder: Path) -> Agreement:
+def agreement(folder: Path) -> AgreedPhotographs:
     return read_agreement(*tables(folder))
 
 

@@ -38,7 +38,7 @@ from training.expression.own import (
 )
 from training.learning.kinds import FitRequest
 from training.report.calibration import Answered
-from training.report.compare import Comparison, McNemar, Side
+from training.report.compare import McNemar, ProtocolComparison, Side
 from training.report.evaluate import Figures, classification_figures
 
 pytestmark = pytest.mark.timeout(300)
@@ -85,7 +85,7 @@ def side(right: float, prior: Prior, answered: Answered) -> Side:
 
 def own_model(right: tuple[float, float], p: float, cut: str = "") -> OwnModel:
     """A model beside the shipped one on ten faces."""
-    comparison = Comparison(
+    comparison = ProtocolComparison(
         side(right[0], "fitted", Answered(0.69, 0.4, 0.75, 1.0)),
         side(right[1], "data", Answered(0.75, 0.9, 0.5, 1.0)),
         {"folder": McNemar(10, 1, 2, p)},

@@ -18,9 +18,9 @@ from training.data.lessons import divide
 from training.errors import RecipeError
 from training.expression.recipe import ExpressionRecipe
 from training.expression.systems import (
-    Comparison,
     FoldFigures,
     System,
+    SystemsComparison,
     compare_systems,
     fixed_split,
     fold_runs,
@@ -50,7 +50,7 @@ def system(folder: Path, name: str) -> System:
 
 
 @pytest.fixture(scope="module")
-def comparison(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> SystemsComparison:
     folder = tmp_path_factory.mktemp("systems")
     systems = [system(folder, "cnn-scratch"), system(folder, "cnn-transfer")]
     faces = stripe_faces(70)
@@ -58,7 +58,7 @@ def comparison(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
     return compare_systems(systems, faces, "Seventy stripes")
 
 
-def test_each_pair_is_tested_and_what_all_get_wrong_is_named(comparison: Comparison) -> None:
+def test_each_pair_is_tested_and_what_all_get_wrong_is_named(comparison: SystemsComparison) -> None:
     assert [one.name for one in comparison.evaluated] == ["cnn-scratch", "cnn-transfer"]
     for protocol, tests in comparison.tests.items():
         ((first, second, test),) = tests
@@ -73,7 +73,7 @@ def test_each_pair_is_tested_and_what_all_get_wrong_is_named(comparison: Compari
 
 
 def test_the_report_has_every_figure(
-    comparison: Comparison, monkeypatch: pytest.MonkeyPatch
+    comparison: SystemsComparison, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("training.expression.systems.confusion_png", lambda *_: b"matrix")
     monkeypatch.setattr("training.expression.systems._report_curves", lambda _: b"curves")

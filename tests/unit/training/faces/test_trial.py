@@ -24,9 +24,16 @@ from edge_agent.vision.recognizer import open_recognizer
 from tests.support.vision.portraits import detector, serious, smiling
 from training.commands import main
 from training.errors import DataError, RecipeError
-from training.faces.groups import ENOUGH, Seen, figures_of, groups_text, skin_group, typology_angle
+from training.faces.groups import (
+    ENOUGH,
+    SeenFace,
+    figures_of,
+    groups_text,
+    skin_group,
+    typology_angle,
+)
 from training.faces.labelling import NAMES, LabelledFace, Shares, read_shares
-from training.faces.photographs import Archive, FaceBoxes
+from training.faces.photographs import FaceBoxes, PhotographArchive
 from training.faces.sweep import STILLS, note_stills, sweep, sweep_text
 from training.faces.trial import (
     ALL,
@@ -34,14 +41,14 @@ from training.faces.trial import (
     NO_MASK,
     OURS,
     YUNET,
-    Finding,
+    DetectorTrial,
+    PicturesFinding,
     Placing,
     Reading,
-    Trial,
     evaluate_detections,
     read_covered,
 )
-from training.faces.trial_report import Report, report_text, run_trial
+from training.faces.trial_report import TrialReport, report_text, run_trial
 
 Picture = NDArray[np.uint8]
 
@@ -77,8 +84,8 @@ def always(*faces: Face) -> Saying:
 
 def found(
     ours: Saying, yunet: Saying, confirming: Saying | None = None, name: str = "a.png"
-) -> Finding:
-    return Trial(ours, yunet, confirming or yunet).find([(name, WALL)])
+) -> PicturesFinding:
+    return DetectorTrial(ours, yunet, confirming or yunet).find([(name, WALL)])
 
 
 def test_a_face_is_found_where_boxes_share_half_and_counted_by_its_size() -> None:
@@ -105,24 +112,24 @@ def test_false_face_that_gets_a_category_is_counted() -> None:
     nothing = always()
     chain = open_recognizer(VisionSettings(expression_model="expression-fast"))
     pictures = [("a.png", smiling()), ("b.png", WALL)]
-    result = Trial(detector(), nothing, nothing, chain).find(pictures)
+    result = DetectorTrial(detector(), nothing, nothing, chain).find(pictures)
     assert (result.pictures, result.false[OURS], result.named) == (2, 1, 1)
 
 
 def test_landmarks_are_measured_in_distances_of_the_marked_eyes() -> None:
     marked = {"a.png": np.array(face(290, 210).landmarks)}
-    placed = Trial(always(face(290, 210, shift=2.4)), always(face(0, 0)), always()).place(
+    placed = DetectorTrial(always(face(290, 210, shift=2.4)), always(face(0, 0)), always()).place(
         [("a.png", WALL)], marked
     )
     assert placed.errors[OURS][ALL] == pytest.approx([0.1])
     assert not placed.errors[YUNET][ALL], "a face somewhere else is not this one"
 
 
-def report(**changed: Finding) -> Report:
+def report(**changed: PicturesFinding) -> TrialReport:
     good = found(always(face(100, 100)), always(face(100, 100)))
     placed = Placing(1)
     placed.errors[OURS][ALL] = [0.04, 0.06]
-    return Report(
+    return TrialReport(
         "face-detector 1.0.0",
         0.5,
         {"portraits": good, "scenes": good, **changed},
@@ -210,17 +217,17 @@ def test_a_whole_trial_reads_the_archives_in_place_and_prints_the_table(
 def test_archives_that_are_missing_broken_or_all_learnt_from_are_named(tmp_path: Path) -> None:
     everything = Shares(test=0.99, valid=0.0)
     with pytest.raises(DataError, match=r"holds neither scenes\.zip nor a folder scenes"):
-        Archive.find(tmp_path, "scenes", everything)
+        PhotographArchive.find(tmp_path, "scenes", everything)
     (tmp_path / "scenes.zip").write_bytes(b"no archive")
     with pytest.raises(DataError, match=r"scenes\.zip: is not a zip archive"):
-        list(Archive.find(tmp_path, "scenes", everything).held_out())
+        list(PhotographArchive.find(tmp_path, "scenes", everything).held_out())
     (tmp_path / "portraits").mkdir()
     cv2.imwrite(str(tmp_path / "portraits" / "a.png"), WALL)
     with pytest.raises(DataError, match="none of its 1 photographs is held out"):
-        list(Archive.find(tmp_path, "portraits", Shares(test=0.0)).held_out())
+        list(PhotographArchive.find(tmp_path, "portraits", Shares(test=0.0)).held_out())
     (tmp_path / "portraits" / "b.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"b\.png"):
-        list(Archive.find(tmp_path, "portraits", everything).held_out())
+        list(PhotographArchive.find(tmp_path, "portraits", everything).held_out())
 
 
 @pytest.mark.parametrize(
@@ -272,7 +279,7 @@ def test_covered_faces_and_names_are_counted_by_the_folder_of_photograph() -> No
     )
     assert readings == {NO_MASK: Reading(pictures=2, faces=1, covered=0, named=1)}
     assert (readings[NO_MASK].covered_share, Reading().named_share) == (0.0, None)
-    whole = Report("face-detector", 0.6, {}, {}, readings)
+    whole = TrialReport("face-detector", 0.6, {}, {}, readings)
     assert [(bar.value, bar.met) for bar in whole.cover_bars()] == [(None, None), (0.0, True)]
     assert "without a mask" in report_text(whole)
 
@@ -326,9 +333,9 @@ def test_the_angle_of_a_skin_is_that_of_skimage(colour: tuple[int, int, int], gr
     assert skin_group(angle) == group
 
 
-def those(label: str, right: int, wrong: int) -> list[Seen]:
-    hit = Seen(detected=True, named=True, flawed=False, right=True, label=label)
-    miss = Seen(detected=False, named=False, flawed=False, right=False, label=label)
+def those(label: str, right: int, wrong: int) -> list[SeenFace]:
+    hit = SeenFace(detected=True, named=True, flawed=False, right=True, label=label)
+    miss = SeenFace(detected=False, named=False, flawed=False, right=False, label=label)
     return [hit] * right + [miss] * wrong
 
 

@@ -25,7 +25,7 @@ from training.learning.curves import CURVES, PICTURE
 from training.learning.loop import CPU, begin, fit, moving_average
 from training.learning.muon import orthogonal
 from training.learning.precision import precision_on
-from training.learning.recipe import Schedule
+from training.learning.recipe import TrainingSchedule
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -211,7 +211,7 @@ def test_the_best_epoch_is_kept_and_the_run_ends_when_nothing_gets_better(tmp_pa
     assert epochs_left(tmp_path / CHECKPOINT) == 0, "it is finished, though four of six were learnt"
 
 
-THREE_EPOCHS = Schedule(epochs=3, batch=8, peak_lr=0.1, bfloat16=False)
+THREE_EPOCHS = TrainingSchedule(epochs=3, batch=8, peak_lr=0.1, bfloat16=False)
 
 
 class Three(nn.Module):

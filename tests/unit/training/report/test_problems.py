@@ -232,7 +232,7 @@ def test_thousands_of_one_picture_are_quick(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_copy_has_its_original_beside_it_and_likeness_does_not_chain() -> None:
-    pairs = problems.Pairs(
+    pairs = problems.PicturePairs(
         np.array([0, 1, 2, 3, 0]),
         np.array([1, 2, 3, 4, 5]),
         np.array([10, 10, 5, 0, 0], dtype=np.int64),

@@ -15,7 +15,7 @@ from tests.support.vision.portraits import smiling
 from tests.support.vision.stripes import joined, stripe_faces, stripe_model
 from training.data.apparent import Coding
 from training.data.photographs import LabelledPhotographs
-from training.data.readings import Agreement
+from training.data.readings import AgreedPhotographs
 from training.errors import DataError
 from training.report.calibration import in_half_a
 from training.report.chain import ChainAnswers
@@ -31,7 +31,7 @@ KEPT = {
 }
 
 
-def portraits_read(folder: Path) -> tuple[Agreement, LabelledPhotographs]:
+def portraits_read(folder: Path) -> tuple[AgreedPhotographs, LabelledPhotographs]:
     """Ten portraits, each of the five common categories in half A and in half B."""
     half_a = frozenset(f"{number}.png" for number in range(5))
     labels = {f"{number}.png": number % 5 for number in range(10)}
@@ -39,7 +39,7 @@ def portraits_read(folder: Path) -> tuple[Agreement, LabelledPhotographs]:
         for number, file in enumerate(labels):
             picture = cv2.convertScaleAbs(smiling(), alpha=1 - number / 40)
             archive.writestr(file, cv2.imencode(".png", picture)[1].tobytes())
-    agreement = Agreement(labels, frozenset(labels), half_a, frozenset())
+    agreement = AgreedPhotographs(labels, frozenset(labels), half_a, frozenset())
     return agreement, LabelledPhotographs(folder / "photos.zip", agreement=agreement)
 
 
@@ -132,7 +132,7 @@ def test_report_groups_give_card_and_page_the_differences(tmp_path: Path) -> Non
     files = [f"{number}.jpg" for number in range(20)]
     said = [0] * 5 + [4] * 5 + [0] * 8 + [4] * 2
     answers = ChainAnswers(np.zeros(20, int), np.eye(8)[said], np.ones(20, bool))
-    agreement = Agreement(dict.fromkeys(files, 0), frozenset(), frozenset(), frozenset())
+    agreement = AgreedPhotographs(dict.fromkeys(files, 0), frozenset(), frozenset(), frozenset())
     people = {file: "woman" if number < 10 else "man" for number, file in enumerate(files)}
     coding = Coding({"sex": people, "skin": {}}, {"sex": 1.0, "skin": None}, 20)
 

@@ -9,7 +9,7 @@ import pytest
 
 from dashboard.analysis.analyse import analyse
 from dashboard.analysis.conclusions import Caution, Conclusion
-from dashboard.analysis.inference.checks import FaceReading
+from dashboard.analysis.inference.checks import ClassifierByCard
 from dashboard.analysis.query import AnalysisQuery, Sample, StateBy
 from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.rendering.words import say, sentences
@@ -311,10 +311,10 @@ def test_the_first_sentence_by_observed_emotion_calls_it_an_association(tmp_path
     assert "N = 3, an association, not a proven effect. Time in the session" in comparison.apa
 
 
-def misread(anger: float, neutral: float) -> FaceReading:
+def misread(anger: float, neutral: float) -> ClassifierByCard:
     """Return a classifier that reads these shares of 500 faces in each of two states rightly."""
     recalls = {Emotion.ANGER: Recall(anger, 500), Emotion.NEUTRAL: Recall(neutral, 500)}
-    return FaceReading("m 1", recalls)
+    return ClassifierByCard("m 1", recalls)
 
 
 OBSERVED = AnalysisQuery(vital=(HEART,), state=StateBy.OBSERVED, sensitivity=False)
@@ -334,7 +334,7 @@ OBSERVED = AnalysisQuery(vital=(HEART,), state=StateBy.OBSERVED, sensitivity=Fal
     ids=["half", "unknown", "little"],
 )
 def test_no_difference_says_that_misread_faces_may_have_hidden_one(
-    tmp_path: Path, face: FaceReading | None, text: str
+    tmp_path: Path, face: ClassifierByCard | None, text: str
 ) -> None:
     found = analyse(Reader(angry_faces(tmp_path, faster=0.0)), OBSERVED, face)
     comparison = response_of(found).comparisons[0]

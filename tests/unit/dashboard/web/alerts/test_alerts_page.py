@@ -20,7 +20,7 @@ from edge_agent.config.alerts import AlertKind, AlertSettings, RuleSettings
 from edge_agent.core.clock import now
 from edge_agent.core.texts import Message
 from edge_agent.core.vitals import VitalKind
-from edge_agent.timeline.write.alert_log import AlertEntry, AlertLog, Delivery
+from edge_agent.timeline.write.alert_log import AlertDelivery, AlertEntry, AlertLog
 from tests.support.dashboard import client_of, log_in_as, services_of, set_up
 from tests.support.timeline import query
 
@@ -42,7 +42,7 @@ def ada(tmp_path: Path) -> TestClient:
     log.end("hr", "not_known", now())
     log.begin(AlertEntry(0, "camera", "camera", "No picture.", None, None, 0), now())
     target = OPTIONS.targets()[0].name
-    log.note_delivery(2, Delivery("raised", target, 4, None, "refused"))
+    log.note_delivery(2, AlertDelivery("raised", target, 4, None, "refused"))
     return client
 
 
@@ -70,7 +70,7 @@ def test_page_and_api_say_what_stands_what_was(ada: TestClient) -> None:
 def test_alert_perhaps_sent_is_shown_apart_from_not_sent(ada: TestClient, tmp_path: Path) -> None:
     target = OPTIONS.targets()[0].name
     log = AlertLog(tmp_path / "affect-edge.db")
-    log.note_delivery(2, Delivery("raised", target, 1, None, ""))
+    log.note_delivery(2, AlertDelivery("raised", target, 1, None, ""))
     (shown, _) = ada.get("/api/v1/alerts").json()["alerts"]
     assert (shown["sent"], shown["not_sent"], shown["perhaps_sent"]) == (0, 0, 1)
     assert "perhaps sent, and not sent again" in ada.get("/alerts").text

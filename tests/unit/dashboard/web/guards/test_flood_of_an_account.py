@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from dashboard.accounts.password_queue import BusyError, PasswordQueue
+from dashboard.accounts.password_queue import PasswordQueue, PasswordsBusyError
 from dashboard.accounts.roles import Role
 from dashboard.computing.processes import Computing
 from dashboard.web.authentication import DEVICE_COOKIE
@@ -153,7 +153,7 @@ def test_who_had_turns_lately_gives_way_to_who_had_none() -> None:
                 async with turns.turn(name, rank):
                     checked.append(name)
                     await go_on.wait()
-            except BusyError:
+            except PasswordsBusyError:
                 checked.append(f"not {name}")
 
         tasks = []

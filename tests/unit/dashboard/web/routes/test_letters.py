@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from dashboard.accounts.letters import Every
+from dashboard.accounts.letters import LetterPeriod
 from dashboard.accounts.roles import Role
 from edge_agent.core.expression import Emotion
 from edge_agent.core.study import NewSession, Purpose
@@ -44,16 +44,16 @@ def recorded(path: Path) -> None:
 @pytest.mark.parametrize(
     ("every", "now", "until"),
     [
-        (Every.WEEK, "2026-11-30T06:59", "2026-11-22"),
-        (Every.WEEK, "2026-11-30T07:00", "2026-11-29"),
-        (Every.WEEK, "2026-12-06T23:59", "2026-11-29"),
-        (Every.MONTH, "2026-12-06T23:59", "2026-11-01"),
-        (Every.MONTH, "2026-12-07T07:00", "2026-12-06"),
-        (Every.MONTH, "2026-06-01T06:00", "2026-05-03"),
+        (LetterPeriod.WEEK, "2026-11-30T06:59", "2026-11-22"),
+        (LetterPeriod.WEEK, "2026-11-30T07:00", "2026-11-29"),
+        (LetterPeriod.WEEK, "2026-12-06T23:59", "2026-11-29"),
+        (LetterPeriod.MONTH, "2026-12-06T23:59", "2026-11-01"),
+        (LetterPeriod.MONTH, "2026-12-07T07:00", "2026-12-06"),
+        (LetterPeriod.MONTH, "2026-06-01T06:00", "2026-05-03"),
     ],
 )
 def test_period_of_letters_ends_on_sunday_and_differs_from_monday_at_seven(
-    every: Every, now: str, until: str
+    every: LetterPeriod, now: str, until: str
 ) -> None:
     assert every.until(datetime.fromisoformat(now)) == date.fromisoformat(until)
 

@@ -28,7 +28,7 @@ from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import Whose
 from edge_agent.core.study import NewSession, Purpose, SessionSetting
 from edge_agent.timeline.gate.commands import Commands
-from edge_agent.timeline.study.protocol_runs import NewRun, Progress, ProtocolRuns, RunState
+from edge_agent.timeline.study.protocol_runs import NewRun, ProtocolRuns, RunProgress, RunState
 from edge_agent.timeline.study.sessions import Study
 from tests.support.broker import wait_until
 from tests.support.dashboard import client_of, consenting, services_of, set_up
@@ -384,7 +384,7 @@ def test_protocol_clock_starts_behind_its_last_save_dashboard_takes_it_up(
     assert (view := second.view()) is not None
     assert (view.state, view.reason) == (RunState.PAUSED, RESTARTED)
     assert query(path, "SELECT saved FROM protocol_run") == saved
-    later = Progress(0, 0, RunState.PAUSED, "", Instant(0, saved[0][0] + 1))
+    later = RunProgress(0, 0, RunState.PAUSED, "", Instant(0, saved[0][0] + 1))
     with pytest.raises(StudyError, match="lies in the future"):
         Commands(path).save_protocol(1, 1, later, actor=DASHBOARD)
 

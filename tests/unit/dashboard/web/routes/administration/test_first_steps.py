@@ -10,9 +10,9 @@ from starlette.testclient import TestClient
 from dashboard.accounts.roles import Role
 from dashboard.web.first_steps import (
     BrokerForm,
-    Outcome,
-    Progress,
-    Step,
+    FirstStep,
+    FirstStepsProgress,
+    StepOutcome,
     configured_broker,
     try_broker,
 )
@@ -24,28 +24,28 @@ from tests.support.dashboard import log_in_as
 
 
 @pytest.fixture
-def progress(tmp_path: Path) -> Progress:
+def progress(tmp_path: Path) -> FirstStepsProgress:
     database = DashboardOptions(data=tmp_path).database
     migrate(database)
-    return Progress(database)
+    return FirstStepsProgress(database)
 
 
-def test_an_appliance_that_was_set_up_before_is_not_asked(progress: Progress) -> None:
+def test_an_appliance_that_was_set_up_before_is_not_asked(progress: FirstStepsProgress) -> None:
     assert progress.taken() is None
     assert not progress.is_open()
 
 
-def test_steps_are_remembered_and_a_done_one_stays_done(progress: Progress) -> None:
+def test_steps_are_remembered_and_a_done_one_stays_done(progress: FirstStepsProgress) -> None:
     progress.begin()
     assert progress.is_open()
-    assert progress.next_step() is Step.CAMERA
-    progress.left(Step.CAMERA, Outcome.DONE)
-    progress.left(Step.CAMERA, Outcome.SKIPPED)
+    assert progress.next_step() is FirstStep.CAMERA
+    progress.left(FirstStep.CAMERA, StepOutcome.DONE)
+    progress.left(FirstStep.CAMERA, StepOutcome.SKIPPED)
     progress.begin()
-    assert progress.taken() == {Step.CAMERA: Outcome.DONE}
-    assert progress.next_step() is Step.PRIVACY
-    for step in Step:
-        progress.left(step, Outcome.SKIPPED)
+    assert progress.taken() == {FirstStep.CAMERA: StepOutcome.DONE}
+    assert progress.next_step() is FirstStep.PRIVACY
+    for step in FirstStep:
+        progress.left(step, StepOutcome.SKIPPED)
     assert not progress.is_open()
     assert progress.next_step() is None
 
