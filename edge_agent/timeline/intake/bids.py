@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
@@ -49,6 +49,8 @@ TIMES_ARE_TOLD = (
     "Run the import without --starting."
 )
 _APART_MS = 3_600_000
+_OTHER_UNIT = 100
+"""Events that reach so many times further than samples beside them count in another unit."""
 _SHORTEST_MS = 1_000
 _BETWEEN_MS = 1_000
 _PEOPLE = "participants.tsv"
@@ -185,6 +187,7 @@ def _put(
     for name, group in groupby(sorted(files, key=_recording), _recording):
         members = list(group)
         extents = [bids_files.extent(file) for file in members]
+        _refuse_other_units(members, extents)
         # A recording may begin before its second 0.
         first_ms = round(1000 * min(first for first, _ in extents))
         last_ms = round(1000 * max(last for _, last in extents))
@@ -195,6 +198,23 @@ def _put(
         free_ms = max(free_ms, zero_ms + last_ms + _BETWEEN_MS)
     # A session needs a length, even if all in it happened at once.
     place.end_ms = max(free_ms, place.start_ms + _SHORTEST_MS)
+
+
+def _refuse_other_units(files: Sequence[BidsFile], extents: Sequence[tuple[float, float]]) -> None:
+    """Refuse a recording whose events do not count in seconds, as its samples show.
+
+    Raises:
+        DataFileError: they reach so much further than all that was sampled.
+    """
+    both = list(zip(files, extents, strict=True))
+    ends = [end for file, (_, end) in both if bids_files.recording_of(file) and end > 0]
+    for file, (_, end) in both:
+        if bids_files.is_events(file) and ends and end > _OTHER_UNIT * max(ends):
+            raise DataFileError(
+                f"{file.path}: its events reach to second {end:g}, and the samples of the same "
+                f"recording end at second {max(ends):g}: onset and duration are seconds in BIDS. "
+                "Divide milliseconds by 1000. Nothing was imported."
+            )
 
 
 def _recording(file: BidsFile) -> str:

@@ -316,6 +316,10 @@ SAMPLED = {"SamplingFrequency": 2, "StartTime": 0, "Columns": ["heart_rate"]}
         ({f"{FILMS}_events.tsv": "onset\tduration\nsoon\t1\n"}, "line 2, column onset: 'soon'"),
         ({f"{FILMS}_events.tsv": "onset\tduration\n1e300\t1\n"}, "onset: '1e300' lies outside"),
         ({f"{FILMS}_events.tsv": "onset\tduration\n1\t1e10\n"}, "duration: '1e10' lies outside"),
+        (
+            {f"{FILMS}_events.tsv": "onset\tduration\ttrial_type\n500\t2000\tanger\n"},
+            "reach to second 2500, .* end at second 5.5: .* seconds",
+        ),
         ({"task-films_physio.json": {"Columns": ["hr"]}}, "has no SamplingFrequency"),
         ({"task-films_physio.json": SAMPLED | {"StartTime": 1e300}}, "has no SamplingFrequency"),
         ({"task-films_physio.json": SAMPLED | {"SamplingFrequency": 1e-9}}, "its 12 samples last"),
