@@ -97,7 +97,7 @@ class MutableModule:
     """A module that can be changed in ``len(source)`` ways.
 
     Example:
-        >>> source = Source(Path("."), "edge_agent/core/threads.py")
+        >>> source = MutableModule(Path("."), "edge_agent/core/threads.py")
         >>> source.mutant(0).diff
 
     Args:

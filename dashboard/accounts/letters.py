@@ -54,9 +54,9 @@ class LetterPeriod(StrEnum):
         By week it is told on Monday at seven; by month on the first Monday of the month, of the
         four weeks before.
 
-        >>> Every.WEEK.until(datetime(2026, 11, 30, 7)).isoformat()
+        >>> LetterPeriod.WEEK.until(datetime(2026, 11, 30, 7)).isoformat()
         '2026-11-29'
-        >>> Every.MONTH.until(datetime(2026, 11, 30, 7)).isoformat()
+        >>> LetterPeriod.MONTH.until(datetime(2026, 11, 30, 7)).isoformat()
         '2026-11-01'
         """
         told = now.date() - timedelta(days=now.weekday() - _MONDAY)

@@ -183,11 +183,11 @@ class FirstStepsProgress:
         database: the database file, already migrated.
 
     Example:
-        >>> progress = Progress(Path("data/affect-edge.db"))
+        >>> progress = FirstStepsProgress(Path("data/affect-edge.db"))
         >>> progress.begin()
-        >>> progress.left(Step.CAMERA, Outcome.DONE)
+        >>> progress.left(FirstStep.CAMERA, StepOutcome.DONE)
         >>> progress.next_step()
-        <Step.PRIVACY: 'privacy'>
+        <FirstStep.PRIVACY: 'privacy'>
     """
 
     def __init__(self, database: Path) -> None:

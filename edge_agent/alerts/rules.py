@@ -10,9 +10,9 @@ nothing changes, so that a value at the border does not cause one alert after th
     >>> rule = RuleSettings(name="hr", when=AlertKind.CAMERA, seconds=5, clear_seconds=5)
     >>> engine = AlertEngine([rule])
     >>> [engine.step("hr", Zone.BEYOND, at) for at in (0.0, 4.0, 5.0, 6.0)]
-    [None, None, <Change.BEGUN: 'begun'>, None]
+    [None, None, <AlertChange.BEGUN: 'begun'>, None]
     >>> [engine.step("hr", Zone.WELL, at) for at in (7.0, 12.0)]
-    [None, <Change.OVER: 'over'>]
+    [None, <AlertChange.OVER: 'over'>]
 
 Quiet hours: nothing is sent and nothing sounds, but alerts are recorded all the same.
 """

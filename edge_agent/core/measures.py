@@ -9,7 +9,7 @@ says where its values stand.
 >>> measure_of("heart_rate") is VitalKind.HEART_RATE
 True
 >>> table_of(measure_of("sam_valence"))
-<Table.SELF_REPORT: 'self_report'>
+<MeasureTable.SELF_REPORT: 'self_report'>
 """
 
 from __future__ import annotations

@@ -38,10 +38,10 @@ class SampleMeans:
 
     Example:
         >>> means = SampleMeans(4.0)
-        >>> samples = [Sample(place / 128, place) for place in range(64)]
+        >>> samples = [TimedSample(place / 128, place) for place in range(64)]
         >>> [*(done for one in samples for done in means.add(one)), *means.finish()]
-        [Sample(at_s=0.12109375, value=15.5, is_doubtful=False), \
-Sample(at_s=0.37109375, value=47.5, is_doubtful=False)]
+        [TimedSample(at_s=0.12109375, value=15.5, is_doubtful=False), \
+TimedSample(at_s=0.37109375, value=47.5, is_doubtful=False)]
     """
 
     def __init__(self, per_second: float) -> None:

@@ -255,7 +255,7 @@ class VitalSpec:
 
         Example:
             >>> VitalKind.HEART_RATE.spec.scale_of("count/min")
-            Scale(factor=1.0, offset=0.0, is_inverse=False)
+            UnitConversion(factor=1.0, offset=0.0, is_inverse=False)
         """
         return self.units.get(self._name_of(unit))
 
@@ -276,7 +276,7 @@ class VitalSpec:
 
         Example:
             >>> VitalKind.HEART_RATE.spec.scale_of_stream("Hz")
-            Scale(factor=60.0, offset=0.0, is_inverse=False)
+            UnitConversion(factor=60.0, offset=0.0, is_inverse=False)
         """
         return self.scale_of(unit) or _OF_PHYSICS.get((self.unit, self._name_of(unit)))
 

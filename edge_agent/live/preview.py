@@ -97,7 +97,7 @@ class PreviewPart:
     def encode(self) -> bytes:
         """Return the bytes to send.
 
-        >>> Part(5, b"abc").encode()
+        >>> PreviewPart(5, b"abc").encode()
         b'{"until":5,"bytes":3,"ended":""}\\nabc'
         """
         head = {"until": self.until_ms, "bytes": len(self.picture), "ended": self.ended}
