@@ -305,7 +305,6 @@ class BidsSource:
         self._is_guarded = self._is_ours and description.get(AS_RECORDED) is not True
         self._places = place_sessions(root, self._files, first_ms, zone or UTC)
         self._codes = self._read_codes()
-        self._overlapping = 0
         self._unread: dict[str, _Unread] = {}
         # Tables of a place of their own; all others lie below ``beh`` under their own name.
         self._read: dict[str, Callable[[], Iterator[SourceRow]]] = {
@@ -392,11 +391,6 @@ class BidsSource:
     def notes(self) -> list[str]:
         """Return notes about the data set, as sentences."""
         notes = told_of(self._places)
-        if self._overlapping:
-            notes.append(
-                f"{self._overlapping} events end after another has begun: the later one is the "
-                "condition from its start on, and none is from the next end on."
-            )
         for why, unread in self._unread.items():
             notes.append(
                 f"Events that are not read: {unread.count}; the first in {unread.path}, line "
@@ -463,24 +457,9 @@ class BidsSource:
 
     def _markers(self) -> Iterator[SourceRow]:
         """Yield the markers of each session in order of time."""
-        self._overlapping = 0
         self._unread.clear()
         for session, place in self._numbers():
-            rows = _in_order(self._events_of(place, session))
-            # In data sets of ours a label tells which end belongs to which start.
-            yield from rows if self._is_ours else self._counting_overlaps(rows)
-
-    def _counting_overlaps(self, rows: Iterable[SourceRow]) -> Iterator[SourceRow]:
-        """Yield the markers of a session; count the stimuli that end when another has begun."""
-        opened = ""
-        for row in rows:
-            if row.cells["kind"] == MarkerKind.STIMULUS_START:
-                opened = row.cells["label"]
-            elif row.cells["kind"] == MarkerKind.STIMULUS_END:
-                if opened != row.cells["label"]:
-                    self._overlapping = self._overlapping + 1
-                opened = ""
-            yield row
+            yield from _in_order(self._events_of(place, session))
 
     def _events_of(self, place: BidsSession, session: str) -> Iterator[_Event]:
         """Yield the markers of a session, file by file."""

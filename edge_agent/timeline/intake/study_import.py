@@ -54,6 +54,14 @@ _ROWS_BETWEEN = 20
 """Rows between two looks at the free space; a line has a megabyte at the most."""
 _WRITTEN_TWICE = 2
 """Writes of each merged byte: to the log first, and from there to the file."""
+_ENDS_OF_OTHERS = """
+    SELECT count(*) FROM (
+        SELECT kind, label, lag(kind) OVER one AS before, lag(label) OVER one AS started
+        FROM staged.marker WHERE kind IN ('stimulus_start', 'stimulus_end')
+        WINDOW one AS (PARTITION BY session ORDER BY at, id)
+    )
+    WHERE kind = 'stimulus_end' AND (before IS NOT 'stimulus_start' OR started <> label
+        AND label IN (SELECT label FROM staged.marker WHERE kind = 'stimulus_start'))"""
 _NOTHING_RECORDED = N_("nothing was recorded here in the time of these sessions")
 _ELSEWHERE = (
     "import into a data folder of its own (--data FOLDER), which affect-edge dashboard --data "
@@ -76,6 +84,7 @@ def check(connection: sqlite3.Connection, options: StudyImportOptions, report: S
     met = _check_sessions(connection, report, move)
     _check_recorded(connection, options, report, met)
     _check_readings(connection, report)
+    _note_ends(connection, report)
     if _count(connection, "main.model") and _count(connection, "staged.model"):
         report.notes.append(
             "Which models read the faces of the imported study is not taken along: this database "
@@ -188,6 +197,16 @@ def _note_codes(connection: sqlite3.Connection, report: StudyImport) -> None:
     report.notes += remarks[:_MOST_REMARKS]
     if more := remarks[_MOST_REMARKS:]:
         report.notes.append(f"More codes that programs misread: {len(more)}.")
+
+
+def _note_ends(connection: sqlite3.Connection, report: StudyImport) -> None:
+    """Note ends of stimuli that end another or none; a label that starts nothing names none."""
+    (wrong,) = connection.execute(_ENDS_OF_OTHERS).fetchone()
+    if wrong:
+        report.notes.append(
+            f"{wrong} ends of stimuli come while another one or none is on: a stimulus lasts from "
+            "its start to the next start or end, whichever stimulus that is of."
+        )
 
 
 def _move_of(connection: sqlite3.Connection, report: StudyImport) -> str:

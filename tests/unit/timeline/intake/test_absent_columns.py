@@ -135,3 +135,22 @@ def test_unknown_face_of_the_participant_is_refused(here: Here, tmp_path: Path) 
     )
     (problem,) = report["problems"]
     assert "stands only where is_primary is 0" in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("markers", "wrong"),
+    [
+        ([("start", "anger"), ("end", "anger"), ("start", "neutral")], 0),
+        ([("start", "anger"), ("end", "of the film"), ("start", "neutral")], 0),
+        ([("end", "anger"), ("start", "anger"), ("start", "anger"), ("end", "anger")], 1),
+        ([("start", "anger"), ("start", "neutral"), ("end", "anger"), ("end", "neutral")], 2),
+    ],
+)
+def test_ends_of_another_stimulus_or_of_none_are_reported(
+    here: Here, tmp_path: Path, markers: list[tuple[str, str]], wrong: int
+) -> None:
+    rows = "".join(f"{at(n)},stimulus_{kind},{label}\n" for n, (kind, label) in enumerate(markers))
+    done = here.take(study(tmp_path, marker=f"at,kind,label\n{rows}"))
+    told = [one for one in done["notes"] if "ends of stimuli come" in one]
+    assert [one.split()[0] for one in told] == [str(wrong)] * bool(wrong)
+    assert here.stored("SELECT count(*) FROM marker") == [(len(markers),)]

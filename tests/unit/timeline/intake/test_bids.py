@@ -253,7 +253,7 @@ def test_runs_follow_one_another_and_events_that_overlap_are_reported(
         "sub-1/func/sub-1_task-x_run-2_events.tsv": f"{head}1\t2\tfilm 2\n1.5\t1\tanger\n",
     }
     done = here.take(write_dataset(tmp_path / "x", files), *STATED, *STARTING)
-    assert any("1 events end after another has begun" in one for one in done["notes"])
+    assert any("1 ends of stimuli come while another" in one for one in done["notes"])
     sql = "SELECT at - started, label FROM marker JOIN session ON session.id = session ORDER BY at"
     assert here.stored(sql)[:3] == [(1000, "film 1"), (3000, "film 1"), (5000, "film 2")]
     assert here.stored("SELECT code FROM participant") == [("sub-1",)]
