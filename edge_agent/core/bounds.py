@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import fields
 from enum import Enum
-from typing import TYPE_CHECKING, TextIO, cast
+from itertools import groupby
+from typing import TYPE_CHECKING, TextIO, TypeVar, cast
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError, StudyError, shown_value
@@ -54,11 +55,14 @@ STEPS_KEPT = 800
 """Steps for what is kept in memory until a file is read: a person, a session, a source; each takes
 up to two kilobytes. A page reads 5,000 sessions beside two million rows.
 """
+OF_ONE_TIME = 1_000
+"""Rows that share their time and are kept together without counting; no sensor gives so many."""
 ERRORS_SHOWN = 20
 """Faults of one text that are named; where each is, is looked up in the whole text."""
 _STEP_CHARACTERS = 256
 _CELLS_OF_A_STEP = 20
 _STEPS_AT_ONCE = 1_000
+T = TypeVar("T")
 _WORK: ContextVar[Callable[[int], None] | None] = ContextVar("work", default=None)
 COMMAND_LINE = "command line"
 DASHBOARD = "dashboard service"
@@ -222,6 +226,21 @@ def add_work(steps: int) -> None:
     watch = _WORK.get()
     if watch is not None:
         watch(steps)
+
+
+def together(rows: Iterable[T], time_of: Callable[[T], Hashable]) -> Iterator[list[T]]:
+    """Yield rows that follow each other and share their time in one list, which memory must hold.
+
+    Raises:
+        DataFileError: as ``add_work``.
+    """
+    for _, group in groupby(rows, time_of):
+        kept: list[T] = []
+        for row in group:
+            kept.append(row)
+            if len(kept) > OF_ONE_TIME:
+                add_work(STEPS_KEPT)
+        yield kept
 
 
 def add_work_of_cells(count: int) -> None:

@@ -16,7 +16,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 from functools import cache
-from itertools import groupby
 from typing import Annotated, Literal, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -266,8 +265,8 @@ def with_near_pressures(readings: Iterable[VitalReading]) -> Iterator[VitalReadi
 
     Those of one measurement must follow each other.
     """
-    for _, together in groupby(readings, key=lambda reading: (reading.source, reading.at.wall_ms)):
-        yield from flag_near_pressures(list(together))
+    for of_time in bounds.together(readings, lambda one: (one.source, one.at.wall_ms)):
+        yield from flag_near_pressures(of_time)
 
 
 def are_near(values: Mapping[VitalKind, float | None]) -> bool:

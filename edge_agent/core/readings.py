@@ -23,7 +23,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
-from itertools import groupby
 
 from edge_agent.core import bounds
 from edge_agent.core.clock import Instant
@@ -528,8 +527,8 @@ class BeatTimes:
 
     def spread_all(self, readings: Iterable[VitalReading]) -> Iterator[VitalReading]:
         """Spread readings of many times; those of one packet must follow each other."""
-        for _, together in groupby(readings, key=lambda reading: reading.at.wall_ms):
-            yield from self.spread(list(together))
+        for packet in bounds.together(readings, lambda reading: reading.at.wall_ms):
+            yield from self.spread(packet)
 
 
 @dataclass(slots=True)
@@ -637,9 +636,8 @@ def place_in_time(
     Returns:
         Each reading, and whether it is new; otherwise it is stored with the same value.
     """
-    for _, group in groupby(readings, key=lambda reading: reading.at.wall_ms):
-        # All of one time together: which of them are one measurement shows only then.
-        together = list(group)
+    # All of one time together: which of them are one measurement shows only then.
+    for together in bounds.together(readings, lambda reading: reading.at.wall_ms):
         if len(together) == 1:  # as most are: nothing of its time moves with it
             stored = there(together[0])
             if stored in {None, together[0].value}:

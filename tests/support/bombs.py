@@ -203,6 +203,9 @@ COUNTS: Bombs = {
     "many people": lambda: _study(
         participant=b"participant\n" + b"".join(b"P%d\n" % n for n in range(3_000))
     ),
+    "many readings of one time": lambda: _study(
+        vital=b"at,kind,value\n" + b"1700000110,rr_interval,800\n" * 3_000
+    ),
     "many sources": lambda: _study(
         vital=b"at,kind,value,source\n"
         + b"".join(b"%d,heart_rate,70,s%d\n" % (1_700_000_110, n) for n in range(3_000))

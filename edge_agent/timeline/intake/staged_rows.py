@@ -14,11 +14,11 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import groupby, tee
+from itertools import tee
 from typing import Self
 
 from edge_agent.core import clock
-from edge_agent.core.bounds import STEPS_KEPT, add_work
+from edge_agent.core.bounds import STEPS_KEPT, add_work, together
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ReadingError, StoreError, StudyError
 from edge_agent.core.expression import EMOTIONS, NO_TRACK, Attribution, Emotion, RejectReason
@@ -707,10 +707,9 @@ def _of_each_time(
     change: Callable[[Sequence[VitalReading]], list[VitalReading]],
 ) -> Iterator[tuple[SourceRow, VitalReading]]:
     """Change readings that follow each other in a file and share their time."""
-    for _, group in groupby(pairs, key=lambda pair: pair[1].at.wall_ms):
-        together = list(group)
-        changed = change([reading for _, reading in together])
-        yield from zip((row for row, _ in together), changed, strict=True)
+    for of_time in together(pairs, lambda pair: pair[1].at.wall_ms):
+        changed = change([reading for _, reading in of_time])
+        yield from zip((row for row, _ in of_time), changed, strict=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
@@ -761,8 +760,7 @@ def _faces(recording: XdfRecording, one: StreamPlan) -> Iterator[RecordedFace]:
     labels = [channel.label for channel in one.stream.channels]
     is_simulated = one.nature == "simulated"
     samples = _of_faces(recording, one, labels)
-    for _, together in groupby(samples, key=lambda sample: sample[0] // 1000):
-        pairs = list(together)
+    for pairs in bounds.together(samples, lambda sample: sample[0] // 1000):
         rows = [values for _, values in pairs]
         last = dict(zip(labels, rows[-1], strict=True))
         yield RecordedFace(pairs[-1][0], len(rows), _mean(labels, rows), last, is_simulated)
