@@ -55,6 +55,8 @@ STEPS_KEPT = 800
 """Steps for what is kept in memory until a file is read: a person, a session, a source; each takes
 up to two kilobytes. A page reads 5,000 sessions beside two million rows.
 """
+STEPS_OF_TIMES = 100
+"""Steps for two times that are kept so, some two hundred bytes."""
 OF_ONE_TIME = 1_000
 """Rows that share their time and are kept together without counting; no sensor gives so many."""
 ERRORS_SHOWN = 20

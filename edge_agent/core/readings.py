@@ -49,6 +49,9 @@ _SHOWN_MOST = 6
 _DEVICE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", re.ASCII)
 MOST_OF_ONE_TIME = 1000
 """Most readings of a kind and source with one time; a sender with more has no clock."""
+_TRIED_FREELY = 8
+_STEPS_OF_TRY = 8
+"""A look at whether a millisecond is free takes longer than a line of a file."""
 LARGEST_ERROR = 1e6
 """Largest expected error of a reading: no sensor is that far off, and its square is a number."""
 _PAUSE_S = 30.0
@@ -648,6 +651,8 @@ def place_in_time(
         for places in measurements(together):
             # The parts of one measurement move together, or their pressures would no longer fit.
             for later_ms in range(MOST_OF_ONE_TIME):
+                if later_ms > _TRIED_FREELY:
+                    bounds.add_work(_STEPS_OF_TRY)
                 moved = [
                     _with_time(one, one.at.wall_ms + later_ms)
                     for one in map(together.__getitem__, places)

@@ -188,6 +188,9 @@ ARCHIVES: Bombs = {
 _SESSIONS = b"session,participant,purpose,setting,start_at,end_at\n"
 
 
+_FIRST_MS = 1_700_000_110_000
+
+
 def _session(number: int) -> bytes:
     start_s = 1_700_000_000 + 100 * number
     return b"%d,P%d,research,home,%d,%d\n" % (number, number, start_s, start_s + 50)
@@ -205,6 +208,20 @@ COUNTS: Bombs = {
     ),
     "many readings of one time": lambda: _study(
         vital=b"at,kind,value\n" + b"1700000110,rr_interval,800\n" * 3_000
+    ),
+    "readings of a few times in turn": lambda: _study(
+        vital=b"at,kind,value\n"
+        + b"".join(
+            b"%d,heart_rate,%d.%03d\n" % (1_700_000_110 + n % 3, 60 + n // 999, n % 999)
+            for n in range(3_000)
+        )
+    ),
+    "many tracks": lambda: _study(
+        movement=b"at,track,smile\n" + b"".join(b"1700000110,%d,0.5\n" % n for n in range(12_000))
+    ),
+    "many stretches that are left out": lambda: _study(
+        exclusion=b"session,start_ms,end_ms,reason\n"
+        + b"".join(b"1,%d,%d,x\n" % (at, at + 1) for at in range(_FIRST_MS, _FIRST_MS + 12_000))
     ),
     "many sources": lambda: _study(
         vital=b"at,kind,value,source\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass
 from itertools import pairwise
@@ -106,6 +106,13 @@ class Sessions:
         """Return the session that contains a time; the end of a session is exclusive."""
         place = bisect_right(self._starts, at_ms)
         if place and at_ms < self.all[place - 1].end_ms:
+            return self.all[place - 1]
+        return None
+
+    def ending_at(self, at_ms: int) -> StagedSession | None:
+        """Return the session that ends at a time."""
+        place = bisect_left(self._starts, at_ms)
+        if place and at_ms == self.all[place - 1].end_ms:
             return self.all[place - 1]
         return None
 

@@ -11,14 +11,16 @@ from __future__ import annotations
 
 import math
 import sqlite3
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import tee
+from operator import itemgetter
 from typing import Self
 
 from edge_agent.core import clock
-from edge_agent.core.bounds import STEPS_KEPT, add_work, together
+from edge_agent.core.bounds import STEPS_KEPT, STEPS_OF_TIMES, add_work, together
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ReadingError, StoreError, StudyError
 from edge_agent.core.expression import EMOTIONS, NO_TRACK, Attribution, Emotion, RejectReason
@@ -69,6 +71,8 @@ _OF_TRIAL = (
     *("turn", "step", "kind", "condition", "practice", "planned_ms", "stood_ms"),
     *("late_ms", "late_within_ms", "shown_ms", "frame_ms", "question", "wording", "value"),
 )
+_DIGITS = 11
+"""A number of a session has fewer."""
 _STRETCH = ("start_at", "start_ms", "end_at", "end_ms")
 Values = tuple[object, ...]
 Make = Callable[[SourceRow, FileCount], Values | None]
@@ -134,6 +138,8 @@ class FaceOrder:
     def __init__(self) -> None:
         self._runs: dict[int, tuple[int, int, int]] = {}
         self._count = 0
+        # In order, none touches another: begin, end, and the track, if it is of one alone.
+        self._spans: list[tuple[int, int, int | None]] = []
 
     def check(self, cells: Cells, track: int, at_ms: int) -> None:
         """Look at a row.
@@ -142,6 +148,8 @@ class FaceOrder:
             CellError: it has no length and the row before it is nearer than a second, or nobody
                 says which of two faces of one time is the participant's.
         """
+        if track not in self._runs:
+            add_work(STEPS_OF_TIMES)
         number, first, last = self._runs.get(track, (0, at_ms, at_ms))
         if not number or not 0 <= at_ms - last <= _RUN_MS:
             self._count += 1
@@ -154,15 +162,31 @@ class FaceOrder:
                 f"is missing, and the row before is {at_ms - last} ms earlier. Say how many "
                 "milliseconds a row lasts.",
             )
-        others = (run for other, run in self._runs.items() if other != track)
-        is_beside = any(begins <= at_ms and first <= ends for _, begins, ends in others)
-        if is_beside and not read.text_of(cells, "is_primary"):
+        if self._is_beside(track, first, at_ms) and not read.text_of(cells, "is_primary"):
             raise CellError(
                 "is_primary",
                 "",
                 "is missing, and two faces are there at one time. Write 1 for the participant's "
                 "and 0 for others.",
             )
+
+    def _is_beside(self, track: int, first_ms: int, at_ms: int) -> bool:
+        """Add the time of a run; tell whether one of another track is in it."""
+        spans = self._spans
+        begin_ms, end_ms, owner = spans[-1] if spans else (at_ms, 0, None)
+        if owner == track and begin_ms <= first_ms <= end_ms <= at_ms:  # as with nearly every row
+            spans[-1] = (begin_ms, at_ms, track)
+            return False
+        start = bisect_left(spans, first_ms, key=itemgetter(1))
+        end = bisect_right(spans, at_ms, key=itemgetter(0))
+        met = spans[start:end]
+        if not met:
+            add_work(STEPS_OF_TIMES)
+        is_alone = all(one == track for *_, one in met)
+        begin_ms = min(first_ms, *(one for one, *_ in met), at_ms)
+        end_ms = max(at_ms, *(one for _, one, _ in met), first_ms)
+        spans[start:end] = [(begin_ms, end_ms, track if is_alone else None)]
+        return not is_alone
 
     def run_of(self, track: int) -> int:
         """Return a number of the rows of a track that follow each other in time."""
@@ -316,8 +340,8 @@ class TimelineRows:
     def _ended_for(self, row: SourceRow, at_ms: int) -> StagedSession | None:
         """Return the session that ends in this moment, where a row names its participant."""
         person = read.text_of(row.cells, OWN).casefold()
-        ended = (one for one in self._sessions.all if one.end_ms == at_ms) if person else ()
-        return next((one for one in ended if one.code.casefold() == person), None)
+        ended = self._sessions.ending_at(at_ms) if person else None
+        return ended if ended is not None and ended.code.casefold() == person else None
 
     def _exclusion(self, row: SourceRow, count: FileCount) -> Values | None:
         number = read.bounded(row.cells, "session", 1, 10**9)
@@ -337,9 +361,12 @@ class TimelineRows:
         if self._counted(row, session, count) is None:
             return None
         others = self._left_out.setdefault(number, [])
-        if any(first < span[1] and span[0] < last for first, last in others):
+        place = bisect_left(others, span)
+        beside = others[max(place - 1, 0) : place + 1]
+        if any(first < span[1] and span[0] < last for first, last in beside):
             raise CellError("session", number, "is left out twice at one time. Remove one row.")
-        others.append(span)
+        add_work(STEPS_OF_TIMES)
+        others.insert(place, span)
         since_start = [None if is_whole else at - session.start_ms for at in span]
         return number, *since_start, reason, self._now.wall_ms, "import"
 
@@ -511,8 +538,12 @@ class TimelineRows:
         """Tell whether a gap may be of the session that it names; it may begin before that."""
         if session is not None:
             return str(session.number) == named
-        others = (one for one in self._sessions.all if str(one.number) == named)
-        return any(start_ms < one.end_ms and one.start_ms < end_ms for one in others)
+        other = (
+            self._sessions.by_number.get(int(named))
+            if named.isdecimal() and len(named) < _DIGITS
+            else None
+        )
+        return other is not None and start_ms < other.end_ms and other.start_ms < end_ms
 
     def _model(self, row: SourceRow, _count: FileCount) -> Values:
         names = ("kind", "name", "version", "sha256")
