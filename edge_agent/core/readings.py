@@ -25,8 +25,8 @@ from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 
 from edge_agent.core import bounds
-from edge_agent.core.clock import Instant
-from edge_agent.core.errors import ReadingError, shown_value
+from edge_agent.core.clock import Instant, iso_utc
+from edge_agent.core.errors import DataFileError, ReadingError, shown_value
 from edge_agent.core.texts import N_, Message, Worded
 from edge_agent.core.vitals import PRESSURES, VitalKind
 
@@ -627,7 +627,10 @@ def measurements(readings: Sequence[VitalReading]) -> list[list[int]]:
 
 
 def place_in_time(
-    readings: Iterable[VitalReading], there: Callable[[VitalReading], float | None]
+    readings: Iterable[VitalReading],
+    there: Callable[[VitalReading], float | None],
+    *,
+    of_file: bool = False,
 ) -> Iterator[tuple[VitalReading, bool]]:
     """Move readings to the next free millisecond if their time has another value already.
 
@@ -635,9 +638,14 @@ def place_in_time(
         readings: those of one measurement follow each other.
         there: returns the stored value for a reading's kind, source and time, or ``None``. It is
             called again after the readings yielded before were stored.
+        of_file: whether a person can give the readings times of their own, and is told to.
 
     Returns:
-        Each reading, and whether it is new; otherwise it is stored with the same value.
+        Each reading, and whether it is new; otherwise it is stored with the same value, or, where
+            they are of no file, has no place in the second after its time.
+
+    Raises:
+        DataFileError: more readings of a file than ``MOST_OF_ONE_TIME`` have one time.
     """
     # All of one time together: which of them are one measurement shows only then.
     for together in bounds.together(readings, lambda reading: reading.at.wall_ms):
@@ -668,6 +676,15 @@ def place_in_time(
                     for value, one in zip(kept_values, moved, strict=True)
                 ):
                     break
+            else:
+                if of_file:
+                    first = together[places[0]]
+                    raise DataFileError(
+                        f"{first.source}: more than {MOST_OF_ONE_TIME} readings of "
+                        f"{first.kind.spec.name_in_text} have the time "
+                        f"{iso_utc(first.at.wall_ms)}: it is not that of each. Give each row a "
+                        "time of its own. Nothing was imported."
+                    )
             # Remembered here: the caller stores them only after they were yielded.
             own |= {key: one.value for key, one in zip(keys, moved, strict=True)}
             done |= {

@@ -571,7 +571,7 @@ class TimelineRows:
             is_newer = newest_ms is None or newest_ms < reading.at.wall_ms
             return None if is_newer else recorded_value(self._staged, reading)
 
-        readings = place_in_time((one for _, one in given), find_stored)
+        readings = place_in_time((one for _, one in given), find_stored, of_file=True)
         for (row, _), (reading, is_new) in zip(rows, readings, strict=True):
             if is_new:
                 self._staged.execute(_VITAL, _values_of(reading))
@@ -815,7 +815,7 @@ class StagedReadings:
         own, given, kept = tee(readings, 3)
         before, changed = (map(self._with_source, one) for one in (given, kept))
         # ``place_in_time`` may move a reading; the one before it tells whether it did.
-        placed = place_in_time(changed, self._value_of)
+        placed = place_in_time(changed, self._value_of, of_file=True)
         for one, at_first, (reading, is_new) in zip(own, before, placed, strict=True):
             if not is_new:
                 self.repeated += 1

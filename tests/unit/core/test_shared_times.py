@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.readings import BeatTimes, VitalFlag, VitalReading, place_in_time
+from edge_agent.core.errors import DataFileError
+from edge_agent.core.readings import (
+    MOST_OF_ONE_TIME,
+    BeatTimes,
+    VitalFlag,
+    VitalReading,
+    place_in_time,
+)
 from edge_agent.core.vitals import VitalKind
+from edge_agent.timeline.intake.staged_rows import StagedReadings
 
 START_MS = 1_790_000_400_000
 
@@ -90,3 +99,15 @@ def test_pressures_of_one_measurement_move_together() -> None:
     assert kept(*first, *second, *first) == [(0, 128), (0, 82), (1, 128), (1, 80)]
     by_kind = (first[0], second[0], first[1], second[1])
     assert sorted(kept(*by_kind)) == [(0, 82), (0, 128), (1, 80), (1, 128)]
+
+
+@pytest.mark.parametrize("is_in_turn", [False, True])
+def test_more_readings_of_a_file_than_a_second_has_places_are_refused(is_in_turn: bool) -> None:
+    values = range(MOST_OF_ONE_TIME + 1)
+    rows = [reading(0, 60 + n / 100, VitalKind.HEART_RATE) for n in values]
+    if is_in_turn:
+        between = (reading(5000 + n, 70, VitalKind.HEART_RATE) for n in values)
+        rows = [one for pair in zip(rows, between, strict=True) for one in pair]
+    staged = StagedReadings("log.csv", in_memory=True)
+    with staged, pytest.raises(DataFileError, match="more than 1000 readings of heart rate have"):
+        staged.add(rows)
