@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,19 @@ class Running:
         """Processor time so far, seconds."""
         times = self.process.cpu_times()
         return float(times.user + times.system)
+
+    def threads(self) -> dict[str, tuple[float, int]]:
+        """Return processor time (seconds) and voluntary switches of each thread so far, by name."""
+        threads: dict[str, tuple[float, int]] = {}
+        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
+            with suppress(OSError):  # it has ended meanwhile
+                name = (task / "comm").read_text(encoding="ascii").strip()
+                spent_ns = int((task / "schedstat").read_text(encoding="ascii").split()[0])
+                lines = (task / "status").read_text(encoding="utf-8").splitlines()
+                switches = sum(int(one.split()[1]) for one in lines if one.startswith("voluntary"))
+                before = threads.get(name, (0.0, 0))
+                threads[name] = before[0] + spent_ns / 1e9, before[1] + switches
+        return threads
 
 
 @contextmanager

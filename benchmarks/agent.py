@@ -7,7 +7,7 @@ publishing as ever. Decoding the video is measured in the same seconds, in anoth
 taken off: a camera gives frames that need none. Processor time is given in percent of one core, and
 for each frame as a multiple of what YuNet takes at 320 × 240 in the same seconds and at the same
 pace, where its model is there: a percent says little of another processor, or of one that other
-machines share.
+machines share. Threads that wait for something have figures of their own.
 `classify` reads 100 pictures of 640 × 480: seconds to its first line, the quickest of three (and
 its processor time until then, for machines that do other things, too), and frames per second of its
 processor time after that, with decoding taken off.
@@ -39,6 +39,8 @@ from edge_agent.vision.stills import load_picture
 
 WARM_UP_S = 10.0
 PICTURES = 100
+WORKING = {"capture", "vision"}
+"""The threads that have something to do for each frame; all others wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +87,22 @@ def watch(agent: Running, video: Path, seconds: float) -> dict[str, float]:
     time.sleep(WARM_UP_S)
     began = time.monotonic()
     cpu = agent.cpu_s
+    threads = agent.threads()
     beside = play(video, seconds)
-    percent = 100 * (agent.cpu_s - cpu) / (time.monotonic() - began)
+    took = time.monotonic() - began
+    percent = 100 * (agent.cpu_s - cpu) / took
+    waiting = [
+        (spent - threads[name][0], switches - threads[name][1])
+        for name, (spent, switches) in agent.threads().items()
+        if name in threads and name not in WORKING
+    ]
     health: dict[str, Any] = asyncio.run(first_message(agent, "health"))
     figures = {
         "agent_with_decoding_cpu_percent": percent,
         "agent_decoding_cpu_percent": beside.decoding_percent,
         "agent_cpu_percent": percent - beside.decoding_percent,
+        "agent_waiting_threads_core_points": 100 * sum(spent for spent, _ in waiting) / took,
+        "agent_waiting_threads_switches_per_second": sum(count for _, count in waiting) / took,
         "agent_memory_mb": agent.memory_mb,
         "agent_frames_per_second": float(health["camera"]["fps"]),
     }

@@ -78,8 +78,11 @@ from edge_agent.vitals.ingest import VitalIngest
 
 log = logging.getLogger(__name__)
 
-TICK_S = 0.25
-"""Period of the loop: the longest delay of a summary and of the end."""
+TOGETHER_S = 0.05
+"""The loop waits so much longer than its next timer asks for, to do what is due about then with it.
+
+The longest delay of a summary.
+"""
 SESSION_POLL_S = 1.0
 CLOCK_POLL_S = 1.0
 LIVE_HEALTH_S = 5.0
@@ -312,6 +315,17 @@ class Agent:
         self._prune_timer = Every(PRUNE_S, at_once=True)
         self._upkeep_timer = Every(UPKEEP_S, at_once=True)
         self._watchdog_timer = Every(watchdog_s) if watchdog_s else None
+        timers = (
+            self._clock_timer,
+            self._window_timer,
+            self._session_timer,
+            self._live_timer,  # whose look asks the timer of MQTT
+            self._state_timer,
+            self._prune_timer,
+            self._upkeep_timer,
+            self._watchdog_timer,
+        )
+        self._timers = [timer for timer in timers if timer is not None]
 
     def _take_vital(self, reading: VitalReading) -> None:
         # the MQTT client is built before the dispatcher, which needs it
@@ -333,13 +347,17 @@ class Agent:
             self._threads.start(self._died)
             log.info("the agent runs; timeline in %s", self._database)
             self._notifier.ready()
-            while not self._stop.wait(TICK_S):
+            while not self._stop.wait(self._quiet_s()):
                 self._tick()
         finally:
             self._notifier.stopping()
             self._shut_down()
             self._lock.release()
         return int(self._dead is not None)
+
+    def _quiet_s(self) -> float:
+        """Return the seconds in which the loop has nothing to do."""
+        return min(timer.left_s for timer in self._timers) + TOGETHER_S
 
     def _tick(self) -> None:
         if self._session_timer.due():

@@ -189,6 +189,11 @@ class Every:
         self._seconds = seconds
         self._next = boot_seconds() + (0.0 if at_once else seconds)
 
+    @property
+    def left_s(self) -> float:
+        """Seconds until it is due; 0 if it is."""
+        return max(0.0, self._next - boot_seconds())
+
     def due(self) -> bool:
         """Return whether an interval has passed, and if so begin the next one."""
         present = boot_seconds()

@@ -10,6 +10,7 @@ the open folder.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 import os
@@ -17,6 +18,7 @@ import shutil
 import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -35,6 +37,7 @@ _SPACE = threading.Lock()
 LOCK_S = 10.0
 """Longest wait for another program that holds a lock."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_IN_MODIFY = 2  # of inotify(7)
 _PASSES = 5
 """How often a folder is looked at anew while somebody goes on writing into it."""
 _LONGEST_S = 120.0
@@ -42,6 +45,23 @@ _LONGEST_S = 120.0
 _STILL_WRITTEN = "something goes on writing there"
 _DEEPEST = 40
 """Levels of folders that are deleted; an export has six."""
+
+
+def changes_in(folder: Path) -> FileIO | None:
+    """Return what can be read once a file in a folder was written, by whatever program (inotify).
+
+    It never waits. ``None``: the system does not tell; look at intervals then.
+    """
+    libc = ctypes.CDLL(None)
+    begin = getattr(libc, "inotify_init1", None)
+    number = -1 if begin is None else begin(os.O_NONBLOCK | os.O_CLOEXEC)
+    if number < 0:
+        return None
+    changes = FileIO(number, "rb")
+    if libc.inotify_add_watch(number, os.fsencode(folder), _IN_MODIFY) < 0:
+        changes.close()
+        return None
+    return changes
 
 
 def room_in(folder: Path, *, data: Path | None = None, is_needed: bool = False) -> int:

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
@@ -74,8 +74,8 @@ class StopRequest:
     """A request to stop: set by a signal handler or any thread, awaited by one thread.
 
     A signal handler must not set a ``threading.Event``: if the signal comes while the same thread
-    waits for the event and holds its lock, that thread blocks for ever. Here ``set`` takes no lock;
-    in exchange, a wait may last to its end although the request came meanwhile.
+    waits for the event and holds its lock, that thread blocks for ever. Here ``set`` only releases
+    a lock of the system's, which ends the wait at once and waits for nothing itself.
 
     Example:
         >>> request = StopRequest()
@@ -85,22 +85,25 @@ class StopRequest:
 
     def __init__(self) -> None:
         self._is_set = False
-        # Never set: its wait is a pause. (``time.sleep`` fails under libfaketime, with which wrong
+        # Held until the request comes. (``time.sleep`` fails under libfaketime, with which wrong
         # clocks are tested.)
-        self._pause = threading.Event()
+        self._held = threading.Lock()
+        self._held.acquire()
 
     def set(self) -> None:
         """Request the end; may be called more than once."""
         self._is_set = True
+        with suppress(RuntimeError):  # it was released by an earlier request
+            self._held.release()
 
     def is_set(self) -> bool:
         """Return whether the end was requested."""
         return self._is_set
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait ``timeout_s`` seconds; return whether the request has come."""
+        """Wait for the request, at most ``timeout_s`` seconds; return whether it has come."""
         if not self._is_set:
-            self._pause.wait(timeout_s)
+            self._held.acquire(timeout=timeout_s)
         return self._is_set
 
 

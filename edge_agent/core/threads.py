@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import threading
 from abc import ABC, abstractmethod
@@ -19,6 +20,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 RESTARTS_S = (1.0, 5.0, 15.0, 60.0)
 """Pauses before a source that died begins again."""
+_PR_SET_NAME = 15  # of prctl(2)
+_NAME_BYTES = 15
 STEADY_S = 600.0
 """A source that has run for so long since it died is well again."""
 
@@ -57,7 +60,7 @@ class Worker(ABC):
         self.on_death = on_death
         self.stopping = threading.Event()
         # Daemon threads: one that hangs in a driver must not keep the process from ending.
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread = threading.Thread(target=self._run_named, name=name, daemon=True)
 
     @abstractmethod
     def work(self) -> None:
@@ -82,6 +85,13 @@ class Worker(ABC):
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
+
+    def _run_named(self) -> None:
+        # Before version 3.14 Python does not tell the system the name.
+        name_thread = getattr(ctypes.CDLL(None), "prctl", None)
+        if name_thread is not None:
+            name_thread(_PR_SET_NAME, self.name.encode()[:_NAME_BYTES])
+        self._run()
 
     def _run(self) -> None:
         try:

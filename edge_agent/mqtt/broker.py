@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import select
 import socket
 import ssl
 import stat
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core.errors import MqttError
+from edge_agent.core.files import changes_in
 from edge_agent.core.texts import N_, Worded
 
 log = logging.getLogger(__name__)
@@ -174,6 +176,13 @@ class WakeSignal:
     A thread that waits for the broker's bytes cannot also wait for a ``threading.Event``; with
     these sockets one ``select`` waits for both.
 
+    Args:
+        folder: what any program writes into its files sets the signal, too, where the system tells;
+            ``None``: nothing does.
+
+    Attributes:
+        watches: whether the system tells of the folder.
+
     Example:
         >>> wake = WakeSignal()
         >>> wake.set()
@@ -181,16 +190,23 @@ class WakeSignal:
         >>> wake.close()
     """
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
         # `set` is called by threads that must never wait, even if the worker hangs and the buffer
         # is full.
         self._writer.setblocking(False)
+        self._changes = None if folder is None else changes_in(folder)
+        self.watches = self._changes is not None
+        self._either: select.epoll | None = None
+        if self._changes is not None:
+            self._either = select.epoll()
+            self._either.register(self._reader, select.EPOLLIN)
+            self._either.register(self._changes, select.EPOLLIN)
 
     def fileno(self) -> int:
         """Return the file descriptor that becomes readable, for ``select``."""
-        return self._reader.fileno()
+        return (self._either or self._reader).fileno()
 
     def set(self) -> None:
         """End the wait, or the next one; may be called from any thread, also after ``close``."""
@@ -203,8 +219,13 @@ class WakeSignal:
         with suppress(BlockingIOError):
             while self._reader.recv(4096):
                 pass
+        if self._changes is not None:
+            self._changes.read()  # without waiting: ``None`` if there are none
 
     def close(self) -> None:
-        """Close both sockets."""
+        """Close the sockets, and what tells of the folder."""
+        if self._either is not None and self._changes is not None:
+            self._either.close()
+            self._changes.close()
         self._reader.close()
         self._writer.close()

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.15
 """Interval of the check for messages from other processes, such as the dashboard.
 
-A marker reaches the broker in 0.1 s (median); the check takes 0.2 % of a core of an x86-64 server.
+It is made only where the system does not tell when the database was written.
 """
 POLL_SECONDS = 2.0
 """The outbox is read at least this often in any case."""
@@ -125,7 +125,7 @@ class MqttClient(Worker):
         context = encryption(options.broker)
         self._topics = Topics(options.broker.root, options.device, options.broker.topics_off)
         self._status_topic = self._topics.full(Topics.STATUS)
-        self._wake = WakeSignal()
+        self._wake = WakeSignal(outbox.folder)
         self._connector = Connector(
             options.broker,
             context,
@@ -279,7 +279,7 @@ class MqttClient(Worker):
         self._deliver(connection)
         if self._delivery.is_idle:
             self._queues.clear_due()
-        connection.pump(LOOK_SECONDS)
+        connection.pump(POLL_SECONDS if self._wake.watches else LOOK_SECONDS)
         self._report_silence(connection)
         self._handle_received(connection)
 

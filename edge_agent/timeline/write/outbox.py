@@ -277,6 +277,9 @@ class Outbox:
         busy_seconds: how long to wait for a lock.
         on_error: told each error, before it is raised.
 
+    Attributes:
+        folder: in which the database lies.
+
     Example:
         >>> outbox = Outbox(path)
         >>> for row in outbox.pending(limit=20):
@@ -292,6 +295,7 @@ class Outbox:
         on_error: Callable[[StoreError], None] | None = None,
     ) -> None:
         self._path = path
+        self.folder = path.parent
         self._busy_seconds = busy_seconds
         self._on_error = on_error
         self._opened: OpenDatabase | None = None

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 import math
-import queue
 import sqlite3
-from collections import Counter
+import threading
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -55,6 +55,12 @@ NO_FACE_SECONDS = 3.0
 WATCH_S = 5.0
 """How often an idle recorder looks whether its file is still in its place."""
 _QUEUE_ITEMS = 4_000  # some minutes of frames, in case the card is slow
+_GATHERED = (Recognition, VitalReading, EcgStretch)
+GATHER_S = 1.0
+"""Frames and readings wait so long at the most before they are looked at, many at once.
+
+Each would otherwise wake the thread, which has nothing to write before a batch is due.
+"""
 # Errors that pass by themselves: the disk is full, the database is locked, the card is busy.
 _PASSING = {
     sqlite3.SQLITE_FULL,
@@ -318,6 +324,80 @@ class Intervals:
 Item = Recognition | VitalReading | Gap | OutboxMessage | ModelUse | ClockCheck | EcgStretch
 
 
+class Arrivals:
+    """What was submitted and is not looked at yet; from any thread to one.
+
+    Frames and readings are gathered: while they come, the thread wakes once in ``GATHER_S``, or in
+    the longest time between two commits if that is shorter. All else wakes it, and so do as many
+    items as a batch has rows.
+
+    Args:
+        most: items that may wait.
+        options: size and time of a batch.
+
+    Attributes:
+        is_woken: whether the thread looks now, and does not wait for more.
+
+    Example:
+        >>> arrivals = Arrivals(1, RecorderOptions())
+        >>> arrivals.put(reading), arrivals.put(reading), len(arrivals)
+        (True, False, 1)
+    """
+
+    def __init__(self, most: int, options: RecorderOptions) -> None:
+        self._most = most
+        self._many = options.batch_rows
+        self._gather_s = min(GATHER_S, options.batch_seconds)
+        self._items: deque[Item] = deque()
+        self._changed = threading.Condition()
+        self.is_woken = False
+        self._gathers = False  # whether frames or readings have come since the last wait
+        self._looks_at = 0.0  # boot time when the thread looks by itself
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def put(self, item: Item) -> bool:
+        """Add an item, and wake the thread if it cannot wait; return ``False`` if it is full."""
+        with self._changed:
+            if len(self._items) >= self._most:
+                return False
+            self._items.append(item)
+            soon = self._looks_at <= clock.boot_seconds() + self._gather_s
+            if not (isinstance(item, _GATHERED) and soon and len(self._items) < self._many):
+                self._wake()
+        return True
+
+    def wake(self) -> None:
+        """End the wait of the thread, or the next one."""
+        with self._changed:
+            self._wake()
+
+    def take(self, until_s: float) -> Item | None:
+        """Return the next item; ``None``: none came until this boot time, or it was woken."""
+        with self._changed:
+            if not self._items:
+                if self._gathers:
+                    until_s = min(until_s, clock.boot_seconds() + self._gather_s)
+                self._gathers = False
+                self._wait(until_s)
+            self.is_woken = False
+            if not self._items:
+                return None
+            item = self._items.popleft()
+            self._gathers = self._gathers or isinstance(item, _GATHERED)
+            return item
+
+    def _wake(self) -> None:
+        self.is_woken = True
+        self._changed.notify()
+
+    def _wait(self, until_s: float) -> None:
+        self._looks_at = until_s
+        left_s = until_s - clock.boot_seconds()
+        self._changed.wait_for(lambda: self.is_woken, None if until_s == math.inf else left_s)
+
+
 class Unstored(NamedTuple):
     """Why nothing is stored.
 
@@ -379,8 +459,7 @@ class Recorder(Worker):
         self._file: OpenFile | None = None
         self._next_look = clock.boot_seconds() + WATCH_S
 
-        # ``None`` wakes the thread so that it sees ``stopping``.
-        self._queue: queue.Queue[Item | None] = queue.Queue(_QUEUE_ITEMS)
+        self._arrivals = Arrivals(_QUEUE_ITEMS, self._options)
         self._intervals = Intervals(self._options.interval)
         self._opened: float | None = None  # when the present interval got its first frame
         self._batch = PendingBatch(self._options)
@@ -400,7 +479,7 @@ class Recorder(Worker):
     @property
     def queue_depth(self) -> int:
         """Items that wait: submitted or gathered, not yet committed."""
-        return self._queue.qsize() + len(self._batch)
+        return len(self._arrivals) + len(self._batch)
 
     @property
     def dropped(self) -> int:
@@ -434,8 +513,7 @@ class Recorder(Worker):
     def stop(self) -> None:
         """Ask the thread to write what it has and to end; ``join`` waits for it."""
         super().stop()
-        with suppress(queue.Full):  # a full queue means that the thread is awake
-            self._queue.put_nowait(None)
+        self._arrivals.wake()
 
     def work(self) -> None:
         """Record until stopped, then write the rest."""
@@ -443,7 +521,7 @@ class Recorder(Worker):
             self._opened_database()
         try:
             # The queue is emptied first: what was submitted before the stop is recorded.
-            while not (self.stopping.is_set() and self._queue.empty()):
+            while not (self.stopping.is_set() and not len(self._arrivals)):
                 self._add_item(self._next())
                 self._note_refused()
                 self._end_stale_interval()
@@ -460,9 +538,7 @@ class Recorder(Worker):
             log.error("%d rows could not be written before the end", len(self._batch))
 
     def _enqueue(self, item: Item) -> None:
-        try:
-            self._queue.put_nowait(item)
-        except queue.Full:
+        if not self._arrivals.put(item):
             self._refused.add(lost_at(item))
 
     def _note_refused(self) -> None:
@@ -476,12 +552,7 @@ class Recorder(Worker):
         look_at = self._next_look if self._safe is not None else None
         # The earliest of all reasons to wake: a commit, an interval that ends, a look at the file.
         wanted = (self._batch.commit_at(), self._stale_at(), look_at)
-        at = min((at for at in wanted if at is not None), default=None)
-        timeout = None if at is None else max(0.0, at - clock.boot_seconds())
-        try:
-            return self._queue.get(timeout=timeout)
-        except queue.Empty:
-            return None
+        return self._arrivals.take(min((at for at in wanted if at is not None), default=math.inf))
 
     def _add_item(self, item: Item | None) -> None:
         """Turn an item into pending rows."""

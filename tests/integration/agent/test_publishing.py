@@ -140,12 +140,8 @@ def at_ms(message: dict[str, Any]) -> int:
 
 
 def test_a_camera_that_is_not_there_is_reported_once_and_leaves_a_gap(
-    tmp_path: Path,
-    reader: Subscriber,
-    tables: Callable[..., Tables],
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, reader: Subscriber, tables: Callable[..., Tables]
 ) -> None:
-    monkeypatch.setattr(module, "TICK_S", 0.05)
     camera = {"source": "opencv", "device": str(tmp_path / "absent.mp4")}
     with running_agent(tmp_path / "data", tables({}, camera=camera)) as run:
         said = reader.wait_for("health", lambda said: bool(said["alarms"]))

@@ -144,7 +144,9 @@ def test_former_name_offline_is_removed_from_the_broker(
     mosquitto: Mosquitto, start_home: StartHome
 ) -> None:
     everything = "affect-edge/#"
-    end(start_home(mosquitto.port, home("old")))
+    former = start_home(mosquitto.port, home("old"))
+    wait_for_state(former, MqttState.CONNECTED)
+    end(former)
     emotion = "affect-edge/old/emotion"
     for topic in (emotion, "affect-edge/old/alerts"):
         publish.single(topic, "{}", port=mosquitto.port, retain=True)
@@ -158,7 +160,9 @@ def test_former_name_offline_is_removed_from_the_broker(
 def test_former_name_of_another_appliance_stays(
     mosquitto: Mosquitto, start_home: StartHome, start: Start
 ) -> None:
-    end(start_home(mosquitto.port, home("old")))
+    former = start_home(mosquitto.port, home("old"))
+    wait_for_state(former, MqttState.CONNECTED)
+    end(former)
     other = start(mosquitto.port, device="old")
     wait_for_state(other, MqttState.CONNECTED)
     with ears(mosquitto.port, topic_of("new")) as hearing:

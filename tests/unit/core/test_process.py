@@ -8,6 +8,7 @@ import platform
 import socket
 import subprocess
 import sys
+import threading
 import uuid
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.process import (
+    StopRequest,
     SystemdNotifier,
     _unwritten_maps,
     given_socket,
@@ -130,6 +132,16 @@ print(number)
 
 def test_a_signal_that_comes_while_it_is_waited_for_never_stops_program() -> None:
     assert printed(WAIT) == 499
+
+
+def test_a_stop_asked_for_by_another_thread_ends_the_wait_at_once() -> None:
+    request = StopRequest()
+    asker = threading.Timer(0.01, request.set)
+    asker.start()
+    assert request.wait(600)
+    asker.join()
+    request.set()  # once more does no harm
+    assert request.wait(600)
 
 
 @pytest.mark.parametrize("abstract", [False, True])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import sqlite3
@@ -23,7 +24,7 @@ from edge_agent.core.electrocardiogram import EcgStretch, unpack
 from edge_agent.core.errors import StoreError
 from edge_agent.core.expression import Attribution, Emotion, Expression, ExpressionRow, RejectReason
 from edge_agent.core.movements import MovementRow
-from edge_agent.core.readings import VitalFlag
+from edge_agent.core.readings import Gap, VitalFlag
 from edge_agent.core.study import NewSession, Purpose
 from edge_agent.timeline.database.connection import connect, write_transaction
 from edge_agent.timeline.read.reader import Reader
@@ -32,7 +33,7 @@ from edge_agent.timeline.study.sessions import Study
 from edge_agent.timeline.write import batch
 from edge_agent.timeline.write.batch import BatchWriter, PendingBatch, set_aside
 from edge_agent.timeline.write.outbox import Outbox, OutboxMessage, last_seq
-from edge_agent.timeline.write.recorder import Intervals, Recorder
+from edge_agent.timeline.write.recorder import Arrivals, Intervals, Recorder
 from edge_agent.timeline.write.rollups import per_mille
 from tests.support.clocks.simulated_time import Seconds
 from tests.support.recording import Recording, fill, make_room, recorded
@@ -424,6 +425,30 @@ def test_refused_rows_are_set_aside_alone(path: Path, monkeypatch: pytest.Monkey
         (START_MS + 3000, "VitalReading"),
     ]
     assert (recorder.set_aside, recorder.dropped) == (3, 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "item", "wakes"),
+    [
+        (RecorderOptions(batch_rows=3), recognition(0.2), False),
+        (RecorderOptions(batch_rows=3), reading(0.2), False),
+        (RecorderOptions(batch_rows=1), recognition(0.2), True),  # as many as a batch has
+        (RecorderOptions(batch_rows=3), OutboxMessage("summary", {"seq": 1}), True),
+        (RecorderOptions(batch_rows=3), Gap("camera", instant(0), instant(1), "gone"), True),
+    ],
+)
+def test_frames_and_readings_gather_where_the_recorder_wakes_soon(
+    monkeypatch: pytest.MonkeyPatch, options: RecorderOptions, item: Any, wakes: bool
+) -> None:
+    seconds = Seconds()
+    monkeypatch.setattr(clock, "boot_seconds", seconds)
+    arrivals = Arrivals(10, options)
+    arrivals.put(recognition(0.1))
+    assert arrivals.take(math.inf)
+    assert arrivals.take(seconds()) is None  # which would wait until now
+    arrivals.put(item)
+    assert arrivals.is_woken is wakes
+    assert arrivals.take(math.inf) is item
 
 
 def test_rows_wait_in_memory_while_the_database_is_full(
