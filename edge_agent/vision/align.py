@@ -214,13 +214,54 @@ def cut(image: Picture, to_unit: Matrix, size: int) -> Picture:
     Raises:
         ValueError: image or size are wrong as for `align_face`.
     """
-    check_picture(image)
-    if image.size == 0 or size < 1 or max(image.shape) > _MAX_SIDE:
-        raise ValueError(
-            f"cannot cut a crop of {size} pixels out of a picture of shape {image.shape}; sides go "
-            f"up to {_MAX_SIDE}"
-        )
-    left, top, part = _part(image, to_unit)
+    return FaceCutter(image, to_unit).cut(to_unit, size)
+
+
+class FaceCutter:
+    """Cuts several crops of one face out of one gray copy of its part of the picture.
+
+    Args:
+        image: as for `align_face`.
+        to_unit: as for `cut`, of the widest of the crops.
+
+    Raises:
+        ValueError: the image is wrong as for `align_face`.
+    """
+
+    def __init__(self, image: Picture, to_unit: Matrix) -> None:
+        check_picture(image)
+        if image.size == 0 or max(image.shape) > _MAX_SIDE:
+            raise ValueError(
+                f"cannot cut a crop out of a picture of shape {image.shape}; sides go up to "
+                f"{_MAX_SIDE}"
+            )
+        self._size = image.shape[1], image.shape[0]
+        across, down = _spans(self._size, to_unit)
+        self._left, self._top = across.start, down.start
+        part = image[down, across]
+        if part.ndim == 3:
+            part = np.asarray(cv2.cvtColor(part, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
+        self._gray = part
+
+    def cut(self, to_unit: Matrix, size: int) -> Picture:
+        """Return a crop that lies within the widest one, as the function `cut` does.
+
+        Raises:
+            ValueError: the size is wrong.
+        """
+        if size < 1:
+            raise ValueError(f"cannot cut a crop of {size} pixels")
+        across, down = _spans(self._size, to_unit)
+        part = self._gray[
+            down.start - self._top : down.stop - self._top,
+            across.start - self._left : across.stop - self._left,
+        ]
+        return _warp_part(part, (across.start, down.start), to_unit, size)
+
+
+def _warp_part(part: Picture, corner: tuple[int, int], to_unit: Matrix, size: int) -> Picture:
+    """Return a crop from the gray part of the picture that begins at a corner."""
+    left, top = corner
     # How many pixels of the picture one pixel of the crop stands for, along a side.
     shrink = 1.0 / (math.hypot(to_unit[0, 0], to_unit[1, 0]) * size)
     half = 1
@@ -342,25 +383,18 @@ def _halve(gray: Picture) -> Picture:
     return np.asarray(half, dtype=np.uint8)
 
 
-def _part(image: Picture, to_unit: Matrix) -> tuple[int, int, Picture]:
-    """Return the part of the picture under the unit square in gray: left, top, part.
-
-    The part has at least one pixel.
-    """
+def _spans(size: tuple[int, int], to_unit: Matrix) -> tuple[slice, slice]:
+    """Return columns and rows under the unit square, at least one each, of a picture so large."""
     corners = _corners(to_unit)
     spans = []
     for values, length in (
-        ([z.real for z in corners], image.shape[1]),
-        ([z.imag for z in corners], image.shape[0]),
+        ([z.real for z in corners], size[0]),
+        ([z.imag for z in corners], size[1]),
     ):
         start = math.floor(min(max(min(values) - _EDGE, 0), length - 1))
         # At least one pixel, also where the crop lies beside the picture.
         spans.append(slice(start, math.ceil(min(max(max(values) + _EDGE, start + 1), length))))
-    across, down = spans
-    part = image[down, across]
-    if part.ndim == 3:
-        part = np.asarray(cv2.cvtColor(part, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
-    return across.start, down.start, part
+    return spans[0], spans[1]
 
 
 def crop_face(image: Picture, face: Face, size: int, crop: str = CROP_NAME) -> Picture:

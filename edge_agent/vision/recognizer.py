@@ -27,12 +27,12 @@ from edge_agent.core.own_neutral import NeutralShift
 from edge_agent.core.pictures import is_of_one_colour
 from edge_agent.vision.align import (
     ZOOMS,
+    FaceCutter,
     Matrix,
     Picture,
     check_crop,
     closer,
     crop_matrix,
-    cut,
     share_outside,
 )
 from edge_agent.vision.classifier import ExpressionClassifier
@@ -425,8 +425,7 @@ class Recognizer:
         The way is the transform from the picture to that crop.
         """
         to_crop = crop_matrix(face)
-        crop = cut(image, to_crop, CROP_SIDE)
-        seen, _ = self._near_crop(image, crop, to_crop)
+        crop, seen, _ = self._crops(image, to_crop)
         quality = face_quality(crop, face, share_outside(image, to_crop, READ_PART))
         self._done("cut")
         expression = classify(seen, quality.reject_reason is None)
@@ -452,22 +451,23 @@ class Recognizer:
 
     def _explain(self, image: Picture, face: Face) -> Explanation:
         to_crop = crop_matrix(face)
-        crop = cut(image, to_crop, CROP_SIDE)
-        seen, to_seen = self._near_crop(image, crop, to_crop)
+        crop, seen, to_seen = self._crops(image, to_crop)
         expression, parts = self._classifier.explain(seen)
         quality = face_quality(crop, face, share_outside(image, to_crop, READ_PART))
         reading = self._reading(face, expression, quality, crop, self._look)
         return Explanation(self._moved(reading, crop, to_crop), seen, to_seen, parts)
 
-    def _near_crop(self, image: Picture, crop: Picture, to_crop: Matrix) -> tuple[Picture, Matrix]:
-        """Return the crop that the classifier learned from, and the transform to it."""
+    def _crops(self, image: Picture, to_crop: Matrix) -> tuple[Picture, Picture, Matrix]:
+        """Return the looser crop, the one that the classifier learned from, and the way to it."""
+        cutter = FaceCutter(image, to_crop)
+        crop = cutter.cut(to_crop, CROP_SIDE)
         name, size = self._classifier.crop, self._classifier.size
         # Covers, movements and the limits of quality belong to the looser crop, so a face is cut
         # twice; a model with the crop of before needs no second one.
         if ZOOMS[name] == 1 and size == CROP_SIDE:
-            return crop, to_crop
+            return crop, crop, to_crop
         to_seen = closer(to_crop, name)
-        return cut(image, to_seen, size), to_seen
+        return crop, cutter.cut(to_seen, size), to_seen
 
     def _reading(
         self, face: Face, expression: Expression, quality: Quality, crop: Picture, look: Look | None

@@ -14,8 +14,10 @@ from edge_agent.vision.align import (
     TEMPLATE,
     TEMPLATE_BOX,
     ZOOMS,
+    FaceCutter,
     align_box,
     align_face,
+    closer,
     crop_face,
     crop_matrix,
     cut,
@@ -132,6 +134,15 @@ def test_share_outside_of_a_part_counts_that_part_alone() -> None:
     assert share_outside(picture, to_unit, Box(0.3, 0.4, 0.4, 0.6)) == 0
     part = share_outside(picture, to_unit, Box(0.1, 0.2, 0.4, 0.8))
     assert part == pytest.approx(1 - 0.75 * 0.875)
+
+
+@pytest.mark.parametrize(("scale", "x"), [(30, 90.3), (150, 40.7), (400, -20.0), (60, 500.0)])
+def test_crops_cut_together_equal_those_cut_alone(scale: float, x: float) -> None:
+    picture = np.random.default_rng(1).integers(0, 256, (300, 320, 3), dtype=np.uint8)
+    loose = similarity(placed(scale, 12, x, 31.5), TEMPLATE)
+    cutter = FaceCutter(picture, loose)
+    for to_unit in (loose, *(closer(loose, crop) for crop in ZOOMS)):
+        assert np.array_equal(cutter.cut(to_unit, 48), cut(picture, to_unit, 48))
 
 
 def test_align_box_puts_the_box_where_the_template_has_it() -> None:
