@@ -15,6 +15,8 @@ Figures in percent, over all scenes of a kind:
     wrong_…         rows that count as the participant's and are the visitor's, of those that count
     kept_…          rows that count, of the participant's
     kept_hidden_…   the same where the participant is out of view for a second each minute
+    film_…_wrong_…  the first in one of ten films with one evidence; who comes after sits in the
+    film_…_kept_…   participant's place there, also with a seat; and the second
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ WIDTH, HEIGHT = 640, 480
 FPS = 15
 MIDDLE, OUTSIDE = 0.5, 0.93
 """Places of a face, as a share of the picture's width."""
-PARTICIPANT, VISITOR, POSTER = "participant", "visitor", "poster"
+PARTICIPANT, VISITOR, POSTER, MIRROR = "participant", "visitor", "poster", "mirror"
 SEAT = (0.3, 0.18, 0.4, 0.54)
 """Drawn around the face of the participant who sits in the middle."""
 MEMORY_S = 1.5
@@ -149,6 +151,20 @@ def with_poster(_at_s: float) -> list[Stand]:
 def with_portrait(_at_s: float) -> list[Stand]:
     """A portrait beside the participant is larger, and leads."""
     return [Stand(PARTICIPANT, MIDDLE, 0.1), Stand(POSTER, 0.82, 0.24, near=False, sways=False)]
+
+
+def with_mirror(_at_s: float) -> list[Stand]:
+    """A mirror behind the participant shows the same face, smaller, with its movements."""
+    return [Stand(PARTICIPANT, MIDDLE), Stand(MIRROR, 0.82, 0.09, near=False)]
+
+
+def with_television(at_s: float) -> list[Stand]:
+    """A television shows another living face each 6 s, and for a second none."""
+    shot, within = divmod(at_s, 6)
+    here = [Stand(PARTICIPANT, MIDDLE)]
+    if within < 5:
+        here.append(Stand(VISITOR, 0.78 + 0.04 * (shot % 3), 0.06 + 0.03 * (shot % 4), near=False))
+    return here
 
 
 def alone(_at_s: float) -> list[Stand]:
@@ -280,6 +296,7 @@ class _People:
     def __init__(self, seed: int) -> None:
         self._rng = random.Random(seed)
         self._sways = {who: Sway(self._rng) for who in (PARTICIPANT, VISITOR, POSTER)}
+        self._sways[MIRROR] = self._sways[PARTICIPANT]
         self._missed = dict.fromkeys(self._sways, 0)
         self._here = False
         self._back_s: float | None = None
@@ -305,9 +322,11 @@ class _People:
 
     def _box(self, one: Stand) -> Box:
         rng, sway = self._rng, self._sways[one.who]
-        sway.step()
+        if one.who != MIRROR:
+            sway.step()
         side = one.size * WIDTH
         x, y = (sway.x, sway.y) if one.sways else (0.0, 0.0)
+        x = -x if one.who == MIRROR else x
         noisy = side * (1 + rng.gauss(0, _NOISE))
         x = one.x * WIDTH + side * (x + rng.gauss(0, _NOISE))
         y = 0.45 * HEIGHT + side * (y + rng.gauss(0, _NOISE))
@@ -345,11 +364,40 @@ def scenes(place: float) -> dict[str, Scene]:
     }
 
 
+FILMS: Mapping[str, Scene] = {
+    "beside": side_by_side,
+    "swap": swapping,
+    **{f"leave_{gap}_s": one_after_another(gap, MIDDLE) for gap in (1, 5, 8)},
+    "in_front": passing_in_front(4),
+    "mirror": with_mirror,
+    "poster_small": with_poster,
+    "poster_large": with_portrait,
+    "television": with_television,
+}
+"""Ten films of ten minutes."""
+KINDS: tuple[Whose, ...] = ("leading", "seat", "alone", "declared")
+
+
+def measure_films(seeds: int) -> dict[str, float]:
+    """Return the figures of each film with each evidence."""
+    figures: dict[str, float] = {}
+    for name, film in FILMS.items():
+        for whose in KINDS:
+            rows = CountedRows()
+            # who presses while somebody passes in front declares whoever passes
+            until_s = 10 if name == "in_front" else math.inf
+            for seed in range(seeds):
+                presses = whose == "declared"
+                rows.add(play(film, whose, seed, presses=presses, pressed_until_s=until_s))
+            figures[f"film_{name}_wrong_{whose}"] = rows.wrong_percent
+            figures[f"film_{name}_kept_{whose}"] = rows.kept_percent
+    return figures
+
+
 def measure(seeds: int) -> dict[str, float]:
     """Return the figures."""
-    figures: dict[str, float] = {}
-    kinds: tuple[Whose, ...] = ("leading", "seat", "alone", "declared")
-    for whose in kinds:
+    figures = measure_films(seeds)
+    for whose in KINDS:
         place = OUTSIDE if whose == "seat" else MIDDLE
         total = CountedRows()
         for name, scene in scenes(place).items():
@@ -365,7 +413,7 @@ def measure(seeds: int) -> dict[str, float]:
         hidden = play(hidden_now_and_then(alone), whose, 0, presses=whose == "declared")
         figures[f"kept_hidden_{whose}"] = hidden.kept_percent
     figures["kept_alone_nobody_else"] = play(alone, "alone", 0, presses=False).kept_percent
-    for whose in kinds:
+    for whose in KINDS:
         presses = whose == "declared"
         beside = play(with_portrait, whose, 0, presses=presses)
         front = play(passing_in_front(4), whose, 0, seconds=80, presses=presses, pressed_until_s=10)
