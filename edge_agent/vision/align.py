@@ -214,10 +214,10 @@ def cut(image: Picture, to_unit: Matrix, size: int) -> Picture:
     Raises:
         ValueError: image or size are wrong as for `align_face`.
     """
-    return FaceCutter(image, to_unit).cut(to_unit, size)
+    return CropCutter(image, to_unit).cut(to_unit, size)
 
 
-class FaceCutter:
+class CropCutter:
     """Cuts several crops of one face out of one gray copy of its part of the picture.
 
     Args:

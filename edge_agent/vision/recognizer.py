@@ -27,7 +27,7 @@ from edge_agent.core.own_neutral import NeutralShift
 from edge_agent.core.pictures import is_of_one_colour
 from edge_agent.vision.align import (
     ZOOMS,
-    FaceCutter,
+    CropCutter,
     Matrix,
     Picture,
     check_crop,
@@ -459,7 +459,7 @@ class Recognizer:
 
     def _crops(self, image: Picture, to_crop: Matrix) -> tuple[Picture, Picture, Matrix]:
         """Return the looser crop, the one that the classifier learned from, and the way to it."""
-        cutter = FaceCutter(image, to_crop)
+        cutter = CropCutter(image, to_crop)
         crop = cutter.cut(to_crop, CROP_SIDE)
         name, size = self._classifier.crop, self._classifier.size
         # Covers, movements and the limits of quality belong to the looser crop, so a face is cut

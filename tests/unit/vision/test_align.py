@@ -14,7 +14,7 @@ from edge_agent.vision.align import (
     TEMPLATE,
     TEMPLATE_BOX,
     ZOOMS,
-    FaceCutter,
+    CropCutter,
     align_box,
     align_face,
     closer,
@@ -140,7 +140,7 @@ def test_share_outside_of_a_part_counts_that_part_alone() -> None:
 def test_crops_cut_together_equal_those_cut_alone(scale: float, x: float) -> None:
     picture = np.random.default_rng(1).integers(0, 256, (300, 320, 3), dtype=np.uint8)
     loose = similarity(placed(scale, 12, x, 31.5), TEMPLATE)
-    cutter = FaceCutter(picture, loose)
+    cutter = CropCutter(picture, loose)
     for to_unit in (loose, *(closer(loose, crop) for crop in ZOOMS)):
         assert np.array_equal(cutter.cut(to_unit, 48), cut(picture, to_unit, 48))
 
