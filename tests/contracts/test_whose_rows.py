@@ -301,6 +301,51 @@ def test_readings_of_another_table_that_name_another_code_are_refused(
     assert affect_edge("import-vitals", path, "--map", "guess", "--data", here).code == 0
 
 
+@pytest.mark.parametrize(
+    "above",
+    [
+        f"Participant,{OTHER}",
+        f"# subject: {OTHER}",
+        "Subject ID:,2",
+        f"Teilnehmer {OTHER}",
+        f"Name,{OTHER}",
+    ],
+)
+@pytest.mark.parametrize("way", ["vitals", "page"])
+def test_table_whose_head_names_another_person_is_refused(
+    here: Path, above: str, way: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "strap.csv"
+    client = set_up(client_of(here), here) if way == "page" else None
+    own = above.replace(OTHER, OWN).replace("2", "1")
+    honest = (own, f"Device,H10\nBlock,{OTHER}x", f"Participants,{OWN},{OTHER}", "Subjects,2")
+    texts = [(above, False), *((text, True) for text in honest)]
+    for second, (text, is_taken) in enumerate(texts, start=110):
+        path.write_text(f"{text}\n\ntime,hr\n{at(second)},61\n")
+        if client is not None:
+            file = {"file": ("strap.csv", path.read_bytes(), "text/csv")}
+            answer = client.post("/readings/import", files=file)
+            shown = client.get(answer.headers["location"].partition("?")[0]).text
+        else:
+            done = affect_edge("import-vitals", path, "--map", "guess", "--data", here)
+            shown = done.err
+            assert (done.code == 0) == is_taken, done
+        assert ("above the names of its columns stands" in shown) != is_taken, text
+
+
+@pytest.mark.parametrize(
+    "column", ["participant_no", "SubjectNumber", "vp", "VPN-Nr.", "Versuchsperson"]
+)
+def test_number_in_a_column_named_for_people_is_compared(
+    here: Path, column: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "strap.csv"
+    for text, is_taken in (("2", False), ("1", True), ("7", True)):
+        path.write_text(f"time,hr,{column}\n{at(110)},61,{text}\n{at(111)},62,{text}\n")
+        done = affect_edge("import-vitals", path, "--map", "guess", "--data", here, "--dry-run")
+        assert (done.code == 0) == is_taken, done
+
+
 def test_reading_with_the_code_before_a_prefix_lands_with_its_person(tmp_path: Path) -> None:
     here = timeline(tmp_path / "here", session=[session_row(100, 200, participant="Lab-P01")])
     file = brought(tmp_path, [(110, OWN)])
