@@ -145,6 +145,39 @@ def test_row_that_names_another_session_is_refused(
     assert {(one.column, one.value) for one in problems} == {("session", "7")}
 
 
+@pytest.mark.parametrize(
+    ("column", "cells", "is_taken"),
+    [
+        ("session_id", "12", True),
+        ("session_id", "21", False),
+        ("ses", "22", False),
+        ("Session No.", "13", True),
+        ("session_id", "01", True),
+        ("session_nr", "11", True),
+        ("block", "21", True),
+    ],
+)
+def test_column_of_sessions_is_compared_whatever_its_ending(
+    empty: Path, column: str, cells: str, is_taken: bool, tmp_path: Path
+) -> None:
+    agreed = f"1,{at(0)}"
+    kind = "research,laboratory"
+    texts = {
+        "participant": "participant,consent_version,consent_given_at\n"
+        f"{OWN},{agreed}\n{OTHER},{agreed}",
+        "session": "session,participant,start_at,end_at,purpose,setting\n"
+        f"1,{OWN},{at(100)},{at(200)},{kind}\n2,{OTHER},{at(300)},{at(400)},{kind}",
+        "vital": f"at,kind,value,{column}\n{at(110)},heart_rate,61,{cells[0]}\n"
+        f"{at(310)},heart_rate,62,{cells[1]}",
+    }
+    for table, text in texts.items():
+        (tmp_path / f"{table}.csv").write_text(text)
+    source, options = opened_study(tmp_path), StudyImportOptions()
+    problems = import_study(empty, source, options, actor="ada", dry_run=True).problems
+    assert (not problems) == is_taken, problems
+    assert all("is not the session" in one.sentence for one in problems)
+
+
 def test_column_that_names_a_partner_beside_the_participant_is_no_contradiction(
     bundle: Path, empty: Path, tmp_path: Path
 ) -> None:

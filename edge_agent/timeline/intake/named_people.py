@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -35,6 +36,9 @@ _BY_NAME = re.compile(
     r"被験者|参加者|被试|受试者|被試|受試者"
 )
 """Names of a column of people, in the languages in which columns of readings are known."""
+_BY_SESSION = re.compile(
+    r"(ses|session|sitzung|sesi[óo]n|s[ée]ance)[ _.-]*(id|no|nr|num|number)?\.?"
+)
 _LABEL = "sub-"
 _FORM = re.compile(r"([^\W\d_]*)(\d+)")
 _SEPARATORS = re.compile(r"[\s._-]+")
@@ -362,6 +366,56 @@ class NamedPeople:
     def _is_prefixed(self, name: str, own: str) -> bool:
         before = own.removesuffix(name)
         return self._may_have_prefix and before != own and _PREFIX.fullmatch(before) is not None
+
+
+class NamedSessions:
+    """Finds rows whose column such as ``session_id`` names another session than their time.
+
+    Such a column may count in its own way. It is judged at the end, and names sessions where all of
+    its values are numbers of sessions of the files, unless it counts those of each person.
+
+    Args:
+        sessions: participants of all sessions by number, in the order of time.
+    """
+
+    def __init__(self, sessions: Mapping[int, str] | None = None) -> None:
+        counts: Counter[str] = Counter()
+        self._counted: dict[int, int] = {}
+        for number, code in (sessions or {}).items():
+            counts[code] += 1
+            self._counted[number] = counts[code]
+        self._columns: dict[str, tuple[str, ...]] = {}
+        self._values: dict[tuple[str, str], set[str]] = {}
+        self._others: dict[tuple[str, str], list[tuple[object, str]]] = {}
+        self._are_counts: dict[tuple[str, str], bool] = {}
+
+    def note(self, file: str, row: object, cells: Mapping[str, str], number: int) -> None:
+        """Keep what a row says of the session, of this number, in whose time it lies."""
+        columns = self._columns.get(file)
+        if columns is None:
+            names = cells if self._counted else ()
+            columns = tuple(name for name in names if _BY_SESSION.fullmatch(name.casefold()))
+            self._columns[file] = columns
+        for column in columns:
+            text, key = cells.get(column, "").strip(), (file, column)
+            values = self._values.setdefault(key, set())
+            if not text or len(values) > len(self._counted):
+                continue
+            values.add(text)
+            others = self._others.setdefault(key, [])
+            if text != str(number) and len(others) < _SHOWN:
+                others.append((row, text))
+            is_count = text == str(self._counted[number])
+            self._are_counts[key] = self._are_counts.get(key, True) and is_count
+
+    def rest(self) -> Iterator[tuple[object, str, str]]:
+        """Yield the first rows that name another session, with column and value."""
+        numbers = {*map(str, self._counted)}
+        for (file, column), others in self._others.items():
+            key = (file, column)
+            if self._values[key] <= numbers and not self._are_counts.get(key, True):
+                yield from ((row, column, text) for row, text in others)
+        self._others.clear()
 
 
 def _columns_of(cells: Mapping[str, str], read: Collection[str]) -> _Columns:
