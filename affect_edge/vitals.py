@@ -430,7 +430,13 @@ def _of_csv(
     people = Owners(database)
     read = columns.read_columns
     whose = RowsOfPeople(
-        table.name, table.header, read, people.codes, people.at, above=table.rows_above
+        table.name,
+        table.header,
+        read,
+        people.codes,
+        people.at,
+        above=table.rows_above,
+        folder=file.absolute().parent.name,
     )
     rows = rows_of(table, columns, zone, look=whose.look)
     yield from contents.passed_over.readings_of(rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -377,6 +378,34 @@ def test_number_in_a_column_named_for_people_is_compared(
         path.write_text(f"time,hr,{column}\n{at(110)},61,{text}\n{at(111)},62,{text}\n")
         done = affect_edge("import-vitals", path, "--map", "guess", "--data", here, "--dry-run")
         assert (done.code == 0) == is_taken, done
+
+
+@pytest.mark.parametrize(
+    ("place", "is_taken"),
+    [
+        (f"{OTHER}/hr.csv", False),
+        (f"study/sub-{OTHER}/hr.csv", False),
+        (f"{OWN}/hr.csv", True),
+        (f"{OWN}/{OTHER}/hr.csv", False),
+        (f"{OTHER}/{OWN}_hr.csv", True),
+        ("day 2/hr.csv", True),
+    ],
+)
+@pytest.mark.parametrize("is_packed", [True, False])
+def test_table_in_the_folder_of_another_person_is_refused(
+    here: Path, place: str, is_taken: bool, is_packed: bool, tmp_path: Path
+) -> None:
+    text = f"at,kind,value\n{at(110)},heart_rate,61\n"
+    path = tmp_path / "exports" / place
+    if is_packed:
+        path = tmp_path / "exports.zip"
+        with zipfile.ZipFile(path, "w") as packed:
+            packed.writestr(place, text)
+    else:
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    done = affect_edge("import-vitals", path, "--data", here)
+    assert (done.code == 0, "its name says P02" in done.err) == (is_taken, not is_taken), done
 
 
 def test_reading_with_the_code_before_a_prefix_lands_with_its_person(tmp_path: Path) -> None:

@@ -139,10 +139,10 @@ def code_in_name(file: str, codes: Collection[str]) -> str:
     """Return the code of the participant that the name of a file has; empty: none.
 
     Args:
-        file: its name, such as ``sub-P02_hr.csv`` or ``P02_hr.csv``.
+        file: its name, such as ``sub-P02_hr.csv`` or ``P02_hr.csv``, also with its folder.
         codes: of all participants; only one with letters and digits is named without ``sub-``.
     """
-    parts = re.split(r"[_\s.]+", file)
+    parts = re.split(r"[_\s./]+", file)
     labelled = [part for part in parts[:1] if part.casefold().startswith(_LABEL)]
     if labelled and len(parts) > 1:
         return labelled[0][len(_LABEL) :]
@@ -544,6 +544,7 @@ class RowsOfPeople:
         owners: returns the participants to whom a row of a time (UTC milliseconds) may belong.
         ours: the columns that a table of ours has.
         above: number and cells of the rows above the names of the columns.
+        folder: name of the one in which it lies; empty: it is not known.
     """
 
     def __init__(
@@ -555,6 +556,7 @@ class RowsOfPeople:
         owners: Callable[[int], Sequence[str]],
         ours: Collection[str] = OF_READINGS,
         above: Iterable[RowAbove] = (),
+        folder: str = "",
     ) -> None:
         self._file = file
         self._is_own = {name.casefold() for name in header} >= {*ours}
@@ -563,7 +565,9 @@ class RowsOfPeople:
         self._read = {*read, *(name for name in header if name.casefold() in _SAID_BY_TIME)}
         codes = [*codes]
         self._people = NamedPeople(codes, is_own=self._is_own, may_have_prefix=True)
-        self._as_whole = (NamedFile(file, codes), NamedFile(file, codes, above))
+        names = [file, f"{folder}/{file}"] if folder else [file]
+        by_name = [NamedFile(name, codes) for name in names]
+        self._as_whole = [*by_name, NamedFile(file, codes, above)]
         self._owners = owners
         self._first: tuple[int, Contradiction] | None = None
         self._count = 0
