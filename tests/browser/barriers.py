@@ -140,7 +140,8 @@ _WORD = re.compile(r"(?<![\w.=/-])[^\W\d_]{3,}(?![\w=/-]|\.\w)")
 
 
 def _words_in(text: str) -> set[str]:
-    plain = re.sub(r"\{[^}]*\}|<[^>]*>|%\(\w+\)s", " ", text)
+    # Neither what stands for a value nor a section of the configuration, such as [camera].
+    plain = re.sub(r"\{[^}]*\}|<[^>]*>|%\(\w+\)s|\[\w+\]", " ", text)
     return set(_WORD.findall(plain))
 
 
