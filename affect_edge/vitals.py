@@ -429,7 +429,15 @@ def _of_csv(
     zone = options.local_times()
     people = Owners(database)
     read = columns.read_columns
-    whose = RowsOfPeople(table.name, table.header, read, people.codes, people.at)
+    whose = RowsOfPeople(
+        table.name,
+        table.header,
+        read,
+        people.codes,
+        people.at,
+        above=table.rows_above,
+        folder=file.absolute().parent.name,
+    )
     rows = rows_of(table, columns, zone, look=whose.look)
     yield from contents.passed_over.readings_of(rows)
     whose.finish()

@@ -24,6 +24,8 @@ MOST_BYTES = 64 * 2**30
 """Of all files when unpacked, where they are read as they stand; the largest have gigabytes."""
 MOST_FILES = 200_000
 _UNPACKED_BYTES = 2 * 2**30
+_FOLDER_MOST = 32
+"""Characters of a folder's name that are kept: a code has no more."""
 _UNPACKED_FILES = 1_000
 _NAME_MOST = 1_000
 _FOLDERS_MOST = 40
@@ -237,14 +239,16 @@ def _unpack(path: Path, folder: Path) -> tuple[list[Path], list[str]]:
     try:
         with opened_archive(path, _UNPACKED_FILES) as archive:
             for info in checked_members(path.name, archive, _UNPACKED_BYTES, _UNPACKED_FILES):
-                name = info.filename.rpartition("/")[2]
+                inside, _, name = info.filename.rpartition("/")
                 # macOS packs a hidden companion of each file.
                 if name.startswith(".") or not name.lower().endswith(_TABLES):
                     others.append(info.filename)
                     continue
-                # In a folder of its own, for two may have one name.
-                table = folder / str(len(tables)) / name
-                table.parent.mkdir()
+                # In a folder of its own, for two may have one name; below it the one in which it
+                # lay, which may say whose it is.
+                own = inside.rpartition("/")[2][:_FOLDER_MOST].strip(". ") or "table"
+                table = folder / str(len(tables)) / own / name
+                table.parent.mkdir(parents=True)
                 with archive.open(info) as packed, table.open("wb") as plain:
                     shutil.copyfileobj(packed, plain)
                 tables.append(table)

@@ -127,15 +127,21 @@ _TEXTS = r"""() => {
     const { currentNode: text } = texts;
     if (text.data.trim() && shown(text.parentElement)) found.push(text.data.trim());
   }
+  for (const name of ["aria-label", "title", "alt", "placeholder"])
+    for (const one of document.querySelectorAll(`[${name}]`))
+      if (shown(one)) found.push(one.getAttribute(name));
   return found;
 }"""
-"""The texts of a page that are in its language: no names, nothing that is typed as it stands."""
+"""The texts of a page that are in its language, those of attributes, too: no names, nothing that is
+typed as it stands.
+"""
 _WORD = re.compile(r"(?<![\w.=/-])[^\W\d_]{3,}(?![\w=/-]|\.\w)")
 """A word; parts of ``self_report.csv``, ``expression-fast`` and ``format=bundle`` are none."""
 
 
 def _words_in(text: str) -> set[str]:
-    plain = re.sub(r"\{[^}]*\}|<[^>]*>|%\(\w+\)s", " ", text)
+    # Neither what stands for a value nor a section of the configuration, such as [camera].
+    plain = re.sub(r"\{[^}]*\}|<[^>]*>|%\(\w+\)s|\[\w+\]", " ", text)
     return set(_WORD.findall(plain))
 
 

@@ -74,19 +74,23 @@ def test_maker_file_with_a_wrong_time_loses_that_row_alone(form: HealthFormat, w
     assert any(isinstance(one, LeftOutRow) for one in rows)
 
 
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [
-        (
-            "bp.csv",
-            "Date,Heart rate,Systolic,Diastolic,Comments\n2026-01-05 08:00:00,61,,,\nnever,62,,,\n",
-        ),
-        ("heart_rate-2026-01-05.json", f"[{_FITBIT % ('01/05', 61)},\n{_FITBIT % ('99/99', 62)}]"),
-        ("a.csv", f"{_SHIMMER}2026/01/05 08:00:00.250,61\n2026/99/99 08:00:01.250,62\n"),
-    ],
-    ids=["Withings cuff", "Fitbit JSON", "Shimmer dates"],
-)
-def test_other_file_of_a_maker_with_a_wrong_time_loses_that_row_alone(name: str, text: str) -> None:
+OTHERS = {
+    "Withings": (
+        "bp.csv",
+        "Date,Heart rate,Systolic,Diastolic,Comments\n2026-01-05 08:00:00,61,,,\nnever,62,,,\n",
+    ),
+    "Fitbit": (
+        "heart_rate-2026-01-05.json",
+        f"[{_FITBIT % ('01/05', 61)},\n{_FITBIT % ('99/99', 62)}]",
+    ),
+    "Shimmer": ("a.csv", f"{_SHIMMER}2026/01/05 08:00:00.250,61\n2026/99/99 08:00:01.250,62\n"),
+}
+"""Maker → a file of it beside the example of its entry."""
+
+
+@pytest.mark.parametrize("maker", [form.name for form in FORMATS if form.name in OTHERS])
+def test_other_file_of_a_maker_with_a_wrong_time_loses_that_row_alone(maker: str) -> None:
+    name, text = OTHERS[maker]
     rows = read_as(name, text)
     assert [one.value for one in rows if isinstance(one, VitalReading)] == [61.0]
     assert sum(isinstance(one, LeftOutRow) for one in rows) == 1

@@ -439,3 +439,11 @@ def test_states_of_a_script_that_nobody_has_are_named(there: Path, tmp_path: Pat
         command = [program, "--vanilla", str(tmp_path / "b" / "analysis.R"), *words]
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
         assert (f"{value}, given with --states, met nothing. There is: " in done.stderr) == is_said
+
+
+def test_statement_for_people_who_were_refused_is_not_called_unmet(tmp_path: Path) -> None:
+    path = tmp_path / "wide.csv"
+    path.write_text("id,hr_neutral,hr_anger\n=1,60,70\n")
+    done = affect_edge("import-study", path, "--wide", *CONSENT, "--data", tmp_path / "here")
+    assert "'=1' is no code" in done.out + done.err
+    assert "met nothing" not in done.out + done.err

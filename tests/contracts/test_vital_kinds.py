@@ -14,9 +14,7 @@ from dashboard.web.rendering import HERE
 from edge_agent.core.errors import ReadingError
 from edge_agent.core.given_readings import ReadingOrigin, reading_of
 from edge_agent.core.readings import VitalFlag, VitalReading
-from edge_agent.core.vitals import PRESSURES, SPECS, VitalKind
-from edge_agent.timeline.export.fhir import vitals as observations
-from edge_agent.timeline.export.rows import Row
+from edge_agent.core.vitals import SPECS, VitalKind
 from edge_agent.timeline.read.reader import Reader
 from edge_agent.timeline.write.reading_imports import import_readings
 from tests.support.timeline import database, instant, query
@@ -24,7 +22,6 @@ from tools.write_vital_kinds import PAGE, with_table
 
 ROOT = PAGE.parents[1]
 STYLE = HERE / "static" / "app.css"
-PROFILES = "http://hl7.org/fhir/StructureDefinition/"
 WRITTEN_BY_A_COMMAND = (
     "docs/asyncapi.json",
     "dashboard/web/static/js/registers.js",
@@ -146,29 +143,6 @@ def test_kind_value_in_another_unit_is_converted(
 )
 def test_kind_header_of_another_program_means_it_alone(header: str, kind: VitalKind) -> None:
     assert [one for one in VitalKind if re.fullmatch(one.spec.headers, header)] == [kind]
-
-
-@pytest.mark.parametrize("kind", [kind for kind in VitalKind if kind not in PRESSURES])
-def test_kind_observation_has_its_codes_unit_and_profile(kind: VitalKind) -> None:
-    row: Row = {
-        "condition": "",
-        "flags": "",
-        "session": 1,
-        "at": "2026-11-20T08:15:00.000Z",
-        "at_ms": 1_795_162_500_000,
-        "participant": "P-01",
-        "kind": kind.value,
-        "value": 20.0,
-        "source": "ble:x",
-        "simulated": 0,
-    }
-    (observation,) = observations([row])
-    codes = [coding["code"] for coding in observation["code"]["coding"]]
-    spec = kind.spec
-    assert codes == ([loinc.code for loinc in spec.loinc] or [kind.value.replace("_", "-")])
-    assert observation["valueQuantity"]["code"] == spec.unit
-    named = observation.get("meta", {}).get("profile", [])
-    assert named == ([f"{PROFILES}{spec.fhir_profile}"] if spec.fhir_profile else [])
 
 
 def test_kind_pressures_of_a_cuff_share_a_tile_and_a_panel() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -143,6 +144,39 @@ def test_row_that_names_another_session_is_refused(
     rewritten(study / f"{table}.csv", {"session": "7"})
     problems = looked_at(study, empty).problems
     assert {(one.column, one.value) for one in problems} == {("session", "7")}
+
+
+@pytest.mark.parametrize(
+    ("column", "cells", "is_taken"),
+    [
+        ("session_id", "12", True),
+        ("session_id", "21", False),
+        ("ses", "22", False),
+        ("Session No.", "13", True),
+        ("session_id", "01", True),
+        ("session_nr", "11", True),
+        ("block", "21", True),
+    ],
+)
+def test_column_of_sessions_is_compared_whatever_its_ending(
+    empty: Path, column: str, cells: str, is_taken: bool, tmp_path: Path
+) -> None:
+    agreed = f"1,{at(0)}"
+    kind = "research,laboratory"
+    texts = {
+        "participant": "participant,consent_version,consent_given_at\n"
+        f"{OWN},{agreed}\n{OTHER},{agreed}",
+        "session": "session,participant,start_at,end_at,purpose,setting\n"
+        f"1,{OWN},{at(100)},{at(200)},{kind}\n2,{OTHER},{at(300)},{at(400)},{kind}",
+        "vital": f"at,kind,value,{column}\n{at(110)},heart_rate,61,{cells[0]}\n"
+        f"{at(310)},heart_rate,62,{cells[1]}",
+    }
+    for table, text in texts.items():
+        (tmp_path / f"{table}.csv").write_text(text)
+    source, options = opened_study(tmp_path), StudyImportOptions()
+    problems = import_study(empty, source, options, actor="ada", dry_run=True).problems
+    assert (not problems) == is_taken, problems
+    assert all("is not the session" in one.sentence for one in problems)
 
 
 def test_column_that_names_a_partner_beside_the_participant_is_no_contradiction(
@@ -299,6 +333,79 @@ def test_readings_of_another_table_that_name_another_code_are_refused(
     assert f"row 2, column {column}: 'P02' is not P01" in done.err, done
     path.write_text(f"time,hr,{column}\n{at(110)},61,left\n{at(111)},62,{OWN}\n")
     assert affect_edge("import-vitals", path, "--map", "guess", "--data", here).code == 0
+
+
+@pytest.mark.parametrize(
+    "above",
+    [
+        f"Participant,{OTHER}",
+        f"# subject: {OTHER}",
+        "Subject ID:,2",
+        f"Teilnehmer {OTHER}",
+        f"Name,{OTHER}",
+    ],
+)
+@pytest.mark.parametrize("way", ["vitals", "page"])
+def test_table_whose_head_names_another_person_is_refused(
+    here: Path, above: str, way: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "strap.csv"
+    client = set_up(client_of(here), here) if way == "page" else None
+    own = above.replace(OTHER, OWN).replace("2", "1")
+    honest = (own, f"Device,H10\nBlock,{OTHER}x", f"Participants,{OWN},{OTHER}", "Subjects,2")
+    texts = [(above, False), *((text, True) for text in honest)]
+    for second, (text, is_taken) in enumerate(texts, start=110):
+        path.write_text(f"{text}\n\ntime,hr\n{at(second)},61\n")
+        if client is not None:
+            file = {"file": ("strap.csv", path.read_bytes(), "text/csv")}
+            answer = client.post("/readings/import", files=file)
+            shown = client.get(answer.headers["location"].partition("?")[0]).text
+        else:
+            done = affect_edge("import-vitals", path, "--map", "guess", "--data", here)
+            shown = done.err
+            assert (done.code == 0) == is_taken, done
+        assert ("above the names of its columns stands" in shown) != is_taken, text
+
+
+@pytest.mark.parametrize(
+    "column", ["participant_no", "SubjectNumber", "vp", "VPN-Nr.", "Versuchsperson"]
+)
+def test_number_in_a_column_named_for_people_is_compared(
+    here: Path, column: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "strap.csv"
+    for text, is_taken in (("2", False), ("1", True), ("7", True)):
+        path.write_text(f"time,hr,{column}\n{at(110)},61,{text}\n{at(111)},62,{text}\n")
+        done = affect_edge("import-vitals", path, "--map", "guess", "--data", here, "--dry-run")
+        assert (done.code == 0) == is_taken, done
+
+
+@pytest.mark.parametrize(
+    ("place", "is_taken"),
+    [
+        (f"{OTHER}/hr.csv", False),
+        (f"study/sub-{OTHER}/hr.csv", False),
+        (f"{OWN}/hr.csv", True),
+        (f"{OWN}/{OTHER}/hr.csv", False),
+        (f"{OTHER}/{OWN}_hr.csv", True),
+        ("day 2/hr.csv", True),
+    ],
+)
+@pytest.mark.parametrize("is_packed", [True, False])
+def test_table_in_the_folder_of_another_person_is_refused(
+    here: Path, place: str, is_taken: bool, is_packed: bool, tmp_path: Path
+) -> None:
+    text = f"at,kind,value\n{at(110)},heart_rate,61\n"
+    path = tmp_path / "exports" / place
+    if is_packed:
+        path = tmp_path / "exports.zip"
+        with zipfile.ZipFile(path, "w") as packed:
+            packed.writestr(place, text)
+    else:
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    done = affect_edge("import-vitals", path, "--data", here)
+    assert (done.code == 0, "its name says P02" in done.err) == (is_taken, not is_taken), done
 
 
 def test_reading_with_the_code_before_a_prefix_lands_with_its_person(tmp_path: Path) -> None:

@@ -911,7 +911,9 @@ def _people_in(services: Services, file: csv_files.CsvFile, columns: ColumnMap) 
     """Return what compares the people that a table names with the sessions of the database."""
     people = Owners(services.options.database)
     read = columns.read_columns
-    return RowsOfPeople(file.name, file.header, read, people.codes, people.at)
+    return RowsOfPeople(
+        file.name, file.header, read, people.codes, people.at, above=file.rows_above
+    )
 
 
 def _csv_import_page(

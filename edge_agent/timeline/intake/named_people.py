@@ -4,16 +4,19 @@ Rows find their session by time. A column that says whose a row is must say the 
 would become somebody else's. A column whose name says so is judged row by row. Any other one that
 is not read is judged at the end, by its values: most of them are codes of participants, with a
 letter in it, and each person's rows have one of them. Codes of digits alone are judged by the
-column's name only: a number of a trial looks like them. The name of a file says whose it is, too.
+column's name only: a number of a trial looks like them. The name of a file says whose it is, too,
+and so do the rows above the names of its columns.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -26,7 +29,16 @@ from edge_agent.timeline.study.rows import select_sessions
 
 OWN = "participant"
 """The column of our own tables."""
-_BY_NAME = re.compile(r"(participant|subject)s?([ _.-]?(id|code|label))?")
+_BY_NAME = re.compile(
+    r"(participant|subject|proband(in)?|versuchsperson|vpn?|teilnehmer(in)?|sujet|sujeto|"
+    r"participante|soggetto|partecipante|deelnemer|proefpersoon|deltager|fors(ø|oe)gsperson)"
+    r"(?P<many>s)?(?P<one>[ _.-]*(id|code|label|no|nr|num|number|nummer|#)\.?)?|"
+    r"被験者|参加者|被试|受试者|被試|受試者"
+)
+"""Names of a column of people, in the languages in which columns of readings are known."""
+_BY_SESSION = re.compile(
+    r"(ses|session|sitzung|sesi[óo]n|s[ée]ance)[ _.-]*(id|no|nr|num|number)?\.?"
+)
 _LABEL = "sub-"
 _FORM = re.compile(r"([^\W\d_]*)(\d+)")
 _SEPARATORS = re.compile(r"[\s._-]+")
@@ -51,6 +63,10 @@ _OF_FILE = N_(
     "{file}: its name says {value}, and rows of it lie by their time in a session of {code}. "
     "Correct the times, or rename the file if they are of {code}. Nothing was imported."
 )
+_ABOVE = N_(
+    "{file}: above the names of its columns stands {value}, and rows of it lie by their time in a "
+    "session of {code}. Correct the times, or that row if they are of {code}. Nothing was imported."
+)
 _OF_STREAM = N_(
     "{file}: the name of stream {stream} says {value}, and its readings would be those of {code}. "
     "Give the stream another name, or record {value} in a file of their own. Nothing was imported."
@@ -62,6 +78,7 @@ _SEVERAL = N_(
     "column. Nothing was imported."
 )
 _PREFIX = re.compile(r".*[._-]")
+RowAbove = tuple[int, Sequence[str]]
 
 
 def names_people(column: str) -> bool:
@@ -122,16 +139,50 @@ def code_in_name(file: str, codes: Collection[str]) -> str:
     """Return the code of the participant that the name of a file has; empty: none.
 
     Args:
-        file: its name, such as ``sub-P02_hr.csv`` or ``P02_hr.csv``.
+        file: its name, such as ``sub-P02_hr.csv`` or ``P02_hr.csv``, also with its folder.
         codes: of all participants; only one with letters and digits is named without ``sub-``.
     """
-    parts = re.split(r"[_\s.]+", file)
+    parts = re.split(r"[_\s./]+", file)
     labelled = [part for part in parts[:1] if part.casefold().startswith(_LABEL)]
     if labelled and len(parts) > 1:
         return labelled[0][len(_LABEL) :]
     known = {code.casefold() for code in codes if _form_of(code) and not code.isdecimal()}
     named = {part.casefold(): part for part in parts if part.casefold() in known}
     return next(iter(named.values())) if len(named) == 1 else ""
+
+
+def code_above(rows: Iterable[RowAbove], codes: Collection[str]) -> str:
+    """Return the only code that the rows above the names of columns say; empty: none.
+
+    Args:
+        rows: number and cells of each. ``Participant: P02`` says a code by its label, in one cell
+            or two; a cell that is the code of a participant, with a letter, says it by itself.
+        codes: of all participants.
+    """
+    known = {code.casefold() for code in codes if not code.isdecimal()}
+    labelled: dict[str, str] = {}
+    alone: dict[str, str] = {}
+    for _, cells in rows:
+        parts = [part.strip(" #\t") for cell in cells for part in re.split(r"[:=]", cell)]
+        parts = [word for part in filter(None, parts) for word in _label_and_code(part)]
+        for label, text in pairwise(parts):
+            if _says_whom(label, text):
+                labelled.setdefault(text.casefold(), text)
+        alone |= {text.casefold(): text for text in parts if text.casefold() in known}
+    # Of a table of several people the columns say whose a row is.
+    named = labelled | alone
+    return next(iter(named.values())) if len(named) == 1 else ""
+
+
+def _says_whom(label: str, text: str) -> bool:
+    """Tell whether a cell says whose a table is, by the one before it: ``Subjects: 2`` counts."""
+    match = _BY_NAME.fullmatch(label.strip().casefold())
+    return match is not None and (not text.isdecimal() or bool(match["one"] and not match["many"]))
+
+
+def _label_and_code(part: str) -> list[str]:
+    label, _, code = part.rpartition(" ")
+    return [label, code] if label and names_people(label) and _form_of(code) else [part]
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,6 +368,56 @@ class NamedPeople:
         return self._may_have_prefix and before != own and _PREFIX.fullmatch(before) is not None
 
 
+class NamedSessions:
+    """Finds rows whose column such as ``session_id`` names another session than their time.
+
+    Such a column may count in its own way. It is judged at the end, and names sessions where all of
+    its values are numbers of sessions of the files, unless it counts those of each person.
+
+    Args:
+        sessions: participants of all sessions by number, in the order of time.
+    """
+
+    def __init__(self, sessions: Mapping[int, str] | None = None) -> None:
+        counts: Counter[str] = Counter()
+        self._counted: dict[int, int] = {}
+        for number, code in (sessions or {}).items():
+            counts[code] += 1
+            self._counted[number] = counts[code]
+        self._columns: dict[str, tuple[str, ...]] = {}
+        self._values: dict[tuple[str, str], set[str]] = {}
+        self._others: dict[tuple[str, str], list[tuple[object, str]]] = {}
+        self._are_counts: dict[tuple[str, str], bool] = {}
+
+    def note(self, file: str, row: object, cells: Mapping[str, str], number: int) -> None:
+        """Keep what a row says of the session, of this number, in whose time it lies."""
+        columns = self._columns.get(file)
+        if columns is None:
+            names = cells if self._counted else ()
+            columns = tuple(name for name in names if _BY_SESSION.fullmatch(name.casefold()))
+            self._columns[file] = columns
+        for column in columns:
+            text, key = cells.get(column, "").strip(), (file, column)
+            values = self._values.setdefault(key, set())
+            if not text or len(values) > len(self._counted):
+                continue
+            values.add(text)
+            others = self._others.setdefault(key, [])
+            if text != str(number) and len(others) < _SHOWN:
+                others.append((row, text))
+            is_count = text == str(self._counted[number])
+            self._are_counts[key] = self._are_counts.get(key, True) and is_count
+
+    def rest(self) -> Iterator[tuple[object, str, str]]:
+        """Yield the first rows that name another session, with column and value."""
+        numbers = {*map(str, self._counted)}
+        for (file, column), others in self._others.items():
+            key = (file, column)
+            if self._values[key] <= numbers and not self._are_counts.get(key, True):
+                yield from ((row, column, text) for row, text in others)
+        self._others.clear()
+
+
 def _columns_of(cells: Mapping[str, str], read: Collection[str]) -> _Columns:
     named = tuple(column for column in cells if column not in read and names_people(column))
     # Where one column says whose a row is, another one may well name a second person.
@@ -365,16 +466,21 @@ class Owners:
 
 
 class NamedFile:
-    """Compares the person whom the name of a file has with those in whose sessions its rows lie.
+    """Compares the person whom a file names as a whole with those in whose sessions its rows lie.
 
     Args:
         file: its name.
         codes: of all participants.
+        above: number and cells of the rows above the names of its columns, which are asked; left
+            out, its name is.
     """
 
-    def __init__(self, file: str, codes: Collection[str]) -> None:
+    def __init__(
+        self, file: str, codes: Collection[str], above: Iterable[RowAbove] | None = None
+    ) -> None:
         self._file = file
-        self.code = code_in_name(file, codes)
+        self._what = _OF_FILE if above is None else _ABOVE
+        self.code = code_in_name(file, codes) if above is None else code_above(above, codes)
         people = NamedPeople(codes, is_own=False, may_have_prefix=True)
         self._is_other = partial(people.is_other, "", self.code) if self.code else None
         self._found = ""
@@ -394,7 +500,7 @@ class NamedFile:
         """
         if self._found:
             about = {"file": self._file, "value": self.code, "code": self._found}
-            raise DataFileError(_OF_FILE, **about)
+            raise DataFileError(self._what, **about)
 
 
 def refuse_other_stream(file: str, stream: str, code: str) -> None:
@@ -437,6 +543,8 @@ class RowsOfPeople:
         codes: of all participants.
         owners: returns the participants to whom a row of a time (UTC milliseconds) may belong.
         ours: the columns that a table of ours has.
+        above: number and cells of the rows above the names of the columns.
+        folder: name of the one in which it lies; empty: it is not known.
     """
 
     def __init__(
@@ -447,6 +555,8 @@ class RowsOfPeople:
         codes: Iterable[str],
         owners: Callable[[int], Sequence[str]],
         ours: Collection[str] = OF_READINGS,
+        above: Iterable[RowAbove] = (),
+        folder: str = "",
     ) -> None:
         self._file = file
         self._is_own = {name.casefold() for name in header} >= {*ours}
@@ -455,7 +565,9 @@ class RowsOfPeople:
         self._read = {*read, *(name for name in header if name.casefold() in _SAID_BY_TIME)}
         codes = [*codes]
         self._people = NamedPeople(codes, is_own=self._is_own, may_have_prefix=True)
-        self._by_name = NamedFile(file, codes)
+        names = [file, f"{folder}/{file}"] if folder else [file]
+        by_name = [NamedFile(name, codes) for name in names]
+        self._as_whole = [*by_name, NamedFile(file, codes, above)]
         self._owners = owners
         self._first: tuple[int, Contradiction] | None = None
         self._count = 0
@@ -472,7 +584,8 @@ class RowsOfPeople:
         for at_ms in times:
             contradiction: Contradiction | None = None
             owners = self._owners(at_ms)
-            self._by_name.add(owners)
+            for whole in self._as_whole:
+                whole.add(owners)
             for code in owners:
                 contradiction = self._people.find(self._file, cells, self._read, code)
                 contradiction = contradiction or self._other_session(cells, code)
@@ -510,7 +623,8 @@ class RowsOfPeople:
         Raises:
             DataFileError: it does; or readings in no session name several people.
         """
-        self._by_name.finish()
+        for whole in self._as_whole:
+            whole.finish()
         rest = [
             (row, contradiction)
             for row, contradiction in self._people.rest()

@@ -366,6 +366,8 @@ class StagedPeople:
         codes = {one.code.strip() for one in sessions} | self._listed
         given = sorted(self._options.leave_out)
         self._report.notes += unmet_choices("--leave-out", given, codes, str.casefold)
+        if self._report.problems:  # whoever was refused was not asked for them
+            return
         consent, purpose, setting = (
             self._options.consent,
             self._options.purpose,

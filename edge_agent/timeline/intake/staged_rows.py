@@ -54,7 +54,7 @@ from edge_agent.timeline.intake.cells import (
     SourceRow,
     StudyImport,
 )
-from edge_agent.timeline.intake.named_people import OWN, NamedPeople
+from edge_agent.timeline.intake.named_people import OWN, NamedPeople, NamedSessions
 from edge_agent.timeline.intake.people import Sessions, StagedSession
 from edge_agent.timeline.intake.tidy import StudySource
 from edge_agent.timeline.read.base import flags_of
@@ -92,6 +92,7 @@ _READ = {
     for table, columns in FILES.items()
 }
 """The columns of a table, with those of BIDS, that say something else than whose a row is."""
+_OTHER_SESSION = "is not the session in whose time the row lies."
 PER_MILLE = 1000
 _SECOND_MS = 1000
 _RUN_MS = 2000
@@ -226,6 +227,7 @@ class TimelineRows:
         self._faces = FaceOrder()
         self._table = ""
         self._people = NamedPeople(())
+        self._named_sessions = NamedSessions()
 
     def stage(self) -> None:
         """Stage all of them."""
@@ -252,6 +254,9 @@ class TimelineRows:
             people = self._source.rows("participant")
             codes |= {read.text_of(row.cells, "participant") for row in people} - {""}
         self._people = NamedPeople(codes, labels, is_own=not labels)
+        # The folders of BIDS say which session it is.
+        of_numbers = {} if labels else {one.number: one.code for one in self._sessions.all}
+        self._named_sessions = NamedSessions(of_numbers)
 
     def _end(self, table: str) -> None:
         for row, contradiction in self._people.rest():
@@ -259,6 +264,9 @@ class TimelineRows:
             self._report.refuse_cell(
                 row, CellError(contradiction.column, contradiction.value, contradiction.cure)
             )
+        for row, column, text in self._named_sessions.rest():
+            assert isinstance(row, SourceRow)
+            self._report.refuse_cell(row, CellError(column, text, _OTHER_SESSION))
         self._note_absent(table)
 
     def _readers(self) -> dict[str, tuple[Make, str]]:
@@ -305,7 +313,7 @@ class TimelineRows:
         session = self._sessions.at(at_ms)
         named = read.text_of(row.cells, "session")
         if named and (session is None or str(session.number) != named):
-            raise CellError("session", named, "is not the session in whose time the row lies.")
+            raise CellError("session", named, _OTHER_SESSION)
         return self._counted(row, session, count)
 
     def _counted(
@@ -319,6 +327,8 @@ class TimelineRows:
         if contradiction is not None:
             raise CellError(contradiction.column, contradiction.value, contradiction.cure)
         self._people.note(row.file, row, row.cells, session.code)
+        if not read.text_of(row.cells, "session"):
+            self._named_sessions.note(row.file, row, row.cells, session.number)
         if session.is_left_out:
             count.left_out += 1
             return None
@@ -332,7 +342,7 @@ class TimelineRows:
         if named:
             session = self._sessions.by_number.get(read.bounded(row.cells, "session", 1, 10**9))
             if session is None or not session.start_ms <= at_ms <= session.end_ms:
-                raise CellError("session", named, "is not the session in whose time the row lies.")
+                raise CellError("session", named, _OTHER_SESSION)
         else:
             session = self._ended_for(row, at_ms) or session
         return self._counted(row, session, count)
@@ -522,7 +532,7 @@ class TimelineRows:
         session = self._sessions.at(start_ms)
         named = read.text_of(row.cells, "session")
         if named and not self._touches(named, session, start_ms, end_ms):
-            raise CellError("session", named, "is not the session in whose time the row lies.")
+            raise CellError("session", named, _OTHER_SESSION)
         session = self._counted(row, session, count)
         if session is None:
             return None

@@ -11,15 +11,16 @@ import pytest
 
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.readings import VitalFlag
-from edge_agent.core.vitals import VitalKind
+from edge_agent.core.vitals import PRESSURES, VitalKind
 from edge_agent.timeline.export.appliance import Appliance
-from edge_agent.timeline.export.fhir import FHIR, quantity
-from edge_agent.timeline.export.rows import ExportChoice
+from edge_agent.timeline.export.fhir import FHIR, quantity, vitals
+from edge_agent.timeline.export.rows import ExportChoice, Row
 from tests.support.datasets.fhir_profile import check_bundle
 from tests.support.own_neutral import calibrate_session
 from tests.support.timeline import query, reading, row, session_row, timeline
 
 SYSTOLIC = VitalKind.SYSTOLIC
+PROFILES = "http://hl7.org/fhir/StructureDefinition/"
 
 
 @pytest.fixture(scope="module")
@@ -195,3 +196,26 @@ def test_fhir_simulated_session_is_marked_as_test_data(tmp_path: Path) -> None:
     check_bundle(bundle)
     found = resources(bundle, "Patient", "Observation")
     assert len(found) == 3 and all(r["meta"]["security"][0]["code"] == "HTEST" for r in found)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in VitalKind if kind not in PRESSURES])
+def test_kind_observation_has_its_codes_unit_and_profile(kind: VitalKind) -> None:
+    one: Row = {
+        "condition": "",
+        "flags": "",
+        "session": 1,
+        "at": "2026-11-20T08:15:00.000Z",
+        "at_ms": 1_795_162_500_000,
+        "participant": "P-01",
+        "kind": kind.value,
+        "value": 20.0,
+        "source": "ble:x",
+        "simulated": 0,
+    }
+    (observation,) = vitals([one])
+    codes = [coding["code"] for coding in observation["code"]["coding"]]
+    spec = kind.spec
+    assert codes == ([loinc.code for loinc in spec.loinc] or [kind.value.replace("_", "-")])
+    assert observation["valueQuantity"]["code"] == spec.unit
+    named = observation.get("meta", {}).get("profile", [])
+    assert named == ([f"{PROFILES}{spec.fhir_profile}"] if spec.fhir_profile else [])
