@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -308,15 +309,13 @@ def carry_over_of(
     """
     every = []
     for name, more in after.items():
-        columns = more.reshape(-1, 1)
-        if places is not None:
-            columns = np.column_stack([places, columns])
-        try:
-            left = adjusted_for_place(*values, columns)
-        except StatisticsError:  # too few, or all met them alike: nothing can be set apart
+        set_apart = _without(more, values, difference, places)
+        if set_apart is None:
             continue
-        by = difference - left.difference
-        takes = by * difference > 0 and abs(by) >= MATTERS * abs(difference)
+        left, of = set_apart
+        by = of - left.difference
+        takes = by * of > 0 and abs(by) >= MATTERS * abs(of)
+        stays = shows(left.p) and left.difference * of > 0
         model = CarryOverModel(
             state=name,
             before_first=int(np.sum(more > 0)),
@@ -324,10 +323,34 @@ def carry_over_of(
             difference=left.difference,
             interval=left.interval,
             p=left.p,
-            moves=takes and not shows(left.p),
+            moves=takes and not stays,
         )
         every.append((model.moves, by * difference, model))
     return max(every, key=lambda one: one[:2])[2] if every else None
+
+
+def _without(
+    more: Values,
+    values: tuple[Sequence[float], Sequence[float]],
+    difference: float,
+    places: Values | None,
+) -> tuple[TimeAdjusted, float] | None:
+    """Return a difference less what came before, and the one that it is less of; ``None`` where
+    too few are there, or all met the states alike.
+
+    Where what came before follows from the places, as in a cyclic square of which one row is more
+    frequent than others, nobody can tell them apart: it is set against the difference as measured.
+    """
+    before = more.reshape(-1, 1)
+    if places is not None:
+        with suppress(StatisticsError):
+            return adjusted_for_place(*values, np.column_stack([places, before])), difference
+        first, second = values
+        difference = sum(first) / len(first) - sum(second) / len(second)
+    try:
+        return adjusted_for_place(*values, before), difference
+    except StatisticsError:
+        return None
 
 
 def _adjust_for_course(

@@ -86,6 +86,13 @@ def compared(
     return {(one.first, one.second): one for one in found}
 
 
+@pytest.mark.parametrize("often", range(3))
+def test_anger_that_lasts_is_a_caution_where_orders_are_uneven(tmp_path: Path, often: int) -> None:
+    orders = (*CYCLIC, *[CYCLIC[often]] * 3)
+    found = compared(tmp_path, orders, lasting=8.0)["happiness", "neutral"].result
+    assert not found.shows_difference or Caution.CARRY_OVER in found.caution_codes
+
+
 def test_anger_that_lasts_is_a_caution_of_the_others_difference(tmp_path: Path) -> None:
     found = compared(tmp_path, CYCLIC, lasting=6.0)["happiness", "neutral"]
     assert found.result.shows_difference
