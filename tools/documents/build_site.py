@@ -3,9 +3,9 @@
 python -m tools.documents.build_site [--out FOLDER] [--serve]
 
 Sphinx reads Markdown by MyST and draws it by Furo; nothing is loaded from elsewhere. Its source is
-made first: the pages of ``docs`` and those beside it, with every link changed to where its target
-lies in the site. A link to anything else, or to no heading, ends the build. Each heading becomes an
-entry of the index.
+made first: the pages of ``docs`` and those beside it, with the reference in them and every link
+changed to where its target lies in the site. A link to anything else, or to no heading, ends the
+build. Each heading becomes an entry of the index.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from tools.documents.reference import FILES as MADE_FILES
+from tools.documents.reference import made_pages, text_of
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILT = ROOT / "build" / "site"
@@ -211,11 +214,15 @@ def write_source(folder: Path) -> None:
         target = folder / place
         target.parent.mkdir(exist_ok=True)
         shutil.copyfile(ROOT / source, target)
+    for file, made in MADE_FILES.items():
+        (folder / place_of(file)).write_text(made(), encoding="utf-8")
+    for page in made_pages():
+        (folder / place_of(page)).touch()
     outside = {place: source for source, place in PAGES.items()}
     for page in folder.rglob("*.md"):
         place = page.relative_to(folder).as_posix()
         source = outside.get(place, f"docs/{place}")
-        text = with_links(page.read_text(encoding="utf-8"), source)
+        text = with_links(text_of(source), source)
         if source not in NOT_INDEXED:
             text = with_index(text, SOUGHT.get(source, ()))
         if place == "index.md":
