@@ -23,8 +23,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tools.documents.reference import FILES as MADE_FILES
-from tools.documents.reference import made_pages, text_of
+from tools.documents.reference import write_docs
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILT = ROOT / "build" / "site"
@@ -209,20 +208,16 @@ def write_source(folder: Path) -> None:
     Raises:
         NotPartOfTheSiteError: a page links to a file that the site lacks.
     """
-    shutil.copytree(ROOT / "docs", folder)
+    write_docs(ROOT, folder)
     for source, place in PLACES.items():
         target = folder / place
         target.parent.mkdir(exist_ok=True)
         shutil.copyfile(ROOT / source, target)
-    for file, made in MADE_FILES.items():
-        (folder / place_of(file)).write_text(made(), encoding="utf-8")
-    for page in made_pages():
-        (folder / place_of(page)).touch()
     outside = {place: source for source, place in PAGES.items()}
     for page in folder.rglob("*.md"):
         place = page.relative_to(folder).as_posix()
         source = outside.get(place, f"docs/{place}")
-        text = with_links(text_of(source), source)
+        text = with_links(page.read_text(encoding="utf-8"), source)
         if source not in NOT_INDEXED:
             text = with_index(text, SOUGHT.get(source, ()))
         if place == "index.md":

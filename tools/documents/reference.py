@@ -7,8 +7,9 @@ belongs; the site, a release and the tests read pages by `text_of`, which puts i
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from edge_agent.mqtt import asyncapi
@@ -27,7 +28,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "pages of questions": asked.page_rows,
     "tables of questions": asked.table_rows,
     "topics": topics.table,
-    **{f"example of {one.suffix}": lambda one=one: topics.example_of(one) for one in topics.TOPICS},
+    **{f"example of {one.suffix}": partial(topics.example_of, one) for one in topics.TOPICS},
 }
 """Name of a part → what makes it."""
 FILES: Mapping[str, Callable[[], str]] = {
@@ -61,6 +62,21 @@ def with_parts(text: str) -> str:
         KeyError: no part has such a name.
     """
     return MARK.sub(lambda mark: PARTS[mark["name"]]().rstrip("\n"), text)
+
+
+def write_docs(source: Path, out: Path) -> None:
+    """Write the folder ``docs`` with all that is made.
+
+    Args:
+        source: the tree.
+        out: the folder; it is made.
+    """
+    shutil.copytree(source / "docs", out)
+    for page in out.rglob("*.md"):
+        page.write_text(with_parts(page.read_text(encoding="utf-8")), encoding="utf-8")
+    files = {**FILES, **{page: partial(text_of, page) for page in made_pages()}}
+    for file, made in files.items():
+        (out / Path(file).relative_to("docs")).write_text(made(), encoding="utf-8")
 
 
 def is_made(file: str) -> bool:
