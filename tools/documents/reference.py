@@ -15,7 +15,7 @@ from pathlib import Path
 from edge_agent.mqtt import asyncapi
 from edge_agent.timeline.export.table_schemas import codebook_of_all
 from edge_agent.vision.models.card import read_card, shipped_models
-from tools.documents import asked, tables, topics, troubles, vital_kinds
+from tools.documents import commands, questions, tables, topics, troubles, vital_kinds
 
 ROOT = Path(__file__).resolve().parents[2]
 MARK = re.compile(r"^<!-- reference: (?P<name>.+) -->$", re.MULTILINE)
@@ -24,9 +24,10 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "rows of tables": tables.table,
     "doctor": troubles.what_the_doctor_says,
     "alarms": troubles.alarms_of_health,
-    "commands of questions": asked.command_rows,
-    "pages of questions": asked.page_rows,
-    "tables of questions": asked.table_rows,
+    "commands": commands.table,
+    "manual": commands.manual,
+    "pages of questions": questions.page_rows,
+    "tables of questions": questions.table_rows,
     "topics": topics.table,
     **{f"example of {one.suffix}": partial(topics.example_of, one) for one in topics.TOPICS},
 }
@@ -86,8 +87,8 @@ def is_made(file: str) -> bool:
 
 @cache
 def _cards() -> tuple[tuple[str, Path], ...]:
-    found = shipped_models().items()
-    return tuple((name, path) for name, path in found if read_card(path).kind == "expression")
+    cards = shipped_models().items()
+    return tuple((name, path) for name, path in cards if read_card(path).kind == "expression")
 
 
 def _card_page(name: str) -> str:

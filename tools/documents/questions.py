@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from dashboard.questions.entry import Way
 from dashboard.questions.register import QUESTIONS
-
-
-def command_rows() -> str:
-    """Return a row for the command of each question."""
-    return "\n".join(_command_rows())
 
 
 def page_rows() -> str:
@@ -30,11 +23,3 @@ def table_rows() -> str:
         for table in one.tables
         if table.about
     )
-
-
-def _command_rows() -> Iterator[str]:
-    for one in QUESTIONS:
-        if one.has(Way.COMMAND):
-            usage = f" {one.documented.usage}" if one.documented.usage else ""
-            answers = one.documented.answers or one.documented.shows
-            yield f"| `affect-edge {one.command_name}{usage}` | {answers} |"
