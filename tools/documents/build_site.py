@@ -63,8 +63,8 @@ CONTENTS = {
     "Carers and clinicians": ("dashboard", "sensors", "alerts", "backup", "encryption"),
     "Makers": (
         *("install", "hardware", "first-hour", "image", "containers", "cameras", "movements"),
-        *("commands", "mqtt", "home-assistant", "api", "monitoring", "fleet", "reliability"),
-        "troubleshooting",
+        *("commands", "configuration", "mqtt", "home-assistant", "api", "monitoring", "fleet"),
+        *("reliability", "troubleshooting"),
     ),
     "Model builders": (
         *("training/index", "training/results", "models/expression"),

@@ -53,11 +53,11 @@ Called = tuple[click.Context, click.Command]
 
 def table() -> str:
     """Return the table of commands in Markdown."""
-    asked = {one.command_name: one.documented for one in QUESTIONS if one.has(Way.COMMAND)}
+    of_questions = {one.command_name: one.documented for one in QUESTIONS if one.has(Way.COMMAND)}
     lines = ["| command | what it does | guide |", "|---|---|---|"]
     for context, command in _every():
         words = context.command_path.removeprefix(f"{NAME} ")
-        documented = asked.get(words)
+        documented = of_questions.get(words)
         about = (documented.answers or documented.shows) if documented else _first(command)
         link = f"[`{context.command_path}`](#{context.command_path.replace(' ', '-')})"
         lines.append(f"| {link} | {about} | {_guide(words)} |")

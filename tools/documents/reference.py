@@ -15,7 +15,16 @@ from pathlib import Path
 from edge_agent.mqtt import asyncapi
 from edge_agent.timeline.export.table_schemas import codebook_of_all
 from edge_agent.vision.models.card import read_card, shipped_models
-from tools.documents import commands, questions, tables, topics, troubles, vital_kinds
+from tools.documents import (
+    commands,
+    formats,
+    keys,
+    questions,
+    tables,
+    topics,
+    troubles,
+    vital_kinds,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 MARK = re.compile(r"^<!-- reference: (?P<name>.+) -->$", re.MULTILINE)
@@ -28,6 +37,8 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "manual": commands.manual,
     "pages of questions": questions.page_rows,
     "tables of questions": questions.table_rows,
+    "formats": formats.table,
+    "keys": keys.sections,
     "topics": topics.table,
     **{f"example of {one.suffix}": partial(topics.example_of, one) for one in topics.TOPICS},
 }
