@@ -16,6 +16,7 @@ from edge_agent.mqtt import asyncapi
 from edge_agent.timeline.export.table_schemas import codebook_of_all
 from edge_agent.vision.models.card import read_card, shipped_models
 from tools.documents import (
+    columns,
     commands,
     formats,
     keys,
@@ -31,6 +32,9 @@ MARK = re.compile(r"^<!-- reference: (?P<name>.+) -->$", re.MULTILINE)
 PARTS: Mapping[str, Callable[[], str]] = {
     "vitals": vital_kinds.table,
     "rows of tables": tables.table,
+    "tables of the timeline": partial(columns.tables, "timeline"),
+    "tables of programs": partial(columns.tables, "programs"),
+    "tables of the dashboard": partial(columns.tables, "dashboard"),
     "doctor": troubles.what_the_doctor_says,
     "alarms": troubles.alarms_of_health,
     "commands": commands.table,
