@@ -16,6 +16,7 @@ from edge_agent.mqtt import asyncapi
 from edge_agent.timeline.export.table_schemas import codebook_of_all
 from edge_agent.vision.models.card import read_card, shipped_models
 from tools.documents import (
+    arrows,
     columns,
     commands,
     formats,
@@ -43,6 +44,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "tables of questions": questions.table_rows,
     "formats": formats.table,
     "keys": keys.sections,
+    "add-ons": arrows.addons,
     "topics": topics.table,
     **{f"example of {one.suffix}": partial(topics.example_of, one) for one in topics.TOPICS},
 }
@@ -77,7 +79,8 @@ def with_parts(text: str) -> str:
     Raises:
         KeyError: no part has such a name.
     """
-    return MARK.sub(lambda mark: PARTS[mark["name"]]().rstrip("\n"), text)
+    parted = MARK.sub(lambda mark: PARTS[mark["name"]]().rstrip("\n"), text)
+    return arrows.with_arrows(parted)
 
 
 def write_docs(source: Path, out: Path) -> None:
