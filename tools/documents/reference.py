@@ -91,10 +91,11 @@ def write_docs(source: Path, out: Path) -> None:
         out: the folder; it is made.
     """
     shutil.copytree(source / "docs", out)
-    for page in out.rglob("*.md"):
-        page.write_text(with_parts(page.read_text(encoding="utf-8")), encoding="utf-8")
-    files = {**FILES, **{page: partial(text_of, page) for page in made_pages()}}
-    for file, made in files.items():
+    for path in out.rglob("*.md"):
+        path.write_text(with_parts(path.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in made_pages():
+        (out / Path(page).relative_to("docs")).write_text(text_of(page), encoding="utf-8")
+    for file, made in FILES.items():
         (out / Path(file).relative_to("docs")).write_text(made(), encoding="utf-8")
 
 
