@@ -238,7 +238,6 @@ write: $(VENV)/.dev
 	@$(BIN)/python -m tools.write_configuration
 	@$(BIN)/python -m tools.write_registers
 	@$(BIN)/python -m tools.write_questions
-	@$(BIN)/python -m tools.write_rooms
 	@$(BIN)/python -m tools.write_figures
 	@$(BIN)/python -m tools.render_statistics
 	@$(BIN)/python -m tools.documents.write_manual

@@ -187,7 +187,6 @@ def test_kind_that_is_new_stands_in_four_files_at_most() -> None:
     assert by_hand == {
         "edge_agent/core/vitals.py",
         "edge_agent/timeline/database/schema.sql",
-        "docs/data.md",
         "docs/importing.md",
         "tests/contracts/test_vital_kinds.py",
     }

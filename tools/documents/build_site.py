@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tools.documents.reference import write_docs
+from tools.documents.reference import text_of, write_docs
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILT = ROOT / "build" / "site"
@@ -212,7 +212,10 @@ def write_source(folder: Path) -> None:
     for source, place in PLACES.items():
         target = folder / place
         target.parent.mkdir(exist_ok=True)
-        shutil.copyfile(ROOT / source, target)
+        if source in PAGES:
+            target.write_text(text_of(source), encoding="utf-8")
+        else:
+            shutil.copyfile(ROOT / source, target)
     outside = {place: source for source, place in PAGES.items()}
     for page in folder.rglob("*.md"):
         place = page.relative_to(folder).as_posix()

@@ -20,6 +20,8 @@ from edge_agent.timeline.export.table_schemas import FILES
 
 REGISTER = Path(__file__).with_suffix(".toml")
 SCHEMAS = {"timeline": "schema.sql", "programs": "schema.sql", "dashboard": "dashboard.sql"}
+_MARKS = {"timeline": "####", "programs": "###", "dashboard": "###"}
+"""What stands before a heading: one level below that of the page."""
 MANY = "many"
 """Table of the register for columns that many tables have."""
 
@@ -32,7 +34,7 @@ def tables(group: str) -> str:
         ValueError: the register names one that is not there.
     """
     return "\n\n".join(
-        f"#### `{_title(group, name)}`\n\n{_sentence(entry['row'])}\n\n{_rows(group, name)}"
+        f"{_heading(group, name)}\n\nOne row is {entry['row']}.\n\n{_rows(group, name)}"
         for name, entry in read_register()[group].items()
     )
 
@@ -111,9 +113,5 @@ def _rows(group: str, name: str) -> str:
     return "\n".join(lines)
 
 
-def _title(group: str, name: str) -> str:
-    return f"dashboard.{name}" if group == "dashboard" else name
-
-
-def _sentence(text: str) -> str:
-    return f"One row is {text}."
+def _heading(group: str, name: str) -> str:
+    return f"{_MARKS[group]} `{'dashboard.' if group == 'dashboard' else ''}{name}`"

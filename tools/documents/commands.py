@@ -1,4 +1,4 @@
-"""Every command, in docs/commands.md, from the commands themselves: a table, and their options."""
+"""Every command, from the commands themselves: a table, and their options."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from affect_edge import cli
 from dashboard.questions.entry import Way
 from dashboard.questions.register import QUESTIONS
 from tools.documents.write_manual import NAME, context_of, walk
+from training.commands.main import app as training
 
 GUIDES = {
     "account": "dashboard.md#accounts-and-roles",
@@ -66,7 +67,16 @@ def table() -> str:
 
 def manual() -> str:
     """Return a section for each command: how it is called, what it does, its options."""
-    return "\n\n".join(part for called in _every() for part in _section(*called))
+    return _sections(_every())
+
+
+def manual_of_training() -> str:
+    """Return the same of the commands of training."""
+    return _sections(walk(training, context_of(training, "python -m training")))
+
+
+def _sections(commands: Iterator[Called]) -> str:
+    return "\n\n".join(part for called in commands for part in _section(*called))
 
 
 def _every() -> Iterator[Called]:

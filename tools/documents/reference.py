@@ -16,11 +16,14 @@ from edge_agent.mqtt import asyncapi
 from edge_agent.timeline.export.table_schemas import codebook_of_all
 from edge_agent.vision.models.card import read_card, shipped_models
 from tools.documents import (
+    arrows,
     columns,
     commands,
     formats,
     keys,
+    lists,
     questions,
+    routes,
     tables,
     topics,
     troubles,
@@ -39,10 +42,15 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "alarms": troubles.alarms_of_health,
     "commands": commands.table,
     "manual": commands.manual,
+    "commands of training": commands.manual_of_training,
+    "operations": routes.operations,
+    "errors": routes.errors,
+    "frame of an experiment": lists.frame_forbids,
     "pages of questions": questions.page_rows,
     "tables of questions": questions.table_rows,
     "formats": formats.table,
     "keys": keys.sections,
+    "add-ons": arrows.addons,
     "topics": topics.table,
     **{f"example of {one.suffix}": partial(topics.example_of, one) for one in topics.TOPICS},
 }
@@ -77,7 +85,8 @@ def with_parts(text: str) -> str:
     Raises:
         KeyError: no part has such a name.
     """
-    return MARK.sub(lambda mark: PARTS[mark["name"]]().rstrip("\n"), text)
+    parted = MARK.sub(lambda mark: PARTS[mark["name"]]().rstrip("\n"), text)
+    return arrows.with_arrows(parted)
 
 
 def write_docs(source: Path, out: Path) -> None:
@@ -88,10 +97,11 @@ def write_docs(source: Path, out: Path) -> None:
         out: the folder; it is made.
     """
     shutil.copytree(source / "docs", out)
-    for page in out.rglob("*.md"):
-        page.write_text(with_parts(page.read_text(encoding="utf-8")), encoding="utf-8")
-    files = {**FILES, **{page: partial(text_of, page) for page in made_pages()}}
-    for file, made in files.items():
+    for path in out.rglob("*.md"):
+        path.write_text(with_parts(path.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in made_pages():
+        (out / Path(page).relative_to("docs")).write_text(text_of(page), encoding="utf-8")
+    for file, made in FILES.items():
         (out / Path(file).relative_to("docs")).write_text(made(), encoding="utf-8")
 
 

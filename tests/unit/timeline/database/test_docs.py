@@ -36,7 +36,7 @@ def test_each_table_and_column_of_a_database_is_described(tmp_path: Path) -> Non
     }
     assert set(texts_of) == {name for name in there if "sqlite_" not in name}
     assert all(all(texts.values()) for texts in texts_of.values())
-    assert all(f"#### `{name}`" in TEXT for name in texts_of)
+    assert all(f"### `{name}`" in TEXT for name in texts_of)
 
 
 def test_column_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
