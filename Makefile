@@ -59,7 +59,7 @@ help:
 	@echo "make quick         what judges the text alone, in 3 seconds: ruff, the words, the habits of make style; lint and test begin with it"
 	@echo "make hook          lets git run make quick before each commit of this checkout"
 	@echo "make lint          make quick, then mypy --strict and shellcheck"
-	@echo "make write         the files that follow from the source: catalogues, manual page, AsyncAPI, golden files, tables of documents; names what is to be translated"
+	@echo "make write         the files that follow from the source: catalogues, manual page, golden files, figures of documents; names what is to be translated"
 	@echo "make style         sizes of code, tests and documentation, and what is judged, beside the bars; ARGS=--list names the places"
 	@echo "make bench         what this machine does, beside the bars"
 	@echo "make fleet         many devices, a broker, collectors and PostgreSQL, beside the bars, in 3 minutes; ARGS=--long: 10,000 devices, 75 minutes"
@@ -236,17 +236,11 @@ worded: $(VENV)/.dev
 # What follows from the source; a test names each that is out of date.
 write: $(VENV)/.dev
 	@$(BIN)/python -m tools.write_configuration
-	@$(BIN)/python -m tools.write_vital_kinds
 	@$(BIN)/python -m tools.write_registers
-	@$(BIN)/python -m tools.write_tables
 	@$(BIN)/python -m tools.write_questions
-	@$(BIN)/python -m tools.write_rooms
 	@$(BIN)/python -m tools.write_figures
-	@mkdir -p build
-	@$(BIN)/python -m edge_agent.mqtt.asyncapi >build/asyncapi.json && mv build/asyncapi.json docs/asyncapi.json
 	@$(BIN)/python -m tools.render_statistics
 	@$(BIN)/python -m tools.documents.write_manual
-	@$(BIN)/python -m tools.write_troubleshooting
 	@$(BIN)/python -m tools.languages update
 	@$(BIN)/python -m tools.languages compile
 	@$(BIN)/python -m tools.languages check || echo "Translate these in dashboard/languages/catalogues/*/LC_MESSAGES/affect-edge.po, then run make write again."

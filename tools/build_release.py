@@ -26,6 +26,7 @@ from platform import machine as this_machine
 from edge_agent.appliance.trust import NAMESPACE, PURPOSE, Trust, read_key_file
 from edge_agent.core.errors import UpdateError
 from edge_agent.core.support import Support, read_support
+from tools.documents.reference import write_docs
 from tools.pin_requirements import platform_options
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -86,6 +87,7 @@ def release_tree(source: Path, folder: Path, platforms: Sequence[str]) -> Path:
     (top / "VERSION").write_text(f"{version}\n", encoding="ascii")
     for name in FILES:
         copy(source / name, top / name)
+    write_docs(source, top / "docs")
     tell_support(top / "SECURITY.md", read_support(source / SUPPORT))
     own_wheel(source, folder / "build", wheels)
     for platform in platforms:

@@ -90,7 +90,7 @@ class OwnWay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Documented:
-    """Rows of a question in the tables of ``docs/``, which ``tools/write_questions.py`` writes.
+    """Rows of a question in the tables of ``docs/``, which ``tools/documents`` makes.
 
     Attributes:
         page: where its page is found, such as *Analysis → Responses*; empty: it has none.

@@ -1,6 +1,6 @@
 """The AsyncAPI 3 document of the appliance's topics, generated from the payload models.
 
-After a model has changed, run ``python -m edge_agent.mqtt.asyncapi > docs/asyncapi.json``.
+``python -m edge_agent.mqtt.asyncapi`` prints it; `make docs` puts it into the site.
 """
 
 from __future__ import annotations
@@ -229,10 +229,14 @@ def _message(channel: TopicChannel) -> dict[str, Any]:
     }
 
 
+def as_text() -> str:
+    """Return the document as JSON."""
+    return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
+
+
 def main() -> None:
     """Print the document."""
-    json.dump(document(), sys.stdout, indent=2, ensure_ascii=False)
-    sys.stdout.write("\n")
+    sys.stdout.write(as_text())
 
 
 if __name__ == "__main__":

@@ -26,8 +26,10 @@ from edge_agent.core.readings import UNUSABLE, VitalFlag
 from edge_agent.core.study import QuestionKind
 from edge_agent.core.texts import Worded
 from edge_agent.timeline.export.format_register import all_formats
+from edge_agent.timeline.export.table_schemas import codebook_of_all
 from edge_agent.vitals.health.exports import FORMATS, MAKERS, XDF
 from tests.support.dashboard import client_of, set_up
+from tools.documents.reference import with_parts
 from tools.write_registers import SCRIPT, WORDED, written
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -270,8 +272,9 @@ def _named(text: str) -> Callable[[str], bool]:
 
 def test_every_border_of_a_register_is_met_by_each_entry_or_has_a_reason() -> None:
     """Each entry × border: met, or *no, because …*; a border met has no reason any more."""
-    documents = "\n".join(text_of(path) for path in sorted((ROOT / "docs").glob("*.md")))
-    codebook = text_of(ROOT / "docs" / "codebook.html")
+    pages = sorted((ROOT / "docs").glob("*.md"))
+    documents = "\n".join(with_parts(text_of(path)) for path in pages)
+    codebook = codebook_of_all()
     script = text_of(SCRIPT)
     manual = text_of(ROOT / "affect_edge" / "shell" / "affect-edge.1").replace("\\-", "-")
     commands = {one.name: one.command_name for one in QUESTIONS}

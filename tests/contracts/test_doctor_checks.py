@@ -20,7 +20,7 @@ from edge_agent.core.errors import CameraError, CameraReason, StoreError
 from edge_agent.timeline.database.schema import DATABASE_NAME
 from edge_agent.timeline.database.upgrade import migrate
 from tests.support.broker import free_port
-from tools.write_troubleshooting import PAGE, ListedTrouble, alarms, findings, page
+from tools.documents.troubles import ListedTrouble, alarms, findings
 
 GUARDED = {
     *("database", "newest row", "bounds", "counted time", "accounts", "erasures", "copies"),
@@ -43,10 +43,6 @@ def sound(data: Path) -> dict[str, Finding]:
     found = list(doctor.diagnose(settings, data))
     assert len({finding.check for finding in found}) == len(found), "a check is told once"
     return {finding.check: finding for finding in found}
-
-
-def test_check_page_of_troubleshooting_is_what_the_source_says() -> None:
-    assert PAGE.read_text(encoding="utf-8") == page(), "run: python -m tools.write_troubleshooting"
 
 
 def test_check_sentences_of_the_source_are_found_with_their_cures() -> None:

@@ -27,7 +27,7 @@ from edge_agent.timeline.study.example_study import seed_example_study
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.docs.pages import text_of
 from tests.support.dashboard import client_of, set_up
-from tools.write_questions import with_rows, written
+from tools.write_questions import written
 
 OF = pytest.mark.parametrize("question", QUESTIONS, ids=lambda one: one.name)
 OF_SAMPLE = pytest.mark.parametrize(
@@ -181,14 +181,6 @@ def test_refusals_of_questions_are_texts_that_can_be_translated() -> None:
 def test_files_that_follow_from_the_questions_are_as_they_are_written() -> None:
     for path, text in written():
         assert path.read_text(encoding="utf-8") == text, f"{path}: make write"
-
-
-def test_row_of_a_new_question_stands_below_the_one_before_it() -> None:
-    text = "# Page\n| `a` | old |\n\nend\n"
-    rows = [("| `a` |", "| `a` | new |"), ("| `b` |", "| `b` | more |")]
-    assert with_rows(text, rows) == "# Page\n| `a` | new |\n| `b` | more |\n\nend\n"
-    with pytest.raises(ValueError, match="`c`"):
-        with_rows(text, [("| `c` |", "| `c` | |")])
 
 
 def test_bundle_has_the_charts_of_the_pages_as_figures(client: TestClient, folder: Path) -> None:

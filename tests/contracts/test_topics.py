@@ -19,7 +19,8 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.mqtt import asyncapi
 from edge_agent.mqtt.asyncapi import CHANNELS, COMMANDS, DISCOVERY, FLEET, INGEST, TopicChannel
 from edge_agent.mqtt.payloads import Topics
-from tests.docs.pages import ROOT, text_of
+from tests.docs.pages import text_of
+from tools.documents.reference import FILES
 
 GUIDED = (*CHANNELS, INGEST, *COMMANDS)
 EVERY = (*GUIDED, *FLEET, DISCOVERY)
@@ -73,10 +74,8 @@ def test_topic_registry_holds_every_topic_once() -> None:
 
 def test_topic_document_is_published_as_it_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     asyncapi.main()
-    published = (ROOT / "docs/asyncapi.json").read_text(encoding="utf-8")
-    assert capsys.readouterr().out == published, (
-        "run: python -m edge_agent.mqtt.asyncapi > docs/asyncapi.json"
-    )
+    published = FILES["docs/asyncapi.json"]()
+    assert capsys.readouterr().out == published
     document = json.loads(published)
     for reference in re.findall(r'"\$ref": "([^"]+)"', published):
         part: Any = document
@@ -124,9 +123,7 @@ def test_topic_of_readings_takes_what_its_schema_allows() -> None:
 def test_topic_stands_in_the_guide_with_its_row_and_example(channel: TopicChannel) -> None:
     retained = "–" if channel.action == "receive" else "yes" if channel.retain else "no"
     assert ROWS[channel.suffix] == (channel.qos, retained)
-    assert json.loads(EXAMPLES[channel.suffix]) == channel.example, (
-        "run: python -m tools.write_mqtt_examples"
-    )
+    assert json.loads(EXAMPLES[channel.suffix]) == channel.example
     assert channel.when.endswith(".")
 
 

@@ -18,14 +18,11 @@ from edge_agent.core.vitals import SPECS, VitalKind
 from edge_agent.timeline.read.reader import Reader
 from edge_agent.timeline.write.reading_imports import import_readings
 from tests.support.timeline import database, instant, query
-from tools.write_vital_kinds import PAGE, with_table
 
-ROOT = PAGE.parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 STYLE = HERE / "static" / "app.css"
 WRITTEN_BY_A_COMMAND = (
-    "docs/asyncapi.json",
     "dashboard/web/static/js/registers.js",
-    "docs/codebook.html",
     "tests/golden/expected/",
     "tests/unit/timeline/database/schema_34/",  # kept as the first release had it
 )
@@ -40,11 +37,6 @@ def given(kind: VitalKind, value: float, unit: str = "") -> VitalReading:
 
 def test_kind_registry_has_one_entry_for_each_kind_in_their_order() -> None:
     assert list(SPECS) == list(VitalKind)
-
-
-def test_kind_table_of_the_data_page_is_that_of_the_registry() -> None:
-    text = PAGE.read_text(encoding="utf-8")
-    assert text == with_table(text), "run: python tools/write_vital_kinds.py"
 
 
 @pytest.mark.parametrize("kind", VitalKind)
@@ -195,7 +187,6 @@ def test_kind_that_is_new_stands_in_four_files_at_most() -> None:
     assert by_hand == {
         "edge_agent/core/vitals.py",
         "edge_agent/timeline/database/schema.sql",
-        "docs/data.md",
         "docs/importing.md",
         "tests/contracts/test_vital_kinds.py",
     }

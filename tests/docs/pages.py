@@ -12,6 +12,8 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from tools.documents import reference
+
 ROOT = Path(__file__).resolve().parents[2]
 TOP = ("README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "training/README.md")
 MORE = ("training/RESULTS.md",)
@@ -41,13 +43,13 @@ class Block:
 
 def pages() -> list[str]:
     """Return every page for readers, as paths from the root of the project."""
-    found = [path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs").glob("**/*.md"))]
-    return [*TOP, *found]
+    found = {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("**/*.md")}
+    return [*TOP, *sorted(found | set(reference.made_pages()))]
 
 
-@cache
 def text_of(page: str) -> str:
-    return (ROOT / page).read_text(encoding="utf-8")
+    """Return a page as readers see it, with the parts that are made."""
+    return reference.text_of(page)
 
 
 @cache

@@ -16,7 +16,7 @@ from edge_agent.timeline.database.schema import DATABASE_NAME
 from edge_agent.timeline.database.upgrade import migrate
 from edge_agent.timeline.study.example_study import seed_example_study
 from edge_agent.vitals.simulated import SimulatedPerson
-from tests.docs.pages import ROOT, inline_code_of, pages
+from tests.docs.pages import ROOT, inline_code_of, pages, text_of
 from tests.docs.shell import Documented, documented_commands, fault_in_use
 from tests.support.broker import free_port
 from tests.support.commands import Done, affect_edge
@@ -252,7 +252,7 @@ def test_a_command_in_running_text_exists(page: str, code: str) -> None:
 
 def test_nothing_is_told_to_install_a_package_of_our_name_from_an_index() -> None:
     sources = [*ROOT.glob("edge_agent/**/*.py"), *ROOT.glob("training/**/*.py")]
-    texts = [path.read_text(encoding="utf-8") for path in (*sources, *map(ROOT.joinpath, pages()))]
+    texts = [*(path.read_text(encoding="utf-8") for path in sources), *map(text_of, pages())]
     told = re.compile(r"pip install (?!-e )[^\n`]*affect-edge")
     hits = [(text, hit.start()) for text in texts for hit in told.finditer(text)]
     assert all(text[:at].endswith("### Why not `") for text, at in hits)

@@ -11,6 +11,7 @@ from starlette.routing import Match
 
 from tests.docs.pages import MORE, ROOT, anchors_of, links_of, pages, text_of
 from tests.support.dashboard import client_of
+from tools.documents.reference import is_made
 
 PAGES = [*pages(), *MORE]
 PATH = re.compile(
@@ -27,12 +28,11 @@ def fault_of(page: str, target: str) -> str:
     if parts.scheme:
         return "" if parts.scheme in {"https", "mailto"} else f"{parts.scheme} is not encrypted"
     file = (ROOT / page).parent / unquote(parts.path) if parts.path else ROOT / page
-    if not file.exists():
+    name = file.resolve().relative_to(ROOT).as_posix()
+    if not (file.exists() or is_made(name)):
         return "there is no such file"
-    if parts.fragment and file.suffix == ".md":
-        name = file.resolve().relative_to(ROOT).as_posix()
-        if parts.fragment not in anchors_of(name):
-            return f"{name} has no heading #{parts.fragment}"
+    if parts.fragment and file.suffix == ".md" and parts.fragment not in anchors_of(name):
+        return f"{name} has no heading #{parts.fragment}"
     return ""
 
 

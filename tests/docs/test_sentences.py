@@ -11,7 +11,7 @@ from tests.docs.pages import pages, text_of, tokens_of
 
 MOST_WORDS = 60
 PAGES = [page for page in pages() if page != "CHANGELOG.md"]
-END = re.compile(r"(?<=[.!?:])\s+(?=[A-Z“\"(])")
+END = re.compile(r"(?<=[.!?:])\s+(?=[A-Z“\"(]|\w+: )")
 WORD = re.compile(r"[\w’'-]+")
 
 

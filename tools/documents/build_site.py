@@ -3,9 +3,9 @@
 python -m tools.documents.build_site [--out FOLDER] [--serve]
 
 Sphinx reads Markdown by MyST and draws it by Furo; nothing is loaded from elsewhere. Its source is
-made first: the pages of ``docs`` and those beside it, with every link changed to where its target
-lies in the site. A link to anything else, or to no heading, ends the build. Each heading becomes an
-entry of the index.
+made first: the pages of ``docs`` and those beside it, with the reference in them and every link
+changed to where its target lies in the site. A link to anything else, or to no heading, ends the
+build. Each heading becomes an entry of the index.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from tools.documents.reference import text_of, write_docs
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILT = ROOT / "build" / "site"
@@ -61,8 +63,8 @@ CONTENTS = {
     "Carers and clinicians": ("dashboard", "sensors", "alerts", "backup", "encryption"),
     "Makers": (
         *("install", "hardware", "first-hour", "image", "containers", "cameras", "movements"),
-        *("commands", "mqtt", "home-assistant", "api", "monitoring", "fleet", "reliability"),
-        "troubleshooting",
+        *("commands", "configuration", "mqtt", "home-assistant", "api", "monitoring", "fleet"),
+        *("reliability", "troubleshooting"),
     ),
     "Model builders": (
         *("training/index", "training/results", "models/expression"),
@@ -206,11 +208,14 @@ def write_source(folder: Path) -> None:
     Raises:
         NotPartOfTheSiteError: a page links to a file that the site lacks.
     """
-    shutil.copytree(ROOT / "docs", folder)
+    write_docs(ROOT, folder)
     for source, place in PLACES.items():
         target = folder / place
         target.parent.mkdir(exist_ok=True)
-        shutil.copyfile(ROOT / source, target)
+        if source in PAGES:
+            target.write_text(text_of(source), encoding="utf-8")
+        else:
+            shutil.copyfile(ROOT / source, target)
     outside = {place: source for source, place in PAGES.items()}
     for page in folder.rglob("*.md"):
         place = page.relative_to(folder).as_posix()

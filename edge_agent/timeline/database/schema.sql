@@ -1,4 +1,4 @@
--- The tables of the timeline. docs/data.md and docs/codebook.html describe each column.
+-- The tables of the timeline. docs/data.md and the codebook describe each column.
 --
 -- All tables are STRICT. Times are UTC epoch milliseconds; boot_ms counts milliseconds since the
 -- machine started, on the clock that never jumps. A column named boot or ending in _boot is the row

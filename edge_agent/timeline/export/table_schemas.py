@@ -2,8 +2,8 @@
 
 ``datapackage.json`` tells the columns to programs, by the Data Package standard
 (frictionlessdata.io). The codebook of a bundle is one page that prints well; it is made from the
-same schemas and the registry of vitals, so that nothing is written twice. ``docs/codebook.html`` is
-the codebook of every table.
+same schemas and the registry of vitals, so that nothing is written twice. The
+documentation has the codebook of every table.
 """
 
 from __future__ import annotations

@@ -12,7 +12,6 @@ import pytest
 
 from dashboard.protocols import experiments
 from dashboard.protocols.experiments import (
-    FORBIDDEN,
     ExperimentError,
     check_contents,
     check_experiment,
@@ -215,12 +214,6 @@ LOADS = """<!doctype html>
 <audio src="tone&amp;1.wav"></audio> <!-- <script src="https://cdn.example/old.js"></script> -->
 <script>document.body.innerHTML = '<img src="' + name + '">';</script>
 <script src="js/../js/plugin.js"></script><video src="../far.mp4"></video>"""
-
-
-def test_documentation_lists_what_the_frame_forbids() -> None:
-    said = Path("docs/protocols.md").read_text(encoding="utf-8")
-    listed = said.partition("**The frame forbids:**\n\n")[2].partition("\n\n")[0]
-    assert listed.splitlines() == [f"- {one}" for one in FORBIDDEN.values()]
 
 
 def test_page_that_names_what_does_not_load_is_reported(tmp_path: Path) -> None:

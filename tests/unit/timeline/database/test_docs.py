@@ -6,91 +6,50 @@ import re
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from sqlite_utils import Database
 
-from edge_agent.core.movements import MOVEMENTS
 from edge_agent.timeline.database.connection import connect
 from edge_agent.timeline.database.dashboard_file import read_dashboard
 from edge_agent.timeline.database.schema import DATABASE_NAME
-from edge_agent.timeline.database.schema import NAMES as EXPRESSIONS
 from edge_agent.timeline.export import table_schemas
 from edge_agent.vitals import column_map
 from tests.support.timeline import timeline
-from tools.write_tables import CODEBOOK, with_table
+from tools.documents import columns as described
+from tools.documents.columns import SCHEMAS, meanings, read_register
+from tools.documents.reference import text_of
 
-DOCS = Path(__file__).resolve().parents[4] / "docs"
-TEXT = (DOCS / "data.md").read_text(encoding="utf-8")
-IMPORTING = (DOCS / "importing.md").read_text(encoding="utf-8")
-
-
-TABLES = TEXT.partition("## Tables\n")[2]
-MANY = set(
-    re.findall(
-        r"^\| `(\w+)` \| INTEGER",
-        TABLES.partition("### Columns of many tables\n")[2].partition("\n##")[0],
-        re.MULTILINE,
-    )
-)
+TEXT = text_of("docs/data.md")
+IMPORTING = text_of("docs/importing.md")
 
 
-def named_in(cell: str) -> set[str]:
-    """The columns that a cell names before what it says of them; a run stands for those of all
-    emotions or movements.
-    """
-    found = set()
-    for part in cell.split("; "):
-        for first, last in re.findall(r"`(\w+)`(?: … `(\w+)`)?", part.partition(": ")[0]):
-            names = MOVEMENTS if first == MOVEMENTS[0] else EXPRESSIONS if last else ("",)
-            found |= {first.replace(names[0], name) if last else first for name in names}
-    return found
-
-
-DESCRIBED = {
-    table: named_in(cell)
-    for tables, cell in re.findall(
-        r"^\| (`[\w.]+`(?:, `\w+`)*) \| [^|]+ \| (`[^|]+) \|$",
-        TABLES.partition("### Tables of the timeline\n")[2],
-        re.MULTILINE,
-    )
-    for table in re.findall(r"`([\w.]+)`", tables)
-}
-"""Table → the columns that its row names."""
-
-
-def of_file(table: str) -> set[str]:
-    """The columns that the codebook describes under the same name, if the table is exported."""
-    return {column.name for column in table_schemas.FILES.get(table, ())}
-
-
-def assert_described(table: str, columns: set[str]) -> None:
-    """Refuse a column that neither page describes, and one that is not there."""
-    exported = table in table_schemas.FILES
-    named = DESCRIBED[table]
-    common = {one for one in columns if one in MANY or one.endswith("_boot")} if exported else set()
-    assert columns - named - of_file(table) - common == set(), table
-    assert named - columns == set(), table
-
-
-def test_each_table_and_column_is_described_once(tmp_path: Path) -> None:
+def test_each_table_and_column_of_a_database_is_described(tmp_path: Path) -> None:
     with closing(connect(timeline(tmp_path), readonly=True)) as connection:
-        tables = {one.name: one for one in Database(connection).tables}
-        found = {name: {column.name for column in one.columns} for name, one in tables.items()}
+        names = {"": {one.name for one in Database(connection).tables}}
     with read_dashboard(tmp_path / DATABASE_NAME) as connection:
-        for one in Database(connection).tables:
-            found[f"dashboard.{one.name}"] = {column.name for column in one.columns}
-    found = {name: columns for name, columns in found.items() if "sqlite_" not in name}
-    assert set(DESCRIBED) == set(found)
-    for name, columns in found.items():
-        assert_described(name, columns)
+        names["dashboard."] = {one.name for one in Database(connection).tables}
+    there = {f"{file}{name}" for file, names in names.items() for name in names}
+    texts_of = {
+        f"{'dashboard.' if group == 'dashboard' else ''}{name}": meanings(group, name)
+        for group in SCHEMAS
+        for name in read_register()[group]
+    }
+    assert set(texts_of) == {name for name in there if "sqlite_" not in name}
+    assert all(all(texts.values()) for texts in texts_of.values())
+    assert all(f"### `{name}`" in TEXT for name in texts_of)
 
 
-def test_data_page_says_what_is_done_with_the_rows_of_each_table() -> None:
-    assert with_table(TEXT) == TEXT, "run: make write"
+def test_column_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = {"row": "a start", "no_such": "nothing"}
+    monkeypatch.setattr(
+        described, "read_register", lambda: {"timeline": {"boot": entry}, "many": {}}
+    )
+    with pytest.raises(ValueError, match="no_such"):
+        meanings("timeline", "boot")
 
 
-def test_published_codebook_is_that_of_the_columns() -> None:
-    text = CODEBOOK.read_text(encoding="utf-8")
-    assert text == table_schemas.codebook_of_all(), "run: make write"
+def test_codebook_of_the_site_has_every_file() -> None:
+    text = table_schemas.codebook_of_all()
     for name in (*table_schemas.FILES, *table_schemas.COMPUTED):
         assert f'<h2 id="{name}">{name}.csv</h2>' in text
 

@@ -1,17 +1,11 @@
-"""``python tools/write_vital_kinds.py``: write the table of vitals in docs/data.md anew from the
-registry, ``edge_agent/core/vitals.py``. A test says when that is due.
-"""
+"""The table of vitals in docs/data.md, from the registry ``edge_agent/core/vitals.py``."""
 
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 from edge_agent.core.vitals import VitalKind, VitalSpec
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "data.md"
-START = "<!-- vital kinds: written by tools/write_vital_kinds.py -->\n"
-END = "<!-- end of vital kinds -->\n"
 _HEADS = (
     "kind", "kept in", "other units", "plausible", "possible", "lag, s",
     "equivalence bound", "LOINC", "FHIR profile", "Home Assistant",
@@ -23,13 +17,6 @@ def table() -> str:
     lines = [_line(_HEADS), _line(["---"] * len(_HEADS))]
     lines += [_line(_cells(kind, kind.spec)) for kind in VitalKind]
     return "\n".join(lines) + "\n"
-
-
-def with_table(text: str) -> str:
-    """Return the page with the present table between its two marks."""
-    before, _, rest = text.partition(START)
-    _, _, after = rest.partition(END)
-    return f"{before}{START}\n{table()}\n{END}{after}"
 
 
 def _cells(kind: VitalKind, spec: VitalSpec) -> list[str]:
@@ -57,7 +44,3 @@ def _range(ends: tuple[float, float]) -> str:
 
 def _line(cells: list[str] | tuple[str, ...]) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-if __name__ == "__main__":
-    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,15 +1,11 @@
-"""``python tools/write_tables.py``: write what the documentation says of tables and files anew.
-
-That is: what is done with the rows of each table, in docs/data.md, by
-``edge_agent/timeline/database/tables.py``; docs/codebook.html, by
-``edge_agent/timeline/export/table_schemas.py``. A test says when it is due.
+"""What is done with the rows of each table, in docs/data.md, from the register
+``edge_agent/timeline/database/tables.py``.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from itertools import groupby
-from pathlib import Path
 
 from edge_agent.timeline.database.tables import (
     DASHBOARD,
@@ -19,12 +15,7 @@ from edge_agent.timeline.database.tables import (
     RowOwner,
     Table,
 )
-from edge_agent.timeline.export.table_schemas import codebook_of_all
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "data.md"
-CODEBOOK = PAGE.with_name("codebook.html")
-START = "<!-- tables: written by tools/write_tables.py -->\n"
-END = "<!-- end of tables -->\n"
 _HEADS = ("table", "rows of", "go to", "erasing a person", "kept", "times that move")
 _WHOSE = {RowOwner.TIME: "time", RowOwner.PERSON: "participant", RowOwner.APPLIANCE: "appliance"}
 
@@ -81,13 +72,6 @@ def _bare(name: str) -> str:
     return name.strip("`")
 
 
-def with_table(text: str) -> str:
-    """Return the page with the present table between its marks."""
-    before, _, rest = text.partition(START)
-    _, _, after = rest.partition(END)
-    return f"{before}{START}\n{table()}\n{END}{after}"
-
-
 def _cells(one: Table, common: set[str]) -> tuple[str, ...]:
     ways = (("exports", one.title), ("studies", one.brought), ("fleet", one.sent))
     places = ", ".join(name for name, goes in ways if goes)
@@ -112,8 +96,3 @@ def _erasure(one: Table) -> str:
 
 def _line(cells: list[str] | tuple[str, ...]) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-if __name__ == "__main__":
-    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
-    CODEBOOK.write_text(codebook_of_all(), encoding="utf-8")

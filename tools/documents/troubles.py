@@ -1,6 +1,4 @@
-"""Writes docs/troubleshooting.md; what doctor and alarms say comes from the source.
-
-    python -m tools.write_troubleshooting
+"""What doctor and alarms say, for docs/troubleshooting.md.
 
 The problems stand where they are found, in the code; this reads them there, so that the page cannot
 say anything else. Parts that are filled in at run time appear as "…".
@@ -10,13 +8,12 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 _PLACE = re.compile(r"\{[^{}]*\}")
-ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs/troubleshooting.md"
+ROOT = Path(__file__).resolve().parents[2]
 _CURES = 'Each is shown with its cure. "…" replaces values of your machine.'
 _ENDS = re.compile(r"^…[:;,] |[:;] …$|[.]$")
 """Beginnings and ends of a problem that say nothing in a list."""
@@ -25,66 +22,6 @@ DOCTOR = tuple(
     f"edge_agent/appliance/{name}.py"
     for name in ("doctor", "board_checks", "database_checks", "running_checks")
 )
-HEAD = """# Troubleshooting
-
-    sudo -u affect-edge affect-edge doctor      # anywhere else: affect-edge doctor
-    affect-edge doctor --deep                   # reads the whole database and its copies
-    affect-edge doctor --bundle HELP.zip        # an archive for those who help
-    affect-edge doctor --report REPORT.json     # what a developer should know about this device
-    journalctl -u affect-edge-agent -n 50       # the agent's last messages
-
-Begin with the first line: the doctor, the log and the page Health name each fault together with its
-cure. Where none of them names a fault:
-
-| you see | read |
-|---|---|
-| no page opens | the address, `https://NAME:8080`; `journalctl -u affect-edge-dashboard -n 50` |
-| the browser warns of the certificate | [install your own](install.md#a-certificate-of-your-own) |
-| the error 421 | [names of the dashboard](dashboard.md#network) |
-| you cannot log in | [logging in](dashboard.md#logging-in) |
-| *no face* or *uncertain* | [why](faq.md#why-does-it-say-uncertain-or-no-face) |
-| no readings of a strap or cuff | [Bluetooth sensors](#bluetooth-sensors) |
-| a file of readings is refused | its error, and [importing](importing.md) |
-| no t-test | [why](faq.md#why-is-there-no-t-test-for-my-study) |
-| rows are missing | [gaps](data.md#gap), [deleted rows](data.md#deleted-by-itself) |
-| nothing starts after an upgrade of Debian | [how to mend it][upgraded] |
-
-## Camera
-
-Each error of the camera ends with its cure. [Cameras](cameras.md#what-can-go-wrong) lists the
-reasons that health, gaps and MQTT name, such as `busy`.
-
-## Bluetooth sensors
-
-Log, Health and `affect-edge vitals scan` name the fault and its cure. A sensor that is not found:
-wear the strap, or measure with the cuff, near this machine, and disconnect it from phones. A sensor
-that must be paired first: put it into pairing mode, then
-
-    bluetoothctl pair ADDRESS && bluetoothctl trust ADDRESS
-
-[upgraded]: install.md#when-the-operating-system-is-upgraded
-"""
-TAIL = """
-## What the doctor writes
-
-Without `--deep` it reads the database for 20 seconds at most, without indexes and references. The
-exit code is 2 if the configuration has a mistake.
-
-**The archive of `--bundle`** contains the doctor's output; the configuration without passwords,
-user names and sensor addresses; versions; the last health report; schema and row counts; 2,000 log
-lines of each unit. It does not contain readings, expressions, markers, participants' codes, session
-names, notes, account names, tokens, e-mail addresses, and names of this machine and its users. If
-the database cannot be read for the codes, it contains no log. Check the archive before you send it.
-
-**The report of `--report`** is one JSON file: board, power and temperature, system and versions,
-the configured camera, models and their speed on the demonstration, sizes, the doctor's findings,
-and the numbers of the agent's health report. It does not contain codes, names, notes, accounts,
-what the configuration names, paths, addresses, and names of this machine and its users. If the
-database cannot be read for the codes, it contains no sentences of the doctor. Read it before you
-send it: the name that a camera gives itself is in it.
-
-`python -m tools.write_troubleshooting` makes this page.
-"""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -221,15 +158,11 @@ def first_sentences(troubles: set[ListedTrouble]) -> set[ListedTrouble]:
     return {ListedTrouble(one.topic, _SENTENCE.split(one.problem)[0], one.cure) for one in troubles}
 
 
-def page() -> str:
-    """Return the whole page."""
-    sections: Mapping[str, str] = {
-        "What the doctor looks at": f"{_CURES}\n\n{listed(findings())}",
-        "Alarms of the health page": f"{_CURES}\n\n{listed(first_sentences(alarms()))}",
-    }
-    made = "".join(f"\n## {title}\n\n{text}\n" for title, text in sections.items())
-    return HEAD + made + TAIL
+def what_the_doctor_says() -> str:
+    """Return its checks and the problems that it names."""
+    return f"{_CURES}\n\n{listed(findings())}"
 
 
-if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
+def alarms_of_health() -> str:
+    """Return the alarms of the health page."""
+    return f"{_CURES}\n\n{listed(first_sentences(alarms()))}"

@@ -1,27 +1,23 @@
-"""``python -m tools.write_rooms``: write the arrows of docs/architecture.md anew from the imports.
+"""The arrows of docs/architecture.md, from the imports of the source.
 
-A row of its tables of rooms has a room, what it is for, what it reads and what it writes; these are
-written by hand. The last two cells, the rooms that it imports and those that import it, are written
-here, and so is the table of add-ons. A test says when that is due, and names a room without a row.
+A row of its tables of rooms has a room, what it is for, what it reads and what it writes. Here come
+the rooms that it imports and those that import it, and the table of add-ons.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from pathlib import Path
 
 from tools.rooms import ADDONS, FLOORS, all_imports, within
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "architecture.md"
+HEAD = "| room | for | reads | writes |"
+"""How a table of rooms begins."""
 WHOLE = ("collector", "training", "affect_edge")
 """Products that are a room each."""
 SPLIT = ("edge_agent.timeline", "dashboard")
 """Packages whose rooms are named together, behind the name of the package."""
 COMMON = "edge_agent.core"
-_BEGIN, _END = "<!-- add-ons: written by tools/write_rooms.py -->\n", "<!-- end of add-ons -->"
-BY_HAND = 4
-"""Cells of a row that are written by hand."""
 
 
 @cache
@@ -85,20 +81,21 @@ def room_in(line: str) -> str | None:
     """Return the room whose row a line of the page is."""
     first = line.split("|")[1].strip() if line.startswith("| `") else ""
     name = first.strip("`").removesuffix("/").removesuffix(".py").replace("/", ".")
-    return name if name in rooms() and line.count("|") > BY_HAND + 1 else None
+    return name if name in rooms() and line.count("|") == HEAD.count("|") else None
 
 
 def with_arrows(text: str) -> str:
-    """Return the page with the present arrows in each room's row."""
-    lines = []
-    for line in text.split("\n"):
-        if room := room_in(line):
-            by_hand = line.split(" | ")[:BY_HAND]
-            lines.append(f"{' | '.join((*by_hand, *cells_of(room)))} |")
-        else:
-            lines.append(line)
-    before, begin, rest = "\n".join(lines).partition(_BEGIN)
-    return f"{before}{begin}{addons()}{rest[rest.index(_END) :]}"
+    """Return a page with the arrows at the end of each row of its tables of rooms."""
+    if HEAD not in text:
+        return text
+    lines = text.split("\n")
+    for number, line in enumerate(lines):
+        if line == HEAD:
+            lines[number] = f"{line} imports | imported by |"
+            lines[number + 1] += "---|---|"
+        elif room := room_in(line):
+            lines[number] = f"{line} {' | '.join(cells_of(room))} |"
+    return "\n".join(lines)
 
 
 def addons() -> str:
@@ -108,7 +105,7 @@ def addons() -> str:
         f"| {one.name} | {_listed(one.modules)} | {_listed(one.doors)} | {one.without} |"
         for one in ADDONS
     )
-    return "\n".join((heads, *rows, ""))
+    return "\n".join((heads, *rows))
 
 
 def _listed(modules: tuple[str, ...]) -> str:
@@ -122,7 +119,3 @@ def _listed(modules: tuple[str, ...]) -> str:
         for package, names in by_package.items()
     )
     return "; ".join(cells) or "none"
-
-
-if __name__ == "__main__":
-    PAGE.write_text(with_arrows(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
