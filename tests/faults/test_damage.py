@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import os
 import sqlite3
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 
 from edge_agent.core.errors import StoreError
 from edge_agent.timeline.database.connection import write_transaction
+from edge_agent.timeline.database.schema import PAGE_BYTES
 from edge_agent.timeline.database.upgrade import migrate
 from edge_agent.timeline.salvage.btrees import Value
 from edge_agent.timeline.salvage.rescue import Rescue
@@ -103,6 +105,20 @@ def has_study(path: Path) -> bool:
         return query(path, "SELECT count(*) FROM participant") == [(12,)]
     except (StoreError, sqlite3.Error):
         return False
+
+
+@pytest.mark.parametrize("wrong", [1, 1 << 30], ids=["another page", "no page"])
+def test_map_of_pages_that_names_wrong_parents_costs_no_row(path: Path, wrong: int) -> None:
+    before = study_rows(path)
+    content = bytearray(path.read_bytes())
+    for group in range(PAGE_BYTES, len(content), PAGE_BYTES * (PAGE_BYTES // 5 + 1)):
+        for at in range(group, group + PAGE_BYTES // 5 * 5, 5):
+            kind, parent = struct.unpack_from(">BI", content, at)
+            if kind == 5:  # a page of a tree, below another one
+                struct.pack_into(">BI", content, at, kind, parent + wrong)
+    path.write_bytes(content)
+    Rescue(path).replace("a test")
+    assert lost_rows({table: before[table] for table in KEEPS_ITS_ROWS}, path) == {}
 
 
 def test_rows_of_an_unreadable_session_are_set_aside(

@@ -26,6 +26,7 @@ _ROW_LEAF = 13
 _ROW_INNER = 5
 _KEY_LEAF = 10
 _KEY_INNER = 2
+_INNER = {_ROW_INNER, _KEY_INNER}
 _FILE_HEADER = 100
 _LOOKS = 100  # pages that are looked at for the last one that can be read
 _LARGEST_ROWID = 1 << 48  # more rows than a card has atoms to write them; larger ones are damage
@@ -281,12 +282,10 @@ class Tree:
         """Return the children of a page; a damaged page's children are found by the pointer map."""
         children = _pointers(self._pages.read(number), number) if whole else []
         wanted = {self._leaf, self._inner}
-        known = self._pages.knows_parents
         good = [
             child
             for child in children
-            if self._kind(child) in wanted
-            and (not known or self._pages.parent(child) in {number, None})
+            if self._kind(child) in wanted and not self._is_of_another(child, number)
         ]
         if not whole or len(good) < len(children):
             if not whole:
@@ -294,6 +293,20 @@ class Tree:
             # A page whose first byte is bad counts as lost when it is looked at, not here.
             good += [child for child in self._pages.children(number) if child not in good]
         return good
+
+    def _is_of_another(self, child: int, number: int) -> bool:
+        """Tell whether a page belongs to another one than the page that points to it.
+
+        The map may be damaged as well as the pointer: another page must confirm what the map says.
+        """
+        parent = self._pages.parent(child)
+        if parent in {number, None}:
+            return False
+        try:
+            page = self._pages.read(parent)
+        except PageError:
+            return False
+        return page[_start(parent)] in _INNER and child in _pointers(page, parent)
 
     def _row(self, page: bytes, at: int, *, inner: bool) -> StoredRow:
         if inner:
