@@ -21,7 +21,7 @@ from edge_agent.timeline.export.table_schemas import FILES
 REGISTER = Path(__file__).with_suffix(".toml")
 SCHEMAS = {"timeline": "schema.sql", "programs": "schema.sql", "dashboard": "dashboard.sql"}
 _MARKS = {"timeline": "####", "programs": "###", "dashboard": "###"}
-"""What stands before a heading: one level below that of the page."""
+"""Marks of a heading one level below that of the page."""
 MANY = "many"
 """Table of the register for columns that many tables have."""
 

@@ -13,7 +13,7 @@ from dashboard.web.options import DashboardOptions
 
 _RIGHTS = re.compile(r"A token needs the scope `(\w+)` and the role (\w+)")
 _END = re.compile(r"(?<=[.;]) |\n\n")
-"""What ends the first sentence of a description."""
+"""End of the first sentence of a description."""
 
 
 def operations() -> str:

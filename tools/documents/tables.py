@@ -1,4 +1,4 @@
-"""What is done with the rows of each table, in docs/data.md, from the register
+"""Rules for the rows of each table, in docs/data.md, from the register
 ``edge_agent/timeline/database/tables.py``.
 """
 

@@ -1,4 +1,4 @@
-"""What doctor and alarms say, for docs/troubleshooting.md.
+"""Sentences of doctor and alarms, for docs/troubleshooting.md.
 
 The problems stand where they are found, in the code; this reads them there, so that the page cannot
 say anything else. Parts that are filled in at run time appear as "…".

@@ -325,7 +325,7 @@ Item = Recognition | VitalReading | Gap | OutboxMessage | ModelUse | ClockCheck 
 
 
 class Arrivals:
-    """What was submitted and is not looked at yet; from any thread to one.
+    """Items that wait for the recorder: any thread adds them, one takes them.
 
     Frames and readings are gathered: while they come, the thread wakes once in ``GATHER_S``, or in
     the longest time between two commits if that is shorter. All else wakes it, and so do as many

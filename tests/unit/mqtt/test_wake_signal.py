@@ -1,4 +1,4 @@
-"""What wakes the thread that waits for the broker's bytes."""
+"""The signal that wakes the thread which waits for the broker's bytes."""
 
 from __future__ import annotations
 
