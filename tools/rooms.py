@@ -195,7 +195,16 @@ ADDONS = (
         ("edge_agent.vitals.camera_blinks",),
         "no rate and duration of blinks",
     ),
-    AddOn("collector of a fleet", ("collector",), (), "no database of many devices"),
+    AddOn(
+        "fleet and its collector",
+        ("edge_agent.fleet", "collector", "dashboard.fleet", "dashboard.web.routes.fleet"),
+        (
+            *(f"edge_agent.fleet.{name}" for name in ("log", "sender", "collector_health")),
+            *(f"dashboard.fleet.{name}" for name in ("known", "source", "postgres", "study_files")),
+            "dashboard.fleet.trends",
+        ),
+        "each appliance has a study of its own",
+    ),
 )
 """None of them knows another one."""
 

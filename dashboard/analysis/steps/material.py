@@ -21,7 +21,6 @@ from dashboard.analysis.inference.motion import Motions, compare_motion
 from dashboard.analysis.query import AnalysisQuery, Outcome, Sample, StateBy
 from dashboard.analysis.readings.means import Place, find_baselines, less_baseline, without_baseline
 from dashboard.analysis.readings.places import Places, Predecessors, places_of, predecessors_of
-from dashboard.analysis.readings.sites import sites_of
 from dashboard.analysis.readings.states import (
     ReadingGroup,
     StateReadings,
@@ -36,6 +35,7 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.read.matching import FaceLabels, Mixture, mixture
 from edge_agent.timeline.read.measured import FOREVER_MS
 from edge_agent.timeline.read.reader import Reader
+from edge_agent.timeline.read.sites import sites_of
 from edge_agent.timeline.read.stimuli import PieceSums, SessionStimulus
 from edge_agent.timeline.study.exclusions import Exclusion
 from edge_agent.timeline.study.own_neutral import OwnNeutral
