@@ -202,7 +202,7 @@ class PooledReader(Reader):
     def own_neutrals(self) -> dict[int, OwnNeutral]:
         """Return what is kept of the own neutral of sessions, by the number of each."""
         return {
-            self._number(place, number): own
+            self._number(place, number): replace(own, session=self._number(place, number))
             for place, reader in enumerate(self._readers)
             for number, own in reader.own_neutrals().items()
         }
