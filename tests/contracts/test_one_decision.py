@@ -18,9 +18,8 @@ from dashboard.analysis.conclusions import (
     shows,
 )
 from dashboard.analysis.decision import NO_RESULT
-from dashboard.analysis.results import GroupContrastModel, ResultModel
-from dashboard.questions.coupling.answer import CouplingModel
-from dashboard.questions.responses.answer import ResponseTestModel, WindowTestModel
+from dashboard.analysis.results import ResultModel
+from dashboard.questions.register import QUESTIONS
 
 DASHBOARD = Path(__file__).parents[2] / "dashboard"
 _ORDER = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
@@ -137,11 +136,16 @@ def test_result_read_again_from_its_json_is_the_same() -> None:
     assert ResultModel.model_validate_json(NO_RESULT.model_dump_json()) == NO_RESULT
 
 
-@pytest.mark.parametrize(
-    "model", [ResultModel, GroupContrastModel, ResponseTestModel, WindowTestModel, CouplingModel]
-)
+def concluded_models(of: type[Concluded]) -> Iterator[type[Concluded]]:
+    """Yield the models of results, those of the questions of the register among them."""
+    assert QUESTIONS
+    for model in of.__subclasses__():
+        yield from () if model is Told else (model,)
+        yield from concluded_models(model)
+
+
+@pytest.mark.parametrize("model", sorted(concluded_models(Concluded), key=lambda one: one.__name__))
 def test_result_model_of_each_question_is_concluded(model: type[Concluded]) -> None:
-    assert issubclass(model, Concluded)
     fields = {*model.model_fields, *model.model_computed_fields}
     assert {"conclusion", "caution_codes"} <= fields
     assert ("shown" in fields) is issubclass(model, Told)
