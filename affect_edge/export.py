@@ -23,12 +23,12 @@ from edge_agent.core.unmet import unmet_choices
 
 if TYPE_CHECKING:
     from dashboard.analysis.query import AnalysisQuery
-    from dashboard.fleet.known import Sites
     from edge_agent.config.settings import Settings
     from edge_agent.timeline.export.ad_hoc import SqlAnswer
     from edge_agent.timeline.export.appliance import Appliance
     from edge_agent.timeline.export.format import ExportFormat
     from edge_agent.timeline.export.source import OnProgress
+    from edge_agent.timeline.read.sites import Sites
 
 
 _ZIP = ".zip"
@@ -270,7 +270,7 @@ def _question(
         StoreError: a database cannot be read.
     """
     from dashboard.analysis.readings.marked import question_of_export
-    from dashboard.analysis.readings.sites import reader_of
+    from edge_agent.timeline.read.sites import reader_of
 
     query = question_of_export(reader_of(sites), sessions, given)
     if query.prefer_source:

@@ -33,11 +33,9 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from dashboard.analysis.query import Sample
-from dashboard.analysis.readings.sites import pooled_number, sessions_by_site
 from dashboard.backup import write_backup
 from dashboard.computing.answers import computed_files, files_over_sites
 from dashboard.computing.processes import Computing
-from dashboard.fleet.known import Sites
 from edge_agent import __version__
 from edge_agent.core import clock
 from edge_agent.core.csv_cells import table_text
@@ -58,6 +56,7 @@ from edge_agent.timeline.export.sealed import SUFFIX as SEALED_SUFFIX
 from edge_agent.timeline.export.sealed import seal, sealed_name
 from edge_agent.timeline.export.source import OnProgress
 from edge_agent.timeline.export.table_schemas import COMPUTED
+from edge_agent.timeline.read.sites import Sites, pooled_number, sessions_by_site
 from edge_agent.vision.models.card import known_cards
 
 log = logging.getLogger(__name__)

@@ -128,7 +128,12 @@ class AddOn:
 
 
 _EXPORT, _INTAKE = "edge_agent.timeline.export", "edge_agent.timeline.intake"
-_HEALTH, _LSL = "edge_agent.vitals.health", "edge_agent.lsl"
+_HEALTH, _LSL, _VITALS = "edge_agent.vitals.health", "edge_agent.lsl", "edge_agent.vitals"
+_DEVICE_FILES, _QUESTIONS = "dashboard.device_files", "dashboard.questions"
+_APPLIANCE, _ROUTES = "edge_agent.appliance", "dashboard.web.routes"
+_BLUETOOTH = tuple(f"{_VITALS}.{name}" for name in ("ble", "gatt", "profiles"))
+_POLAR = tuple(f"{_VITALS}.{name}" for name in ("polar", "polar_beats", "polar_motion"))
+_BENCH = tuple(f"{_APPLIANCE}.{name}" for name in ("bench", "device_report", "support_bundle"))
 _UPDATE = tuple(f"edge_agent.appliance.{name}" for name in ("update", "release", "trust"))
 _FACE_TABLES = ("edge_agent.face_reading", "affect_edge.faces")
 _PULSE = ("edge_agent.vitals.camera_pulse", "affect_edge.video_pulse")
@@ -136,10 +141,11 @@ _SENSORS = "dashboard.questions.sensors"
 ADDONS = (
     AddOn(
         "files of makers, XDF",
-        (_HEALTH,),
-        tuple(
-            f"{_HEALTH}.{name}"
-            for name in ("exports", "files", "xdf.recording", "xdf.samples", "xdf.streams")
+        (_HEALTH, _DEVICE_FILES),
+        (
+            *(f"{_HEALTH}.{name}" for name in ("exports", "files")),
+            *(f"{_HEALTH}.xdf.{name}" for name in ("recording", "streams")),
+            *(f"{_DEVICE_FILES}.{name}" for name in ("answer", "packed", "reader")),
         ),
         "readings come from sensors, tables and our own files",
     ),
@@ -165,14 +171,14 @@ ADDONS = (
     AddOn("FHIR", (f"{_EXPORT}.fhir",), (f"{_EXPORT}.fhir",), "no export for a hospital"),
     AddOn(
         "faces of pictures and videos",
-        _FACE_TABLES,
+        (*_FACE_TABLES, "edge_agent.vision.face_tables"),
         _FACE_TABLES,
         "faces are read from cameras alone",
     ),
     AddOn(
         "coupling of face and body",
-        ("dashboard.questions.coupling",),
-        ("dashboard.questions.coupling.question",),
+        (f"{_QUESTIONS}.coupling", "dashboard.statistics.coupling"),
+        (f"{_QUESTIONS}.coupling.question",),
         "no page, command and table of it",
     ),
     AddOn(
@@ -183,10 +189,13 @@ ADDONS = (
     ),
     AddOn("updates", _UPDATE, _UPDATE, "a new release is installed anew"),
     AddOn(
-        "Lab Streaming Layer",
-        (_LSL,),
-        tuple(f"{_LSL}.{name}" for name in ("inlet", "outlet", "streams", "worker")),
-        "no streams of a laboratory's network",
+        "Lab Streaming Layer, serial port",
+        (_LSL, "edge_agent.control"),
+        (
+            *(f"{_LSL}.{name}" for name in ("inlet", "outlet", "streams", "worker")),
+            "edge_agent.control.listening",
+        ),
+        "no streams of a laboratory's network, no markers of its programs and devices",
     ),
     AddOn("pulse of the camera", _PULSE, _PULSE, "the heart rate needs a sensor"),
     AddOn(
@@ -195,7 +204,92 @@ ADDONS = (
         ("edge_agent.vitals.camera_blinks",),
         "no rate and duration of blinks",
     ),
-    AddOn("collector of a fleet", ("collector",), (), "no database of many devices"),
+    AddOn(
+        "fleet and its collector",
+        ("edge_agent.fleet", "collector", "dashboard.fleet", "dashboard.web.routes.fleet"),
+        (
+            *(f"edge_agent.fleet.{name}" for name in ("log", "sender", "collector_health")),
+            *(f"dashboard.fleet.{name}" for name in ("known", "source", "postgres", "study_files")),
+            "dashboard.fleet.trends",
+        ),
+        "each appliance has a study of its own",
+    ),
+    AddOn(
+        "curves and responses around events",
+        (f"{_QUESTIONS}.responses",),
+        tuple(f"{_QUESTIONS}.responses.{name}" for name in ("question", "answer", "words")),
+        "no page, command and table of it, no curve of a session",
+    ),
+    AddOn(
+        "week and its letters",
+        (
+            *(f"{_QUESTIONS}.week", "dashboard.accounts.letters", "dashboard.web.letter_sending"),
+            *(f"{_ROUTES}.letters", "dashboard.charts.week_png"),
+        ),
+        (
+            *("dashboard.accounts.letters", "dashboard.web.letter_sending"),
+            *(
+                f"{_QUESTIONS}.week.{name}"
+                for name in ("question", "answer", "computing", "counting", "words")
+            ),
+        ),
+        "carers see the trends alone",
+    ),
+    AddOn(
+        "protocols",
+        (
+            *("dashboard.protocols", "dashboard.commands.protocol"),
+            *(f"{_ROUTES}.{name}" for name in ("protocol", "protocols", "trials")),
+        ),
+        tuple(f"dashboard.protocols.{name}" for name in ("runner", "library", "file")),
+        "experiments run in other programs, which send markers",
+    ),
+    AddOn(
+        "page Picture",
+        ("dashboard.picture", f"{_ROUTES}.picture"),
+        ("dashboard.picture.reader",),
+        "a picture is read by the command alone",
+    ),
+    AddOn(
+        "numbers for Prometheus",
+        ("dashboard.web.prometheus", f"{_ROUTES}.metrics"),
+        (),
+        "no `/metrics`",
+    ),
+    AddOn(
+        "demonstration",
+        (*("affect_edge.demo", f"{_VITALS}.simulated"), "edge_agent.timeline.study.example_study"),
+        ("affect_edge.demo", f"{_VITALS}.simulated"),
+        "no `affect-edge demo`",
+    ),
+    AddOn(
+        "backup",
+        (
+            *(f"{_APPLIANCE}.{name}" for name in ("backup", "restore", "archive")),
+            *("affect_edge.backup", "dashboard.backup", f"{_ROUTES}.backup"),
+        ),
+        ("affect_edge.backup", "dashboard.backup"),
+        "only the copies beside the database",
+    ),
+    AddOn(
+        "Bluetooth, Polar",
+        (*_BLUETOOTH, *_POLAR, f"{_VITALS}.ecg"),
+        (*_BLUETOOTH, *_POLAR),
+        "readings come by MQTT, HTTP, files and from the camera",
+    ),
+    AddOn("benchmark, report of a device", _BENCH, _BENCH, "nobody measures a board"),
+    AddOn(
+        "certificates",
+        (f"{_APPLIANCE}.certificates",),
+        (f"{_APPLIANCE}.certificates",),
+        "certificates are made by hand",
+    ),
+    AddOn(
+        "bundle of an analysis",
+        ("dashboard.commands.analyse_bundle",),
+        (),
+        "no answers from the files of a bundle",
+    ),
 )
 """None of them knows another one."""
 

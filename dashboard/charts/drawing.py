@@ -14,8 +14,8 @@ from typing import Any
 
 from dashboard.charts.axes import Axis, Tick, range_of, ticks_of, time_ticks
 from dashboard.charts.chart import Chart, Height
-from dashboard.charts.letters import LINE, SIZE, cut_text, fold_text, text_width
 from dashboard.charts.marks import HATCHES, Trace, TraceMarks, dash_of, element
+from dashboard.charts.text_widths import LINE, SIZE, cut_text, fold_text, text_width
 
 WIDTHS = {"wide": 800.0, "narrow": 340.0}
 """In units of the picture, whose letters are 12 units high."""

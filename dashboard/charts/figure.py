@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from dashboard.charts.chart import Chart
 from dashboard.charts.colours import in_light_colours
 from dashboard.charts.drawing import WIDTHS, draw_chart
-from dashboard.charts.letters import LINE, SIZE, fold_text
 from dashboard.charts.marks import element
+from dashboard.charts.text_widths import LINE, SIZE, fold_text
 
 WIDTHS_CM = {"wide": 17.0, "narrow": 8.5}
 _SVG = {"xmlns": "http://www.w3.org/2000/svg", "xmlns:xlink": "http://www.w3.org/1999/xlink"}

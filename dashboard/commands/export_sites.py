@@ -12,9 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from dashboard.analysis.query import AnalysisQuery
-from dashboard.analysis.readings.sites import reader_of
 from dashboard.export_jobs import StudyExport, export_sites
-from dashboard.fleet.known import Sites
 from dashboard.fleet.source import study_source
 from edge_agent.core.errors import StoreError
 from edge_agent.timeline.export.files import check_new
@@ -22,6 +20,7 @@ from edge_agent.timeline.export.format import ExportFormat
 from edge_agent.timeline.export.rows import ExportChoice
 from edge_agent.timeline.export.sealed import SUFFIX as SEALED
 from edge_agent.timeline.export.sealed import seal
+from edge_agent.timeline.read.sites import Sites, reader_of
 
 _Result = TypeVar("_Result")
 

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dashboard.analysis.query import AnalysisQuery
-from dashboard.analysis.readings.sites import reader_of
-from dashboard.fleet.known import Sites
 from dashboard.languages.current import SOURCE, speaking
 from dashboard.questions.comparison.computing import compute, figures_of, put_into_words
 from dashboard.questions.entry import Inquiry, readings_of
@@ -23,6 +21,7 @@ from edge_agent.timeline.export.bundle import METHOD_OF_ANALYSIS
 from edge_agent.timeline.export.format import Computed
 from edge_agent.timeline.export.rows import ExportChoice
 from edge_agent.timeline.read.reader import Reader
+from edge_agent.timeline.read.sites import Sites, reader_of
 
 if TYPE_CHECKING:  # loads SciPy
     from dashboard.analysis.analyse import Analysis

@@ -20,6 +20,7 @@ from itertools import pairwise
 from operator import add
 from typing import TYPE_CHECKING, Any
 
+from dashboard.fleet.known import ClockOff
 from edge_agent.core.readings import VitalFlag
 from edge_agent.fleet.tables import BOOT_CHARACTERS
 from edge_agent.timeline.database.schema import DAY_MS, HOUR_MS, MINUTE_MS
@@ -118,21 +119,6 @@ class ClockStretch:
     def moved_by(self, step_ms: int) -> int:
         """Return the shift of its rows in ms, a whole number of steps."""
         return -((2 * self.ahead_ms + step_ms) // (2 * step_ms)) * step_ms
-
-
-@dataclass(frozen=True, slots=True)
-class ClockOff:
-    """A device whose times are moved in an answer.
-
-    Attributes:
-        device: its name.
-        ahead_ms: by how much its clock was ahead, by the newest measurement in the range.
-        doubt_ms: uncertainty of ``ahead_ms``.
-    """
-
-    device: str
-    ahead_ms: int
-    doubt_ms: int
 
 
 @dataclass(frozen=True, slots=True)

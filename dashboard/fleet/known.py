@@ -1,22 +1,16 @@
-"""The fleet as it is known without PostgreSQL: its address, its devices, and the questions that the
-Trends page asks of an appliance or a fleet.
-"""
+"""The fleet as it is known without PostgreSQL: its address, its devices, their clocks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from edge_agent.core.addresses import Address
 from edge_agent.core.errors import StoreError
-from edge_agent.core.study import Marker
 from edge_agent.core.texts import N_
-from edge_agent.core.vitals import VitalKind
-from edge_agent.timeline.read.base import ConditionInterval, Trend, VitalTrend
 
 SILENT_S = 180
 """A device tells its health every minute: after three it is silent, whatever its state was."""
@@ -98,10 +92,6 @@ class FleetAddress:
         return lines[0]
 
 
-Sites = tuple[tuple[str, Path], ...]
-"""Name and database of each site; one without a name is an appliance's own."""
-
-
 Shown = Literal["all", "attention", "online", "silent", "offline"]
 
 
@@ -169,31 +159,16 @@ class FleetPage:
     attention: int
 
 
-class TrendReader(Protocol):
-    """Answers what was recorded when; ``timeline.read.reader.Reader`` does so for one appliance.
+@dataclass(frozen=True, slots=True)
+class ClockOff:
+    """A device whose times are moved in an answer.
 
-    Ranges are half-open, in UTC epoch milliseconds. Every method raises ``StoreError`` where the
-    database cannot be read, and ``trend`` and ``vital_trend`` raise ``ValueError`` for a range that
-    is empty.
+    Attributes:
+        device: its name.
+        ahead_ms: by how much its clock was ahead, by the newest measurement in the range.
+        doubt_ms: uncertainty of ``ahead_ms``.
     """
 
-    def at_one_moment(self) -> AbstractContextManager[None]:
-        """Answer what this thread asks within the block of one moment."""
-
-    def span(self) -> tuple[int, int] | None:
-        """Return from when to when there is anything; ``None`` when there is nothing."""
-
-    def trend(self, start_ms: int, end_ms: int, buckets: int) -> Trend:
-        """Return the shares of expressions, in at most ``buckets`` + 1 steps."""
-
-    def vital_trend(self, kind: VitalKind, start_ms: int, end_ms: int, buckets: int) -> VitalTrend:
-        """Return mean, least, most and number of readings of a kind, as ``trend`` does."""
-
-    def recorded_kinds(self) -> frozenset[VitalKind]:
-        """Return the kinds of reading of which there is any."""
-
-    def conditions(self, start_ms: int, end_ms: int) -> list[ConditionInterval]:
-        """Return the conditions that overlap a range, in order of time."""
-
-    def markers(self, start_ms: int | None = None, end_ms: int | None = None) -> list[Marker]:
-        """Return the markers of a range, in order of time."""
+    device: str
+    ahead_ms: int
+    doubt_ms: int

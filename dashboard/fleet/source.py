@@ -14,10 +14,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Protocol
 
-from dashboard.fleet.known import FleetAddress, Sites
+from dashboard.fleet.known import FleetAddress
 from edge_agent.core.addresses import Address
 from edge_agent.core.errors import StoreError
 from edge_agent.timeline.database.dashboard_file import own_folder
+from edge_agent.timeline.read.sites import Sites
 
 if TYPE_CHECKING:
     from dashboard.fleet.postgres import FleetDatabase

@@ -23,7 +23,6 @@ from typing import Any
 
 import psycopg
 
-from dashboard.fleet.known import Sites
 from dashboard.fleet.postgres import FleetDatabase, first_line
 from edge_agent.core.addresses import Address
 from edge_agent.core.clock import boot_seconds
@@ -34,6 +33,7 @@ from edge_agent.fleet.tables import STUDY, TIMELINE, SentTable
 from edge_agent.timeline.database.connection import connect, transaction
 from edge_agent.timeline.database.schema import PAGE_BYTES
 from edge_agent.timeline.database.upgrade import migrate
+from edge_agent.timeline.read.sites import Sites
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 

@@ -19,13 +19,13 @@ from psycopg.rows import dict_row
 
 from dashboard.fleet.clocks import (
     FOREVER_MS,
-    ClockOff,
     MovedRows,
     Span,
     TableSums,
     is_believed,
     read_stretches,
 )
+from dashboard.fleet.known import ClockOff
 from dashboard.fleet.postgres import FleetDatabase
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant

@@ -12,11 +12,11 @@ from pydantic import BaseModel
 
 from dashboard.analysis.query import AnalysisQuery, Model, by_name
 from dashboard.charts.chart import Chart
-from dashboard.fleet.known import Sites
 from dashboard.languages.templates import PageRecord
 from dashboard.questions.basis import Basis
 from dashboard.questions.tables import BundleTable
 from edge_agent.timeline.read.reader import Reader
+from edge_agent.timeline.read.sites import Sites
 
 Fields: TypeAlias = Iterable[tuple[str, str]]
 Option: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]

@@ -14,13 +14,12 @@ from fastapi import Depends, HTTPException, Query, Request
 from pydantic import Field, ValidationError
 
 from dashboard.analysis.query import Model, describe
-from dashboard.analysis.readings.sites import reader_of
-from dashboard.fleet.known import Sites
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of
 from dashboard.web.services import Services, services
 from edge_agent.core.errors import StatisticsError, StoreError
 from edge_agent.timeline.read.reader import Reader
+from edge_agent.timeline.read.sites import Sites, reader_of
 from edge_agent.timeline.study.sessions import Study
 
 PARAMETER = "device"

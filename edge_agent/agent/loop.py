@@ -29,6 +29,7 @@ from edge_agent.agent.dispatcher import (
     tell_home,
 )
 from edge_agent.agent.health import HealthMonitor
+from edge_agent.agent.permission import CapturePermission
 from edge_agent.agent.publishing import configured_client, configured_publishers
 from edge_agent.agent.summary import SummaryWindow
 from edge_agent.agent.threads import AgentThreads, FigureReader
@@ -39,7 +40,6 @@ from edge_agent.camera.factory import open_camera
 from edge_agent.config.data import RecorderOptions
 from edge_agent.config.settings import Settings
 from edge_agent.control.listening import configured_control, configured_streams
-from edge_agent.control.permission import CapturePermission
 from edge_agent.core import clock
 from edge_agent.core.clock import Every
 from edge_agent.core.errors import DamageError, StoreError

@@ -10,11 +10,11 @@ from pathlib import Path
 from pydantic import SecretStr
 
 import edge_agent
+from edge_agent.agent.permission import CapturePermission
 from edge_agent.alerts.sending import alert_options
 from edge_agent.alerts.watch import agent_workers
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.config.settings import Settings
-from edge_agent.control.permission import CapturePermission
 from edge_agent.core import clock
 from edge_agent.core.clock import ClockOffset, iso_utc
 from edge_agent.core.errors import ServerError, StoreError

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from edge_agent.agent.declarations import DeclarationWatch
 from edge_agent.agent.own_neutral import OwnNeutralWatch, classifier_of
+from edge_agent.agent.permission import CapturePermission
 from edge_agent.agent.standing import StandingWatch
 from edge_agent.config.settings import Settings
-from edge_agent.control.permission import CapturePermission
 from edge_agent.core import clock
 from edge_agent.core.clock import Every, Instant
 from edge_agent.core.expression import Frame, Recognition

@@ -6,6 +6,8 @@ import pytest
 from playwright.sync_api import Browser, StorageState, expect
 
 from dashboard.accounts.roles import Role
+from dashboard.questions.entry import Way
+from dashboard.questions.register import QUESTIONS
 from tests.browser.barriers import looks_right
 from tests.browser.served import Served
 from tests.support.browser import DESKTOP, PHONE, watched_page
@@ -73,10 +75,12 @@ def test_pages_without_a_tab_of_their_own_are_in_a_place_of_the_menu(
     with watched_page(browser, login, PHONE) as page:
         page.goto(f"{shown.address}/export")
         expect(page.locator("#more summary")).to_have_attribute("aria-current", "true")
-        page.goto(f"{shown.address}/coupling")
-        expect(page.locator("#more summary")).not_to_have_attribute("aria-current", "true")
-        row = page.get_by_role("navigation", name="Analysis", exact=True)
-        expect(row.locator("[aria-current=page]")).to_have_text("Responses")
+        for led_to in (f"/{one.name}" for one in QUESTIONS if one.has(Way.PAGE) and not one.title):
+            (of,) = [one for one in QUESTIONS if one.also == led_to]
+            page.goto(f"{shown.address}{led_to}")
+            expect(page.locator("#more summary")).not_to_have_attribute("aria-current", "true")
+            row = page.get_by_role("navigation", name="Analysis", exact=True)
+            expect(row.locator("[aria-current=page]")).to_have_text(of.title)
 
 
 def test_a_viewer_sees_three_entries_of_device(browser: Browser, own: Served) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -19,20 +21,24 @@ from dashboard.languages.names import OF_REGISTERS
 from dashboard.questions.entry import Way
 from dashboard.questions.register import QUESTIONS
 from dashboard.web.delivery import STATIC
-from edge_agent.core.expression import NEGATIVE
+from edge_agent.agent.watches import Watches
+from edge_agent.core.expression import NEGATIVE, RejectReason
 from edge_agent.core.movements import POSE
 from edge_agent.core.noted import ACTIONS as NOTED
 from edge_agent.core.readings import UNUSABLE, VitalFlag
 from edge_agent.core.study import QuestionKind
 from edge_agent.core.texts import Worded
+from edge_agent.core.vitals import SensorKind, VitalKind
 from edge_agent.timeline.export.format_register import all_formats
 from edge_agent.timeline.export.table_schemas import codebook_of_all
 from edge_agent.vitals.health.exports import FORMATS, MAKERS, XDF
+from edge_agent.vitals.recordings import FORMATS as RECORDINGS
 from tests.support.dashboard import client_of, set_up
 from tools.documents.reference import with_parts
 from tools.write_registers import SCRIPT, WORDED, written
 
-ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__)
+ROOT = HERE.resolve().parents[2]
 PRODUCTS = ("edge_agent", "dashboard", "affect_edge")
 PRINTED = ROOT / "edge_agent" / "timeline" / "export" / "scripts"
 SCRIPTS = sorted(one for one in (STATIC / "js").glob("*.js") if one != SCRIPT)
@@ -234,73 +240,137 @@ def test_command_of_a_question_taken_out_is_refused_as_unknown() -> None:
         _ = answers._taken_out
 
 
-REGISTERS: dict[str, frozenset[str]] = {
-    "flag": frozenset(VitalFlag),
-    "question": frozenset(QuestionKind),
-    "maker": frozenset(form.name for form in FORMATS),
-    "format": frozenset(form.name for form in all_formats()),
-    "inquiry": frozenset(one.name for one in QUESTIONS),
-    "noted": NOTED,
+_ROWS = tomllib.loads(text_of(HERE.with_name("borders.toml")))
+TABLE: dict[str, dict[str, str]] = {
+    name: {border: cell for border, cell in row.items() if border != "classes"}
+    for name, row in _ROWS.items()
 }
-"""Registers of which borders are walked here, with their members; others have contracts of their
-own (tables, vitals, topics, keys, ways to begin).
-"""
-NO_BORDER = {
-    ("flag", "R"): "readings keep their flags as texts; those in doubt are compared above",
-    ("flag", "help"): "no option names one but those in doubt",
-    ("question", "help"): "a protocol is a file; docs/protocols.md has its keys",
-    ("question", "R"): "own questions are in no analysis",
-    ("maker", "script"): "files are read where they lie, not in a page",
-    ("maker", "codebook"): "a reading has a source, and no maker",
-    ("maker", "R"): "the same",
-    ("format", "script"): "a page has a form for them",
-    ("format", "codebook"): "it describes one export",
-    ("format", "R"): "it reads the bundle alone",
-    ("inquiry", "script"): "pages are drawn by the server",
-    ("inquiry", "fuzz"): "it reads no file of a stranger",
-    ("noted", "script"): "pages are drawn by the server",
-    ("noted", "help"): "the trail has no command that names an action",
-    ("noted", "codebook"): "the trail is not exported",
-    ("noted", "R"): "the same",
+"""Register → border → the test that walks it, *here*, or *no, because …*."""
+OF_ENTRIES = frozenset(one for row in _ROWS.values() for one in row.get("classes", ()))
+"""The classes of their entries."""
+BORDERS = frozenset(
+    {"script", "template", "help", "docs", "codebook", "export", "import", "BIDS", "R", "fleet"}
+    | {"deep"}
+)
+NO_ROW = {
+    "Column": "the columns of one table, which the register of tables has",
+    "UpgradeStep": "history, which never changes",
+    "Migration": "history, which never changes",
+    "SentTable": "how a fleet gets a table of the register",
+    "RecordedRow": "a table of borders itself: a flag or column × each conclusion",
+    "Reaction": "how the simulated person reacts",
+    "RangeChoice": "buttons of one page",
+    "RuleSettings": "the usual rules, which a file replaces",
+    "UnitConversion": "a part of the entry of a vital",
 }
-"""Borders that a register does not have, and why."""
+"""Classes of several entries that are no register with borders, and why."""
+NO_RECIPE = {
+    "camera": "a value of a key; its errors have contracts of their own",
+    "page": "routes are walked by contracts of their own",
+    "statistic": "a formula that R computes apart",
+    "caution about a result": "the heeded table walks what sets it",
+    "network": "training alone",
+    "model": "a file with its card, which the agent checks",
+}
+"""Recipes without a row, and why."""
+
+
+def several_of_a_class() -> dict[str, str]:
+    """Return each class of which a constant has four entries or more, and where."""
+    found: dict[str, str] = {}
+    for path in (one for product in PRODUCTS for one in sorted((ROOT / product).rglob("*.py"))):
+        tree = ast.parse(text_of(path)).body
+        classes = [part for one in tree if isinstance(one, ast.ClassDef) for part in one.body]
+        for node in [*tree, *classes]:
+            value = getattr(node, "value", None)
+            parts = value.values if isinstance(value, ast.Dict) else getattr(value, "elts", ())
+            calls = Counter(
+                one.func.id
+                for one in parts
+                if isinstance(one, ast.Call) and isinstance(one.func, ast.Name)
+            )
+            for name in (one for one, n in calls.items() if n > 3 and re.match("[A-Z][a-z]", one)):
+                found[name] = f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
+    return found
+
+
+def test_border_of_a_register_names_a_test_that_exists_or_says_why() -> None:
+    for name, row in TABLE.items():
+        assert row.keys() - {"recipe"} == BORDERS, name
+        for border, cell in row.items():
+            if border == "recipe" or cell == "here" or cell.startswith("no, because "):
+                continue
+            file, _, test = cell.partition("::")
+            assert re.search(rf"^def {test}\(", text_of(ROOT / "tests" / file), re.M), (name, cell)
+
+
+def test_register_that_is_new_has_a_row_of_borders_or_a_reason() -> None:
+    found = several_of_a_class()
+    assert found.keys() >= OF_ENTRIES - {"Question"}
+    assert {at for name, at in found.items() if name not in OF_ENTRIES | NO_ROW.keys()} == set()
+    recipes = set(re.findall(r"^## Add an? (.+)$", text_of(ROOT / "CONTRIBUTING.md"), re.M))
+    assert recipes == {row["recipe"] for row in TABLE.values() if "recipe" in row} | set(NO_RECIPE)
 
 
 def _named(text: str) -> Callable[[str], bool]:
     return lambda name: re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text) is not None
 
 
-def test_every_border_of_a_register_is_met_by_each_entry_or_has_a_reason() -> None:
-    """Each entry × border: met, or *no, because …*; a border met has no reason any more."""
+def members_here() -> dict[str, frozenset[str]]:
+    """Return the registers of which borders are walked here, with their members."""
+    return {
+        "vital": frozenset(VitalKind),
+        "flag": frozenset(VitalFlag),
+        "flaw": frozenset(RejectReason),
+        "answer": frozenset(QuestionKind),
+        "maker": frozenset(form.name for form in FORMATS),
+        "recording": frozenset(form.program for form in RECORDINGS),
+        "sensor": frozenset(SensorKind),
+        "format": frozenset(form.name for form in all_formats()),
+        "question": frozenset(one.name for one in QUESTIONS),
+        "watch": frozenset(one.source for one in Watches.KINDS if one.source),
+        "noted": NOTED,
+    }
+
+
+def test_every_border_of_a_register_is_met_by_each_entry() -> None:
     pages = sorted((ROOT / "docs").glob("*.md"))
     documents = "\n".join(with_parts(text_of(path)) for path in pages)
     codebook = codebook_of_all()
-    script = text_of(SCRIPT)
     manual = text_of(ROOT / "affect_edge" / "shell" / "affect-edge.1").replace("\\-", "-")
     commands = {one.name: one.command_name for one in QUESTIONS}
     spoken = {"Garmin (FIT)": "Garmin", "Empatica E4": "E4", XDF: "LabRecorder"}
     met: dict[tuple[str, str], Callable[[str], bool]] = {
-        ("flag", "script"): _named(script),
+        ("vital", "docs"): _named(documents),
+        ("vital", "codebook"): _named(codebook),
+        ("flag", "script"): _named(text_of(SCRIPT)),
         ("flag", "docs"): _named(documents),
         ("flag", "codebook"): _named(codebook),
-        ("flag", "words"): lambda name: name.replace("_", " ") in OF_REGISTERS,
-        ("question", "script"): _named(script),
-        ("question", "docs"): _named(documents),
-        ("question", "codebook"): _named(codebook),
+        ("flag", "template"): lambda name: name.replace("_", " ") in OF_REGISTERS,
+        ("flaw", "docs"): _named(documents),
+        ("flaw", "codebook"): _named(codebook),
+        ("answer", "docs"): _named(documents),
+        ("answer", "codebook"): _named(codebook),
         ("maker", "docs"): lambda name: _named(documents)(spoken.get(name, name)),
         ("maker", "help"): lambda name: name in MAKERS,
+        ("recording", "docs"): _named(documents),
+        ("sensor", "docs"): _named(documents),
         ("format", "docs"): _named(documents),
         ("format", "help"): _named(manual),
-        ("inquiry", "docs"): lambda name: _named(documents)(commands[name]),
-        ("inquiry", "help"): lambda name: _named(manual)(commands[name]),
-        ("noted", "words"): lambda name: name.replace("_", " ") in OF_REGISTERS,
+        ("question", "docs"): lambda name: _named(documents)(commands[name]),
+        ("question", "help"): lambda name: _named(manual)(commands[name]),
+        ("watch", "docs"): _named(documents),
+        ("noted", "template"): lambda name: name.replace("_", " ") in OF_REGISTERS,
     }
+    of = members_here()
     missing = [
         (register, border, name)
         for (register, border), is_met in met.items()
-        for name in sorted(REGISTERS[register])
+        for name in sorted(of[register])
         if not is_met(name)
     ]
     assert missing == []
-    assert met.keys() & NO_BORDER.keys() == set()
-    assert {register for register, _ in (*met, *NO_BORDER)} == REGISTERS.keys()
+    here = {
+        (name, border) for name, row in TABLE.items() for border in row if row[border] == "here"
+    }
+    assert met.keys() == here

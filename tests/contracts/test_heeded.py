@@ -21,16 +21,8 @@ from dashboard.analysis.heeded import HEEDED, cell_of
 from dashboard.analysis.preregistration import PreregistrationDocument
 from dashboard.analysis.rendering.answer import response_of
 from dashboard.questions.comparison.question import COMPARISON
-from dashboard.questions.coupling.answer import CouplingQuery
-from dashboard.questions.coupling.question import answer as coupling
 from dashboard.questions.entry import Inquiry
 from dashboard.questions.register import QUESTIONS
-from dashboard.questions.responses.answer import ResponsesQuery
-from dashboard.questions.responses.question import answer as responses
-from dashboard.questions.sensors.answer import SensorsQuery
-from dashboard.questions.sensors.computing import compare
-from dashboard.questions.week.answer import WeekQuery
-from dashboard.questions.week.asking import answer as week
 from edge_agent.core.movements import NAMES as MOVEMENTS
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.study import MADE_UP, AttributeUse
@@ -72,6 +64,27 @@ READERS_OF = {
     "week": (Concluding.WEEK,),
     "sensors": (Concluding.SENSORS,),
 }
+OTHERS: Mapping[str, tuple[Mapping[str, Any], Callable[[Any], Answers]]] = {
+    "responses": (
+        {"vital": ASKED, "prefer_source": ["strap"]},
+        lambda curves: {
+            Concluding.CURVES: (plain(*curves.tests), curves.simulated),
+            Concluding.WINDOWS: (plain(*curves.windows), curves.simulated),
+        },
+    ),
+    "coupling": (
+        {"prefer_source": ["strap"], "lag": 5},
+        lambda together: {Concluding.COUPLING: plain(together)},
+    ),
+    "week": (
+        {"participant": "P0", "to": date(2026, 9, 21), "zone": "UTC"},
+        lambda of_week: {Concluding.WEEK: plain(of_week)},
+    ),
+    "sensors": ({}, lambda compared: {Concluding.SENSORS: plain(compared)}),
+}
+"""What each question beside the comparison is asked, and what it concludes."""
+THERE = [reader for one in QUESTIONS for reader in READERS_OF.get(one.name, ())] + [PLANNING]
+"""The readers of the questions that there are: one may be taken out."""
 OPEN_CELLS = 0
 """How many cells should be used and are not: a number that only becomes less."""
 
@@ -146,27 +159,22 @@ def answers(path: Path) -> Answers:
     asked = {"vital": ASKED, "states": STATES, "group": "arm", "prefer_source": ["strap"]}
     answer = response_of(analysed(path, **asked, heart_measure=["ln_rmssd", "sdnn"]))
     page = (answer.warning_codes, answer.sample)
-    curves = responses(
-        question(path, ResponsesQuery.model_validate({"vital": ASKED, "prefer_source": ["strap"]}))
-    )
-    together = coupling(question(path, CouplingQuery(prefer_source=("strap",), lag=5)))
-    of_week = WeekQuery(participant="P0", to=date(2026, 9, 21), zone="UTC")
+    others = {
+        reader: concluded
+        for one in QUESTIONS
+        if one.name in OTHERS
+        for asked_of, conclude in [OTHERS[one.name]]
+        for reader, concluded in conclude(
+            one.answer(Inquiry((("", path),), one.query.model_validate(asked_of)))
+        ).items()
+    }
     return {
         Concluding.COMPARISON: (plain(*answer.comparisons), page),
         Concluding.HEART: (plain(*answer.heart_tests), page),
         Concluding.SKIN: (plain(*answer.skin_tests), page),
         Concluding.GROUPS: (plain(*answer.groups), page),
-        Concluding.CURVES: (plain(*curves.tests), curves.simulated),
-        Concluding.WINDOWS: (plain(*curves.windows), curves.simulated),
-        Concluding.COUPLING: plain(together),
-        Concluding.WEEK: plain(week(question(path, of_week))),
         Concluding.CHOICES: plain(*answer.neighbours),
-        Concluding.SENSORS: plain(*compare(path, SensorsQuery())),
-    }
-
-
-def question(path: Path, query: Any) -> Inquiry:
-    return Inquiry((("", path),), query)
+    } | others
 
 
 @pytest.fixture(scope="module")
@@ -328,13 +336,13 @@ def test_whatever_is_recorded_about_a_reading_has_a_row() -> None:
 
 
 def test_every_question_has_its_columns() -> None:
-    assert {one.name for one in QUESTIONS} == READERS_OF.keys()
+    assert {one.name for one in QUESTIONS} <= READERS_OF.keys()
     assert {one for own in READERS_OF.values() for one in own} | {PLANNING} == set(Concluding)
 
 
 @pytest.mark.parametrize("recorded", HEEDED, ids=lambda one: one.name)
 def test_each_cell_of_a_row_is_used_or_says_why_not(recorded: RecordedRow) -> None:
-    for reader in Concluding:
+    for reader in THERE:
         cell = cell_of(recorded, reader)
         assert cell, f"{recorded.name} × {reader}: used, or why not?"
         if cell == Used():

@@ -14,7 +14,6 @@ import pytest
 
 from dashboard.analysis.analyse import Analysis, analyse
 from dashboard.analysis.query import DOUBTS, AnalysisQuery
-from dashboard.analysis.readings.sites import reader_of
 from dashboard.analysis.rendering.words import sentences
 from dashboard.analysis.results import ComputedModel
 from edge_agent.core.electrocardiogram import ECG_ERROR_S
@@ -25,6 +24,7 @@ from edge_agent.timeline.export.bids_physioevents import SKIN_RESPONSES
 from edge_agent.timeline.export.deposit_facts import method_text, read_facts
 from edge_agent.timeline.export.rows import ExportChoice
 from edge_agent.timeline.export.source import ExportSource
+from edge_agent.timeline.read.sites import reader_of
 from tests.support import script_studies
 from tests.support.studies import FOUR_PEOPLE, HEART, add_session, heart, make_study
 from tests.support.timeline import Row, session_row, timeline

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from dashboard.analysis.conclusions import (
     Concluded,
@@ -18,9 +19,8 @@ from dashboard.analysis.conclusions import (
     shows,
 )
 from dashboard.analysis.decision import NO_RESULT
-from dashboard.analysis.results import GroupContrastModel, ResultModel
-from dashboard.questions.coupling.answer import CouplingModel
-from dashboard.questions.responses.answer import ResponseTestModel, WindowTestModel
+from dashboard.analysis.results import ResultModel
+from dashboard.questions.register import QUESTIONS
 
 DASHBOARD = Path(__file__).parents[2] / "dashboard"
 _ORDER = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
@@ -137,11 +137,17 @@ def test_result_read_again_from_its_json_is_the_same() -> None:
     assert ResultModel.model_validate_json(NO_RESULT.model_dump_json()) == NO_RESULT
 
 
-@pytest.mark.parametrize(
-    "model", [ResultModel, GroupContrastModel, ResponseTestModel, WindowTestModel, CouplingModel]
-)
-def test_result_model_of_each_question_is_concluded(model: type[Concluded]) -> None:
-    assert issubclass(model, Concluded)
+def concluded_models(of: type[BaseModel] = Concluded) -> dict[str, type[BaseModel]]:
+    """Return the models of results by name, those of the questions of the register among them."""
+    assert QUESTIONS
+    models = {one.__name__: one for one in of.__subclasses__()}
+    for one in list(models.values()):
+        models |= concluded_models(one)
+    return {name: one for name, one in sorted(models.items()) if one is not Told}
+
+
+@pytest.mark.parametrize("model", concluded_models().values())
+def test_result_model_of_each_question_is_concluded(model: type[BaseModel]) -> None:
     fields = {*model.model_fields, *model.model_computed_fields}
     assert {"conclusion", "caution_codes"} <= fields
     assert ("shown" in fields) is issubclass(model, Told)

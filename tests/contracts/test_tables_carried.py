@@ -19,6 +19,10 @@ from click.testing import CliRunner
 from affect_edge import cli
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant, iso_utc
+from edge_agent.core.expression import RejectReason
+from edge_agent.core.readings import VitalFlag
+from edge_agent.core.study import MarkerKind, QuestionKind
+from edge_agent.core.vitals import VitalKind
 from edge_agent.fleet.tables import BY_NAME as SENT
 from edge_agent.timeline.database.connection import insert, write_transaction
 from edge_agent.timeline.database.schema import DATABASE_NAME, PAGE_BYTES
@@ -39,7 +43,7 @@ from tests.support.every_table import (
     rows_by_table,
 )
 from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs, running_postgres
-from tests.support.timeline import query, row, session_row, timeline, wait_for
+from tests.support.timeline import query, reading, row, session_row, timeline, wait_for
 
 HAS_FLEET = all(map(find_spec, ("psycopg", "cbor2"))) and postgres_programs() is not None
 ROLLUPS = ("expression_minute", "expression_hour", "vital_minute", "vital_hour")
@@ -116,6 +120,15 @@ STAYS = {
 """Times that are not moved when the clock is set, and why."""
 
 
+MEMBERS = {
+    "vital": ("kind", "flags"),
+    "unfit": ("reason",),
+    "trial": ("kind",),
+    "marker": ("kind",),
+}
+"""Tables with columns that hold members of registers."""
+
+
 @pytest.fixture
 def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A database with the person's rows in every table, just recorded."""
@@ -146,11 +159,14 @@ def named(reasons: Mapping[str, str], table: str, columns: Iterable[str]) -> set
     return {name for name in columns if name in reasons or f"{table}.{name}" in reasons}
 
 
-@pytest.mark.parametrize(
+AS_BUNDLE_OR_BIDS = pytest.mark.parametrize(
     ("file", "words"),
     [("study.zip", ()), ("study", ("--format", "bids", "--session", "1", "--session", "2"))],
     ids=["bundle", "bids"],
 )
+
+
+@AS_BUNDLE_OR_BIDS
 def test_export_that_is_imported_brings_the_same_rows(
     there: Path, tmp_path: Path, file: str, words: tuple[str, ...]
 ) -> None:
@@ -167,6 +183,49 @@ def test_export_that_is_imported_brings_the_same_rows(
         left_out = OF_THE_CLOCK | named(NOT_BROUGHT, table, columns) | {"id"}
         assert without(rows, left_out) == without(exported(table, given[table]), left_out), table
         assert all(one["import"] == 1 for one in rows if "import" in one), table
+
+
+def every_member(folder: Path) -> Path:
+    """Return a database with a row for each member of the registers whose members rows hold."""
+    kinds = [
+        reading(20 + number, sum(kind.plausible) / 2, kind, "new")
+        for number, kind in enumerate(VitalKind)
+    ]
+    flags = [
+        reading(80 + number, 61.0, source=f"of {flag}", flags=[flag])
+        for number, flag in enumerate(VitalFlag)
+    ]
+    answers = [
+        {"at": 100 + number, "turn": number + 1, "step": 2, "kind": kind, "question": "q"}
+        | {"wording": "Why?", "stood_ms": 400, "value": kind.numbers[1] if kind.numbers else "x"}
+        for number, kind in enumerate(QuestionKind)
+    ]
+    return timeline(
+        folder,
+        session=[session_row(10, 200, (15, 190, "film")), session_row(300, 310)],
+        vital=[*kinds, *flags],
+        unfit=[{"at": 20 + n, "reason": one, "frames": 2} for n, one in enumerate(RejectReason)],
+        trial=[{"session": 1, **one} for one in answers],
+        marker=[
+            {"session": 1, "at": 120 + number, "kind": kind, "label": "x"}
+            for number, kind in enumerate(MarkerKind)
+            if kind not in {MarkerKind.STIMULUS_START, MarkerKind.STIMULUS_END}
+        ],
+    )
+
+
+@AS_BUNDLE_OR_BIDS
+def test_member_of_a_register_is_carried_by_export_and_import(
+    tmp_path: Path, file: str, words: tuple[str, ...]
+) -> None:
+    given = every_member(tmp_path / "there")
+    run("export", "--out", tmp_path / file, *words, "--data", given.parent)
+    here = timeline(tmp_path / "here")
+    run("import-study", tmp_path / file, "--data", here.parent)
+    for table, members in MEMBERS.items():
+        columns = f"at, {', '.join(members)}"
+        rows = query(here, f"SELECT {columns} FROM {table} ORDER BY {columns}")
+        assert rows == query(given, f"SELECT {columns} FROM {table} ORDER BY {columns}"), table
 
 
 def cells_of(file: Path) -> dict[str, list[dict[str, Any]]]:

@@ -16,9 +16,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from affect_edge.pictures import import_of
+from edge_agent.agent.permission import CapturePermission
 from edge_agent.agent.publishing import study_commands
 from edge_agent.control.orders import OrderWorker
-from edge_agent.control.permission import CapturePermission
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.instruments import LONGEST, InstrumentName

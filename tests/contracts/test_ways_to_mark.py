@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from edge_agent.agent.permission import CapturePermission
 from edge_agent.agent.publishing import study_commands
 from edge_agent.control.orders import OrderWorker
-from edge_agent.control.permission import CapturePermission
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.study import MarkerKind, NewMarker, NewSession, Purpose, read_order

@@ -242,7 +242,7 @@ def test_addon_has_modules_that_exist_and_doors_that_are_used(addon: rooms.AddOn
     ("start", "end"),
     [
         ("edge_agent.agent.loop", "edge_agent.vitals.lids"),
-        ("dashboard.web.app", "dashboard.questions.coupling.answer"),
+        ("dashboard.web.app", "dashboard.protocols.steps"),
         ("edge_agent.lsl.inlet", "edge_agent.vitals.camera_blinks"),
     ],
     ids=["past the door", "past another door", "between add-ons"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,7 +20,6 @@ from dashboard.analysis.inference.motion import Motions, compare_motion
 from dashboard.analysis.query import AnalysisQuery, Outcome, Sample, StateBy
 from dashboard.analysis.readings.means import Place, find_baselines, less_baseline, without_baseline
 from dashboard.analysis.readings.places import Places, Predecessors, places_of, predecessors_of
-from dashboard.analysis.readings.sites import sites_of
 from dashboard.analysis.readings.states import (
     ReadingGroup,
     StateReadings,
@@ -36,9 +34,10 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.read.matching import FaceLabels, Mixture, mixture
 from edge_agent.timeline.read.measured import FOREVER_MS
 from edge_agent.timeline.read.reader import Reader
+from edge_agent.timeline.read.sites import sites_of
 from edge_agent.timeline.read.stimuli import PieceSums, SessionStimulus
 from edge_agent.timeline.study.exclusions import Exclusion
-from edge_agent.timeline.study.own_neutral import OwnNeutral
+from edge_agent.timeline.study.own_neutral import OwnNeutral, untested_by_session
 
 if TYPE_CHECKING:
     from edge_agent.timeline.read.matching import Integers
@@ -194,7 +193,7 @@ class Material:
     @cached_property
     def untested(self) -> Mapping[int, Sequence[tuple[int, int]]]:
         """By session the stretches that are in no test, in order."""
-        return _untested_stretches(self.excluded, self.own)
+        return untested_by_session(self.excluded, self.own.values())
 
     @cached_property
     def lasted(self) -> Seconds:
@@ -257,17 +256,3 @@ def read_material(
         sites=sites_of(reader),
         motion=find_motion(reader, query, looked_at, stimuli, shown),
     )
-
-
-def _untested_stretches(
-    excluded: Iterable[Exclusion], own: Mapping[int, OwnNeutral]
-) -> dict[int, list[tuple[int, int]]]:
-    """Return by session the stretches that are in no test, in order."""
-    spans: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
-    for exclusion in excluded:
-        if exclusion.span is not None:
-            spans[exclusion.session].append(exclusion.span)
-    for number, one in own.items():
-        if one.applied is not None and one.baseline is not None:
-            spans[number].append(one.baseline)
-    return {number: sorted(own_spans) for number, own_spans in spans.items()}

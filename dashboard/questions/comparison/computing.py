@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING
 
 from dashboard.analysis.preregistration import compare_with_newest
 from dashboard.analysis.query import AnalysisQuery, Sample, StateBy
-from dashboard.analysis.readings.sites import reader_of
 from dashboard.analysis.rendering.light import LeftOutTable
 from dashboard.analysis.results import AnalysisModel, AroundModel, FlowModel, TestGroup
 from dashboard.charts.chart import Chart
 from dashboard.charts.figure import figure_files
-from dashboard.fleet.known import Sites
 from dashboard.questions.basis import Basis, figure_source
 from dashboard.questions.entry import Inquiry
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.measures import is_of_face
 from edge_agent.timeline.read.reader import models_in_use
+from edge_agent.timeline.read.sites import Sites, reader_of
 from edge_agent.vision.models.card import ModelCard, is_card_of, known_cards
 
 if TYPE_CHECKING:  # loads SciPy

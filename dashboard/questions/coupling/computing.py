@@ -20,14 +20,6 @@ import numpy as np
 
 from dashboard.analysis.conclusions import shows
 from dashboard.analysis.query import Sample, answer_of_sample
-from dashboard.analysis.readings.presentations import (
-    Grid,
-    Track,
-    bin_means,
-    grid_of,
-    held_of,
-    movement_of,
-)
 from dashboard.analysis.readings.series import (
     CountedSeries,
     faces_changed,
@@ -43,6 +35,14 @@ from dashboard.questions.coupling.answer import (
     LagModel,
     NotTested,
     PersonCouplingModel,
+)
+from dashboard.questions.coupling.presentations import (
+    Grid,
+    Track,
+    bin_means,
+    grid_of,
+    held_of,
+    movement_of,
 )
 from dashboard.statistics import MINIMUM
 from dashboard.statistics.coupling import (

@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 
-from dashboard.analysis.readings.sites import reader_of
 from dashboard.charts.chart import Chart
 from dashboard.languages.names import vital_label
 from dashboard.languages.templates import PageRecord
@@ -29,6 +28,7 @@ from dashboard.questions.entry import (
 from edge_agent.core.measures import Measure
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.read.reader import Reader
+from edge_agent.timeline.read.sites import reader_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ import click
 
 from dashboard.analysis.preregistration import declaring, sample_differences
 from dashboard.analysis.query import DEFAULT_SCR_THRESHOLD, AnalysisQuery, same_label
-from dashboard.analysis.readings.sites import reader_of
 from dashboard.analysis.windows import MOST_WINDOWS, ResponseWindow
 from dashboard.languages.names import vital_label
 from dashboard.languages.templates import PageRecord
@@ -54,6 +53,7 @@ from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.read.events import EventKind
 from edge_agent.timeline.read.reader import Reader
+from edge_agent.timeline.read.sites import reader_of
 
 _OFFERED = 60
 _BOXES = 6

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from dashboard.analysis.inference.agreement import compare_sensors
 from dashboard.analysis.readings.minutes import read_minutes
-from dashboard.analysis.readings.sites import reader_of
 from dashboard.analysis.rendering.answer import sensors_in_words
 from dashboard.analysis.results import SensorComparison
 from dashboard.questions.sensors.answer import COMPARED, SensorsQuery
 from edge_agent.core.csv_cells import Cell, table_text
 from edge_agent.timeline.read.reader import Reader
+from edge_agent.timeline.read.sites import reader_of
 
 _OF_PAIR = (
     *("vital", "unit", "first", "second", "people", "sessions", "minutes", "bias", "sd"),

@@ -14,8 +14,7 @@ from dashboard.accounts.roles import Permission, Role
 from dashboard.charts.chart import Chart
 from dashboard.charts.ranges import compared_rows, steps_from
 from dashboard.charts.trends import TREND_VITALS, TrendData, trend_chart
-from dashboard.fleet.clocks import ClockOff
-from dashboard.fleet.known import TrendReader
+from dashboard.fleet.known import ClockOff
 from dashboard.languages.current import gettext
 from dashboard.languages.names import people, said_of, session_name, sessions_text
 from dashboard.questions.basis import faces_read_by, read_by_text, simulated_text
@@ -32,7 +31,7 @@ from edge_agent.core.measures import Measure, MovementKind, offered_movements
 from edge_agent.core.study import MarkerKind, Session
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
-from edge_agent.timeline.read.base import Trend, VitalTrend
+from edge_agent.timeline.read.base import Trend, TrendReader, VitalTrend
 from edge_agent.timeline.read.reader import Reader, SessionsReader
 from edge_agent.timeline.study.people import RosterOrder, RosterQuery, list_entry_of, read_roster
 

@@ -9,6 +9,8 @@ when its clock is set late.
 from __future__ import annotations
 
 import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from edge_agent.core.own_neutral import BaselineRefusal, Calibration, OwnNeutral
 from edge_agent.core.study import BASELINE_S, MarkerKind
 from edge_agent.timeline.database.connection import read_transaction, write_transaction
 from edge_agent.timeline.database.schema import NAMES
-from edge_agent.timeline.study.exclusions import Span, left_out_stretches
+from edge_agent.timeline.study.exclusions import Exclusion, Span, standing_exclusions
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
@@ -216,23 +218,38 @@ def own_neutrals(connection: sqlite3.Connection) -> dict[int, OwnNeutral]:
 
 
 def untested_stretches(connection: sqlite3.Connection) -> list[Span]:
-    """Return the stretches that are in no test, in order of time; they do not overlap.
+    """Return the stretches of all sessions that are in no test, in order; they do not overlap."""
+    excluded = standing_exclusions(connection)
+    by_session = untested_by_session(excluded, own_neutrals(connection).values())
+    return _join_spans(span for spans in by_session.values() for span in spans)
+
+
+def untested_by_session(
+    excluded: Iterable[Exclusion], own: Iterable[OwnNeutral]
+) -> dict[int, list[Span]]:
+    """Return by session the stretches that are in no test, in order; they do not overlap.
 
     These are the stretches that somebody left out, and the baselines that calibrated a session:
     what decides how faces are read is no condition of a test.
     """
-    calibrating = [
-        one.baseline
-        for one in own_neutrals(connection).values()
-        if one.applied is not None and one.baseline is not None
-    ]
-    stretches: list[Span] = []
-    for first, last in sorted([*left_out_stretches(connection), *calibrating]):
-        if stretches and first <= stretches[-1][1]:
-            stretches[-1] = (stretches[-1][0], max(stretches[-1][1], last))
+    spans: defaultdict[int, list[Span]] = defaultdict(list)
+    for one in excluded:
+        if one.span is not None:
+            spans[one.session].append(one.span)
+    for neutral in own:
+        if neutral.applied is not None and neutral.baseline is not None:
+            spans[neutral.session].append(neutral.baseline)
+    return {session: _join_spans(of_session) for session, of_session in spans.items()}
+
+
+def _join_spans(spans: Iterable[Span]) -> list[Span]:
+    joined: list[Span] = []
+    for first, last in sorted(spans):
+        if joined and first <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], last))
         else:
-            stretches.append((first, last))
-    return stretches
+            joined.append((first, last))
+    return joined
 
 
 def _of_row(row: sqlite3.Row) -> OwnNeutral:

@@ -131,7 +131,7 @@ COMMANDS = (
     "session leave-out 1",
     "analyse",
     "analyse --state observed --outcome change --json",
-    "coupling --lags 10",
+    *(f"{one.command_name} --lags 10" for one in QUESTIONS if "lags" in one.query.model_fields),
     "week P-0",
     *(one.command_name for one in QUESTIONS if one.has(Way.COMMAND) and one is not WEEK),
     "account list",

@@ -49,6 +49,7 @@ from edge_agent.vitals.health.files import RowValidator, member_at
 from edge_agent.vitals.health.xdf.recording import open_recording
 from edge_agent.vitals.health.xdf.streams import StreamRole
 from edge_agent.vitals.ingest import VitalIngest
+from edge_agent.vitals.recordings import FORMATS as RECORDINGS
 from edge_agent.vitals.untimed import read_untimed
 from tests.support.face_tables import FACEREADER, OPENFACE
 from tests.support.fleet.health_example import health_example
@@ -91,6 +92,15 @@ def read_lab(path: Path) -> None:
 def read_table(path: Path) -> None:
     file = CsvFile.parse(path.name, path.read_bytes())
     for _ in all_readings(file, guess_map(file), LocalTimes(UTC), NOW):
+        pass
+
+
+def read_recording(path: Path) -> None:
+    file = CsvFile.parse(path.name, path.read_bytes())
+    columns = guess_map(file)
+    if "AcqKnowledge" in path.name or "Kubios" in path.name:
+        columns = columns.from_start(str(NOW.wall_ms - 600_000))
+    for _ in all_readings(file, columns, LocalTimes(UTC), NOW):
         pass
 
 
@@ -160,6 +170,22 @@ SHIMMER = (
     b"sep=;\nA_Timestamp_FormattedUnix_CAL;A_GSR_Skin_Conductance_CAL\n"
     b"yyyy/mm/dd hh:mm:ss.000;uS\n2026/01/05 08:00:00.250;2.5\n"
 )
+RECORDING_FILES = {
+    "OpenSignals": b'# OpenSignals Text File Format\n# {"20:16": {"device": "bitalino_rev", '
+    b'"sampling rate": 100, "resolution": [4, 1, 10], "date": "2026-01-05", "time": "8:0:0.120", '
+    b'"sensor": ["EDA"], "label": ["A3"], "column": ["nSeq", "I1", "A3"]}}\n# EndOfHeader\n'
+    + b"0\t0\t512\t\n"
+    * 50,
+    "AcqKnowledge": b"P04.acq\n2 msec/sample\n1 channels\nEDA100C\nmicrosiemens\nsec\tCH1\n"
+    b"\t3\n0.000\t4.1\n0.002\t4.2\n0.004\t4.3\n",
+    "Kubios HRV": b"Kubios HRV Scientific (ver 4.1.2)\n\n"
+    b"RR INTERVAL SAMPLES SELECTED FOR ANALYSIS\n"
+    b"RR Time,RR interval\n(s),(s)\n0.800,0.800\n1.610,0.810\n",
+    "Polar PPI": b"Polar Device ID: ABCD1234\n"
+    b"PPI Recording Start Date and Time: 2026-01-05 08:00:00\n"
+    b"hr,ppi,blockerBit,skinContactStatus\n70,850,0,1\n71,867,1,1\n",
+}
+"""Program → a file of it with a table."""
 LAB = laboratory().content
 CARD = (MODELS_FOLDER / "face-cover.json").read_bytes()
 PROTOCOL = (ROOT / "dashboard/protocols/examples/three-conditions.toml").read_bytes()
@@ -169,6 +195,7 @@ PARSERS: dict[str, tuple[Callable[[Path], object], bytes]] = {
         for one in FORMATS
         if one.example is not None
     },
+    **{f"{name}.txt": (read_recording, file) for name, file in RECORDING_FILES.items()},
     "export.xml": (read_export, APPLE),
     "export.zip": (read_export, archive({"e/export.xml": APPLE, "e/day.fit": GARMIN})),
     "day.fit": (read_export, GARMIN),
@@ -269,3 +296,11 @@ def problems_of(read: Callable[[Path], object], path: Path) -> Iterator[Exceptio
         read(path)
     except Exception as error:  # noqa: BLE001 - any other than ours is what is looked for
         yield error
+
+
+def test_every_recording_of_a_program_has_a_file_that_is_changed() -> None:
+    assert RECORDING_FILES.keys() == {one.program for one in RECORDINGS if one.read is not None}
+    for name, content in RECORDING_FILES.items():
+        lines = content.decode().splitlines()[:5]
+        known = [one.program for one in RECORDINGS if any(map(one.begins.match, lines))]
+        assert known == [name]

@@ -17,12 +17,12 @@ from starlette.testclient import TestClient
 
 from dashboard.analysis.analyse import analyse
 from dashboard.analysis.query import AnalysisQuery, Outcome, Sample, StateBy
-from dashboard.analysis.readings.sites import PooledReader
 from dashboard.statistics.mixed_model import mixed_model
 from dashboard.web.chosen_study import MOST_DEVICES
 from edge_agent.core.errors import StoreError
 from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.read.reader import Reader
+from edge_agent.timeline.read.sites import PooledReader
 from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs
 from tests.support.fleet.sites import (
     CRITERION,

@@ -14,9 +14,9 @@ from scipy import stats
 from starlette.testclient import TestClient
 
 from dashboard.__main__ import main as dashboard
-from dashboard.analysis.readings.presentations import held_of
 from dashboard.analysis.readings.series import CountedSeries
 from dashboard.questions.coupling.answer import CouplingModel, CouplingQuery, Disturbance, NotTested
+from dashboard.questions.coupling.presentations import held_of
 from dashboard.questions.coupling.question import answer as answer_to
 from dashboard.questions.entry import Inquiry
 from dashboard.statistics.responses import Reals

@@ -13,7 +13,6 @@ import pytest
 from dashboard.analysis.analyse import Analysis, analyse
 from dashboard.analysis.preregistration import choices, said_choices
 from dashboard.analysis.query import AnalysisQuery, SkinMeasure
-from dashboard.analysis.readings.sites import PooledReader
 from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.rendering.tables import bundle_tables
 from dashboard.analysis.rendering.words import say
@@ -21,6 +20,7 @@ from dashboard.statistics.t_tests import paired_t
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.read.reader import Reader
+from edge_agent.timeline.read.sites import PooledReader
 from edge_agent.timeline.study.exclusions import leave_out
 from tests.support.timeline import START_MS, reading, session_row, timeline
 

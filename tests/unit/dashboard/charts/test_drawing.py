@@ -11,7 +11,7 @@ import pytest
 from dashboard.charts.axes import DAY_MS, ticks_of, time_ticks
 from dashboard.charts.chart import Chart
 from dashboard.charts.drawing import WIDTHS, Drawing, draw_both, draw_chart
-from dashboard.charts.letters import fold_text, text_width
+from dashboard.charts.text_widths import fold_text, text_width
 from dashboard.languages.current import speaking
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -15,11 +15,11 @@ from typing import Any, TypeVar
 import pytest
 
 from dashboard.analysis.query import TESTED_STATES
-from dashboard.analysis.readings.sites import pooled_number, sessions_by_site
 from dashboard.export_jobs import StudyExport, export_sites
 from edge_agent.core.errors import StoreError
 from edge_agent.timeline.export.format_register import format_named
 from edge_agent.timeline.export.rows import ExportChoice
+from edge_agent.timeline.read.sites import pooled_number, sessions_by_site
 from tests.support.commands import affect_edge
 from tests.support.studies import add_session, heart
 from tests.support.timeline import timeline

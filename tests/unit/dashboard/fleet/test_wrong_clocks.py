@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from dashboard.fleet.clocks import (
     FOREVER_MS,
     MOST_BY_ROW_MS,
-    ClockOff,
     ClockPair,
     ClockStretch,
     MixedPiece,
@@ -25,6 +24,7 @@ from dashboard.fleet.clocks import (
     read_stretches,
     stretches,
 )
+from dashboard.fleet.known import ClockOff
 from edge_agent.timeline.database.schema import DAY_MS, HOUR_MS, MINUTE_MS
 
 T0 = 1_790_000_400_000  # a full minute

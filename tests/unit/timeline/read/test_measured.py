@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.analysis.readings.sites import PooledReader
 from edge_agent.core.expression import EMOTIONS, Emotion, Expression
 from edge_agent.core.measures import (
     ExpressionKind,
@@ -21,6 +20,7 @@ from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.read.measured import FACE, SELF_REPORT
 from edge_agent.timeline.read.reader import Reader
+from edge_agent.timeline.read.sites import PooledReader
 from edge_agent.timeline.study import exclusions
 from tests.support.own_neutral import calibrate_session
 from tests.support.timeline import (

@@ -7,16 +7,21 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.errors import StudyError
+from edge_agent.core.own_neutral import OwnNeutralState
 from edge_agent.timeline.study.exclusions import (
+    Exclusion,
     Span,
     exclusions,
     leave_out,
     outside_stretches,
     take_back,
 )
+from edge_agent.timeline.study.own_neutral import OwnNeutral, untested_by_session
 from edge_agent.timeline.study.sessions import Study
 from edge_agent.timeline.upkeep.erasure import erase_participant
 from tests.support.timeline import instant, query, session_row, timeline
+
+OUT = ((12, 15), (50, 60))
 
 
 @pytest.fixture
@@ -107,3 +112,13 @@ def test_reasons_are_erased_with_the_participant(path: Path, session: int) -> No
 )
 def test_stretches_cut_a_span(part: Span, left: list[Span]) -> None:
     assert list(outside_stretches(*part, [(10, 20), (30, 40)])) == left
+
+
+def test_untested_stretch_within_a_baseline_is_part_of_it() -> None:
+    # It was counted as another one, and what followed it in the baseline as tested.
+    out = [Exclusion(number, 1, 0, *span, "x", 0, "ada") for number, span in enumerate(OUT)]
+    own = OwnNeutral(1, OwnNeutralState.CALIBRATED, baseline=(10, 30), applied=(40, 100))
+    unused = OwnNeutral(2, OwnNeutralState.REFUSED, baseline=(10, 30))
+    untested = untested_by_session(out, [own, unused])
+    assert untested == {1: [(10, 30), (50, 60)]}
+    assert list(outside_stretches(0, 100, untested[1])) == [(0, 10), (30, 50), (60, 100)]

@@ -17,7 +17,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from dashboard.fleet.known import Sites
 from edge_agent.core.errors import StoreError
 from edge_agent.core.measures import ExpressionKind, Measure
 from edge_agent.core.process import Later
@@ -42,6 +41,8 @@ if TYPE_CHECKING:
 else:
     np = Later("numpy")
 
+Sites = tuple[tuple[str, Path], ...]
+"""Name and database of each site; one without a name is an appliance's own."""
 SITE = "site"
 """Name of the attribute that says at which site somebody was measured."""
 
@@ -201,7 +202,7 @@ class PooledReader(Reader):
     def own_neutrals(self) -> dict[int, OwnNeutral]:
         """Return what is kept of the own neutral of sessions, by the number of each."""
         return {
-            self._number(place, number): own
+            self._number(place, number): replace(own, session=self._number(place, number))
             for place, reader in enumerate(self._readers)
             for number, own in reader.own_neutrals().items()
         }
