@@ -71,10 +71,10 @@ def test_a_small_face_has_the_share_of_the_pixels_it_would_need(crop: Picture) -
 
 
 def test_more_of_a_face_lies_outside_less_fit_it_is_until_it_is_cut_off(crop: Picture) -> None:
-    shares = (0.0, 0.12, 0.19, MOST_OUTSIDE, 0.26, 0.4)
+    shares = (0.0, 0.1, 0.15, MOST_OUTSIDE, 0.21, 0.32)
     qualities = [face_quality(crop, face(), outside) for outside in shares]
     scores = [quality.score for quality in qualities]
-    assert scores[2:] == pytest.approx([0.74, 0.5, 0.46, 0], abs=0.001)
+    assert scores[2:] == pytest.approx([0.75, 0.5, 0.45, 0], abs=0.001)
     assert scores[0] == scores[1]
     reasons = [quality.reject_reason for quality in qualities]
     assert reasons == [None] * 4 + [RejectReason.CUT_OFF] * 2
