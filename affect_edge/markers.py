@@ -211,7 +211,8 @@ def read_markers(
     Raises:
         DataFileError: the file cannot be read, a column is missing or not known, or rows are bad:
             the first ten are named by row, column and value; or its times lost their seconds; or a
-            row names another person than the one in whose session it lies.
+            row names another person than the one in whose session it lies; or its numbers are
+            milliseconds and called seconds.
     """
     from edge_agent.timeline.intake.named_people import RowsOfPeople
     from edge_agent.vitals.csv_files import read_file
@@ -241,12 +242,37 @@ def read_markers(
                 break
     if problems:
         raise DataFileError("\n".join([*problems, "Nothing was imported."]))
+    _check_unit(file.name, how, markers, owners)
     whose.finish()
     if not markers:
         raise DataFileError(f"{file.name}: has no rows with times below the names of the columns.")
     passed = "1 row without a time was" if timeless == 1 else f"{timeless} rows without a time were"
     notes = [f"{passed} passed over."] if timeless else []
     return MarkerFile(markers, notes + _on_seconds(file.name, markers))
+
+
+def _check_unit(
+    name: str,
+    how: MarkerColumns,
+    markers: Sequence[PastMarker],
+    owners: Callable[[int], Sequence[str]],
+) -> None:
+    """Refuse seconds of which only a thousandth lies in sessions.
+
+    Raises:
+        DataFileError: they do.
+    """
+    start_ms = how.start_ms
+    if start_ms is None or how.per_second > 1 or "--unit" not in how.met:
+        return
+    if all(owners(one.at_ms) for one in markers):
+        return
+    if all(owners(start_ms + round((one.at_ms - start_ms) / 1000)) for one in markers):
+        last_s = max(one.at_ms - start_ms for one in markers) / 1000
+        raise DataFileError(
+            f"{name}: its times count from --start to second {last_s:g}, where no session is; as "
+            "milliseconds each lies in one. Say --unit ms. Nothing was imported."
+        )
 
 
 Rows = Iterator[tuple[int, dict[str, str] | ReadingError, Mapping[str, str]]]

@@ -8,6 +8,7 @@ anonymity, the person who imports states when the first session began.
 from __future__ import annotations
 
 import math
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -51,8 +52,11 @@ TIMES_ARE_TOLD = (
 _APART_MS = 3_600_000
 _OTHER_UNIT = 100
 """Events that reach so many times further than samples beside them count in another unit."""
+_LONG_S = 86_400
+"""Events without samples beside them that reach so far may count in another unit: a day."""
 _SHORTEST_MS = 1_000
 _BETWEEN_MS = 1_000
+_SESSION = re.compile(r"ses-[0-9A-Za-z]+", re.ASCII)
 _PEOPLE = "participants.tsv"
 _NO_ATTRIBUTES = {"participant_id", *(column.name for column in FILES["participant"])}
 
@@ -79,6 +83,8 @@ class BidsSession:
         end_ms: its end.
         files: its files.
         is_invented: whether its time was not told.
+        farthest: the last second of a file of events that reaches farther than a day, with no
+            samples beside it, and the file.
     """
 
     subject: str
@@ -90,6 +96,7 @@ class BidsSession:
     end_ms: int = 0
     files: list[PlacedFile] = field(default_factory=list)
     is_invented: bool = False
+    farthest: tuple[float, str] | None = None
 
     @property
     def number(self) -> str:
@@ -188,6 +195,8 @@ def _put(
         members = list(group)
         extents = [bids_files.extent(file) for file in members]
         _refuse_other_units(members, extents)
+        if place.farthest is None:
+            place.farthest = _unchecked_end(members, extents)
         # A recording may begin before its second 0.
         first_ms = round(1000 * min(first for first, _ in extents))
         last_ms = round(1000 * max(last for _, last in extents))
@@ -215,6 +224,26 @@ def _refuse_other_units(files: Sequence[BidsFile], extents: Sequence[tuple[float
                 f"recording end at second {max(ends):g}: onset and duration are seconds in BIDS. "
                 "Divide milliseconds by 1000. Nothing was imported."
             )
+
+
+def _unchecked_end(
+    files: Sequence[BidsFile], extents: Sequence[tuple[float, float]]
+) -> tuple[float, str] | None:
+    """Return the end of events that last longer than a day, and their file.
+
+    ``None``: there are none, or samples beside them show their unit.
+    """
+    if any(bids_files.recording_of(file) for file in files):
+        return None
+    both = zip(files, extents, strict=True)
+    return next(
+        (
+            (end, file.path)
+            for file, (_, end) in both
+            if end > _LONG_S and bids_files.is_events(file)
+        ),
+        None,
+    )
 
 
 def _recording(file: BidsFile) -> str:
@@ -267,14 +296,23 @@ def _time(text: str, zone: tzinfo) -> int | None:
 
 def told_of(places: Iterable[BidsSession]) -> list[str]:
     """Return notes about the times of the sessions, as sentences."""
+    notes = []
+    places = list(places)
     invented = [place for place in places if place.is_invented]
-    if not invented:
-        return []
-    note = (
-        f"The data set tells no time of {len(invented)} sessions: they stand an hour apart from "
-        f"{iso_utc(invented[0].start_ms)} on. Their dates mean nothing."
-    )
-    return [note]
+    if invented:
+        notes.append(
+            f"The data set tells no time of {len(invented)} sessions: they stand an hour apart "
+            f"from {iso_utc(invented[0].start_ms)} on. Their dates mean nothing."
+        )
+    long = [place.farthest for place in places if place.farthest is not None]
+    if long:
+        end, path = long[0]
+        notes.append(
+            f"The events of {len(long)} sessions last longer than a day, such as {path} to second "
+            f"{end:g}: onset and duration are seconds in BIDS. Divide milliseconds by 1000 and "
+            "import the data set anew."
+        )
+    return notes
 
 
 class BidsSource:
@@ -479,10 +517,10 @@ class BidsSource:
         file = placed.file
         for line, cells in tsv_rows(file.node, file.path):
             kind, label = _marker(cells)
-            if not self._is_ours and (why := _why_no_event(cells, label)):
-                self._unread.setdefault(why, _Unread(file.path, line)).count += 1
+            if self._is_ours and kind in {LEFT_OUT, SHIFTED}:
                 continue
-            if not label or (self._is_ours and kind in {LEFT_OUT, SHIFTED}):
+            if why := _why_no_event(cells, label):
+                self._unread.setdefault(why, _Unread(file.path, line)).count += 1
                 continue
             if self._is_ours and kind == PROTOCOL:
                 kind = MarkerKind.NOTE.value
@@ -720,15 +758,25 @@ def _in_session(file: BidsFile, line: int, cells: dict[str, str], session: str) 
     Raises:
         DataFileError: the row names another session of BIDS.
     """
-    own = f"ses-{file.entities.get('ses', '')}"
-    for column in ("session", "session_id"):
-        named = cells.get(column, "")
-        if named.startswith("ses-") and named != own:
+    own = file.entities.get("ses", "")
+    for column, named in cells.items():
+        if named.removeprefix("ses-") != own and _names_session(column, named, cells):
             raise DataFileError(
                 f"{file.path}, line {line}, column {column}: {named!r} is not the session of its "
-                f"folder ({own}). Correct one of the two. Nothing was imported."
+                f"folder (ses-{own}). Correct one of the two. Nothing was imported."
             )
     return cells | {"session": session}
+
+
+def _names_session(column: str, named: str, cells: Mapping[str, str]) -> bool:
+    """Tell whether a cell names a session of BIDS, as its key or its form shows.
+
+    The texts of our own tables, and conditions, may be anything.
+    """
+    if column == "ses":
+        return bool(named)
+    is_text = column == "trial_type" or ("marker" in cells and not column.startswith("session"))
+    return not is_text and _SESSION.fullmatch(named) is not None
 
 
 def _people_in(told: Mapping[str, str]) -> dict[str, str]:

@@ -134,6 +134,11 @@ def test_logs_of_other_programs_become_markers(
             "",
             "the condition lasts no time. Correct one of them. Nothing was imported.",
         ),
+        (
+            "t,what\n12500,anger\n60100,calm\n",
+            "--start 2026-09-21T14:20:00Z --map at=t --map label=what --kind baseline",
+            "its times count from --start to second 60100, where no session is; as milliseconds ",
+        ),
     ],
 )
 def test_a_log_that_cannot_be_read_so_is_refused_with_the_way_out(

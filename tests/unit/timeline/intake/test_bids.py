@@ -305,6 +305,15 @@ def test_bids_events_that_are_not_read_are_counted_with_the_reason(
     assert here.stored("SELECT count(*) FROM marker") == [(kept,)]
 
 
+def test_bids_events_alone_that_last_days_are_named(here: Here, tmp_path: Path) -> None:
+    head = "onset\tduration\ttrial_type\n"
+    files = {"sub-1/func/sub-1_task-x_events.tsv": f"{head}12500\t30000\tanger\n90000\t500\tcalm\n"}
+    done = here.take(write_dataset(tmp_path / "x", files), *STATED, *STARTING)
+    [note] = [one for one in done["notes"] if "second 90500" in one]
+    assert "sub-1_task-x_events.tsv" in note and "Divide milliseconds by 1000" in note
+    assert here.stored("SELECT count(*) FROM marker") == [(4,)]
+
+
 FILMS = "sub-01/ses-a/beh/sub-01_ses-a_task-films"
 FILMS_PHYSIO = f"{FILMS}_physio.tsv.gz"
 SAMPLED = {"SamplingFrequency": 2, "StartTime": 0, "Columns": ["heart_rate"]}
@@ -319,6 +328,14 @@ SAMPLED = {"SamplingFrequency": 2, "StartTime": 0, "Columns": ["heart_rate"]}
         (
             {f"{FILMS}_events.tsv": "onset\tduration\ttrial_type\n500\t2000\tanger\n"},
             "reach to second 2500, .* end at second 5.5: .* seconds",
+        ),
+        (
+            {f"{FILMS}_events.tsv": "onset\tduration\ttrial_type\tses\n1\t2\tanger\tb\n"},
+            "line 2, column ses: 'b' is not the session of its folder .ses-a.",
+        ),
+        (
+            {f"{FILMS}_events.tsv": "onset\tduration\ttrial_type\tvisit\n1\t2\tx\tses-b\n"},
+            "line 2, column visit: 'ses-b' is not the session of its folder .ses-a.",
         ),
         ({"task-films_physio.json": {"Columns": ["hr"]}}, "has no SamplingFrequency"),
         ({"task-films_physio.json": SAMPLED | {"StartTime": 1e300}}, "has no SamplingFrequency"),
