@@ -31,6 +31,8 @@ and the shares of the studies in which any result has the caution though none is
     loss_idle_plan_more, loss_idle_plan_less    two pressures in anger and one elsewhere by plan, or
                         one and two; one in twenty is lost
     loss_idle_plan_heart    the pulse of such a cuff, one in anger and two elsewhere
+    loss_idle_doubted_stream, loss_idle_doubted_cuff    a hundred readings in a state, or two of 8
+                        people: the device doubts one in twenty, of some people more than of others
 
 and, of studies in which anger adds 3.5 and nothing is lost unequally, the share of those that
 report it which do without the caution:
@@ -62,7 +64,13 @@ from dashboard.analysis.conclusions import Caution, shows
 from dashboard.analysis.decision import decide_measures, with_cautions
 from dashboard.analysis.inference.family import compare_visits
 from dashboard.analysis.inference.heart import recordings_of
-from dashboard.analysis.inference.loss import compare_losses, errors_beside, losses_in_states
+from dashboard.analysis.inference.loss import (
+    compare_doubts,
+    compare_losses,
+    doubts_in_states,
+    errors_beside,
+    losses_in_states,
+)
 from dashboard.analysis.inference.measures import compare_measures, measured_values
 from dashboard.analysis.query import TESTED_STATES, AnalysisQuery, HeartMeasure, Sample
 from dashboard.analysis.readings.means import session_means, visits_of
@@ -72,7 +80,7 @@ from dashboard.analysis.results import HeartTestModel
 from dashboard.questions.responses.answer import ResponsesQuery
 from dashboard.questions.responses.computing import CurveMaterial, compare_windows, respond
 from edge_agent.core.measures import Measure
-from edge_agent.core.readings import VitalFlag
+from edge_agent.core.readings import DOUBTED, VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.timeline.read.events import EventKind
 from edge_agent.timeline.read.observed import Beats
@@ -293,7 +301,7 @@ Results = Callable[[Rng], list[tuple[set[str], bool, bool]]]
 
 
 def _shares(name: str, results: Results, studies: int, lossy: str) -> dict[str, float]:
-    rng = np.random.default_rng(len(name))
+    rng = np.random.default_rng([*f"lossy {name}".encode()])
     every = [
         [(told, warned) for states, told, warned in results(rng) if lossy in states]
         for _ in range(studies)
@@ -307,13 +315,13 @@ def _shares(name: str, results: Results, studies: int, lossy: str) -> dict[str, 
 
 
 def _idle(name: str, results: Results, studies: int) -> dict[str, float]:
-    rng = np.random.default_rng(100 + len(name))
+    rng = np.random.default_rng([*f"idle {name}".encode()])
     warned = [any(warned for *_, warned in results(rng)) for _ in range(studies)]
     return {f"loss_idle_{name}": float(np.mean(warned))}
 
 
 def _true(name: str, results: Results, studies: int) -> dict[str, float]:
-    rng = np.random.default_rng(200 + len(name))
+    rng = np.random.default_rng([*f"true {name}".encode()])
     told = [
         not warned
         for _ in range(studies)
@@ -350,6 +358,27 @@ def few(studies: int) -> dict[str, float]:
             raised = partial(results_of, make=raising(make), kind=kind)
             figures |= _true(name, raised, studies)
     return figures
+
+
+def doubts_of(rng: Rng, people: int, n: int) -> list[tuple[set[str], bool, bool]]:
+    """Return for each pair of states: which, no difference, and whether its caution says that the
+    device doubts more of one; of so many readings in a state.
+    """
+    query = AnalysisQuery(vital=(PRESSURE,))
+    groups: list[ReadingGroup] = []
+    for person in range(people):
+        share = rng.beta(1, 19)
+        for state in map(str, TESTED_STATES):
+            doubted = rng.binomial(n, share)
+            for flags, number in ((frozenset[VitalFlag](), n - doubted), (DOUBTED, doubted)):
+                if number:
+                    groups.append(_group(person, state, PRESSURE, flags, np.full(number, 120.0)))
+    shares = doubts_in_states(groups, query)[PRESSURE]
+    compared = compare_doubts([(shares[first], shares[second]) for first, second in query.pairs])
+    return [
+        (set(pair), False, one is not None and one.is_unequal)
+        for pair, one in zip(query.pairs, compared, strict=True)
+    ]
 
 
 # --- Errors that beats state ----------------------------------------------------------------------
@@ -422,6 +451,8 @@ def measure(studies: int) -> dict[str, float]:
         **_idle("complete", lambda rng: results_of(rng, complete), studies),
         **_idle("single", lambda rng: results_of(rng, single), studies),
         **_idle("stretches", lambda rng: results_of(rng, stretches), studies),
+        **_idle("doubted_stream", partial(doubts_of, people=PEOPLE, n=SECONDS), studies),
+        **_idle("doubted_cuff", partial(doubts_of, people=8, n=2), studies),
         **_idle("slow", lambda rng: results_of(rng, slow, 8), studies),
         **_idle("curves", lambda rng: told_of_curves(curves(rng, unequal=False)), studies),
         **_idle("windows", lambda rng: told_of_windows(curves(rng, unequal=False)), studies),

@@ -166,7 +166,7 @@ def results_of(rng: Rng, design: MotionDesign) -> list[tuple[set[str], bool, boo
 
 
 def _shares(name: str, design: MotionDesign, studies: int) -> dict[str, float]:
-    rng = np.random.default_rng(len(name))
+    rng = np.random.default_rng([*f"moving {name}".encode()])
     every = [
         [one for one in results_of(rng, design) if design.state in one[0]] for _ in range(studies)
     ]
@@ -179,13 +179,13 @@ def _shares(name: str, design: MotionDesign, studies: int) -> dict[str, float]:
 
 
 def _idle(name: str, design: MotionDesign, studies: int) -> dict[str, float]:
-    rng = np.random.default_rng(100 + len(name))
+    rng = np.random.default_rng([*f"idle {name}".encode()])
     warned = [any(warned for *_, warned in results_of(rng, design)) for _ in range(studies)]
     return {f"motion_idle_{name}": float(np.mean(warned))}
 
 
 def _kept(studies: int) -> float:
-    rng = np.random.default_rng(7)
+    rng = np.random.default_rng([*b"kept"])
     told = [
         warned
         for _ in range(studies)

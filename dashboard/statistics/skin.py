@@ -13,10 +13,11 @@ A response is a rise of the conductance from a trough to the next peak, as labor
    5 s of it count (a response rises for 1 to 3 s). It begins where a twentieth of the height above
    the level is reached, for a level that rises before it moves the trough;
 3. its amplitude is the height of the peak above its trough, less what the level by itself changes
-   meanwhile, by the median change of the times around without responses: on a level that climbs by
-   0.05 µS a second a rise of two seconds has 0.1 µS of it. Both height and amplitude reach the
-   threshold that the question declares (0.01 to 0.05 µS). Without one there are a hundred responses
-   a minute in the noise of a recording that has none;
+   meanwhile, by the median change of the times around without responses, or where these are few
+   by the line through the troughs around: on a level that climbs by 0.05 µS a second a rise of two
+   seconds has 0.1 µS of it. Both height and amplitude reach the threshold that the question
+   declares (0.01 to 0.05 µS). Without one there are a hundred responses a minute in the noise of a
+   recording that has none;
 4. half of it or more is faster than the level around. A level that climbs for half a minute is no
    response.
 
@@ -65,10 +66,12 @@ _LEAST_FAST = 0.5
 _LONGEST_RISE_S = 5.0
 _FALLEN_S = 10.0
 """Seconds after a peak in which a response falls: it has half recovered after 2 to 10 s."""
-_AROUND_S = 60.0
-"""Seconds before and after a response in which the level’s own change is looked for."""
-_LEAST_QUIET_S = 5.0
-"""Seconds without responses that tell it."""
+_AROUND_S = (30.0, 60.0)
+"""Seconds before and after a response in which the level’s own change is looked for, first near."""
+_QUIET_S = (10.0, 5.0)
+"""Seconds without responses that tell it there."""
+_LEAST_TROUGHS = 5
+"""Troughs near whose line tells it where responses leave hardly any quiet."""
 _BEGUN = 0.05
 """Share of its height above the level around at which a response has begun.
 
@@ -217,23 +220,29 @@ def _of_run(at_s: Values, values: Values, least_us: float) -> Responses:
 
 
 def _drifts(level: Values, troughs: Integers, peaks: Integers) -> Values:
-    """Return what the level by itself changes during each response: its median change in the times
-    around without responses, or in all of the recording; 0 where there are hardly any.
-    """
-    change = np.diff(level)
-    is_quiet = np.ones(len(change), dtype=np.bool_)
+    """Return what the level by itself changes during each response."""
+    is_quiet = np.ones(len(level) - 1, dtype=np.bool_)
     after = round(_FALLEN_S * LEAST_HZ)
     for trough, peak in zip(troughs, peaks, strict=True):
         is_quiet[trough : peak + after] = False
-    reach, least = round(_AROUND_S * LEAST_HZ), round(_LEAST_QUIET_S * LEAST_HZ)
-    every = change[is_quiet]
-    whole = float(np.median(every)) if len(every) >= least else 0.0
-    slopes = []
-    for peak in peaks.tolist():
-        near = slice(max(0, peak - reach), peak + reach)
-        quiet = change[near][is_quiet[near]]
-        slopes.append(float(np.median(quiet)) if len(quiet) >= least else whole)
+    quiet = np.flatnonzero(is_quiet)
+    slopes = [_slope_at(middle, level, quiet, troughs) for middle in (troughs + peaks) / 2]
     return np.array(slopes, dtype=np.float64) * (peaks - troughs)
+
+
+def _slope_at(middle: float, level: Values, quiet: Integers, troughs: Integers) -> float:
+    """Return the change of the level by itself from one quarter to the next: the median one in the
+    quiet near, or that of the troughs near, or in the quiet around or anywhere; 0 where there is
+    hardly any.
+    """
+    near, around = (quiet[np.abs(quiet - middle) <= reach * LEAST_HZ] for reach in _AROUND_S)
+    enough, least = (seconds * LEAST_HZ for seconds in _QUIET_S)
+    if len(near) < enough:
+        own = troughs[np.abs(troughs - middle) <= _AROUND_S[0] * LEAST_HZ]
+        if len(own) >= _LEAST_TROUGHS:
+            return float(np.polyfit(own, level[own], 1)[0])
+        near = around if len(around) >= least else quiet
+    return float(np.median(np.diff(level)[near])) if len(near) >= least else 0.0
 
 
 def _beginnings(even: Values, above: Values, troughs: Integers, peaks: Integers) -> Values:

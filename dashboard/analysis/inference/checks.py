@@ -229,6 +229,8 @@ def effect_of(
             equal times within the session already.
     """
     first, second = values
+    # The last bits of a mean are no time: which they are depends on what else was read.
+    gaps = [0.0 if abs(one) < _ROUNDING else one for one in gaps]
     gap = sum(gaps) / len(gaps)
     adjusted, one_way, inseparable = _adjust_for_course(*values, gaps, places, observed=observed)
     same_way = sum(one * gap > 0 for one in gaps)
@@ -386,7 +388,8 @@ def _adjust_for_course(
 def _is_uneven(gaps: Sequence[float], same_way: int) -> bool:
     # For gaps of ± g this compares |2q − 1| with the bound, q
     # being the share who met the first later.
-    uneven = abs(sum(gaps) / len(gaps)) > UNEVEN * float(np.sqrt(np.mean(np.square(gaps))))
+    bound = (1 + _ROUNDING) * UNEVEN * float(np.sqrt(np.mean(np.square(gaps))))
+    uneven = abs(sum(gaps) / len(gaps)) > bound
     # of an odd number one is always left over
     return uneven and 2 * same_way - sum(one != 0 for one in gaps) > 1
 

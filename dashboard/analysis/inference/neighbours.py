@@ -59,8 +59,11 @@ def neighbours(
                 results = decide(chosen)
             for place, ((kind, _, _), (result, _)) in enumerate(zip(pairs, results, strict=True)):
                 setting = _setting(choice, kind)
-                # A time of 0 stays 0: for this vital two choices may be the same.
-                if (source and source not in sources[kind]) or (place, source, setting) in seen:
+                is_declared = setting == _setting(declared, kind)
+                # A time of 0 stays 0: for this vital two choices may be the same. Others' times
+                # differ between them, and with these what is decided.
+                is_same = (place, source, setting) in seen or (is_declared and choice != declared)
+                if is_same or (source and source not in sources[kind]):
                     continue
                 seen.add((place, source, setting))
                 settling, window, lag = setting
@@ -70,7 +73,7 @@ def neighbours(
                         window=window,
                         lag=lag,
                         source=source,
-                        declared=setting == _setting(declared, kind) and not source,
+                        declared=is_declared and not source,
                         n_first=result.n_first,
                         n_second=result.n_second,
                         difference=result.difference,

@@ -223,7 +223,8 @@ class WeekFigureModel(Model):
     other_sources: tuple[str, ...] = Field(
         (),
         description="Sources that gave more of the week than usual, most first, where half of it "
-        "or more is by other sources than usual; empty: not so, or not known",
+        "or more is by other sources than usual, or a tenth where it is higher or lower; empty: "
+        "not so, or not known",
     )
 
     @property

@@ -44,6 +44,8 @@ LEAST_MG = 2.0
 """A smaller difference of the wearer’s motion is none: one who lies still has 3 mg."""
 _OTHER = 0.5
 """Share of a week by other sources than usual from which that is reported."""
+_SOME = 0.1
+"""The same of a week that is higher or lower: 10 more by a sensor on two days are enough."""
 SPREADS = 2.5
 """Standard deviations of the weeks before, which a difference has to exceed, too."""
 _NO_WORDS = {"title": "", "shown": "", "unit": "", "note": ""}
@@ -240,7 +242,7 @@ def _with_motion(figure: WeekFigureModel, parts: Sequence[Parts]) -> WeekFigureM
 
 def _with_sources(figure: WeekFigureModel, counts: Sequence[Mapping[str, int]]) -> WeekFigureModel:
     """Return a number that is compared with the sources that gave more of it than usual, where half
-    of the week is by others than usual.
+    of the week is by others than usual, or some of one that differs.
     """
     if figure.change is None or not counts:
         return figure
@@ -253,7 +255,8 @@ def _with_sources(figure: WeekFigureModel, counts: Sequence[Mapping[str, int]]) 
         for name, share in own.items()
     }
     named = sorted((name for name in more if more[name] > 0), key=lambda name: -more[name])
-    if sum(more[name] for name in named) < _OTHER:
+    least = _OTHER if figure.change is WeekChange.USUAL else _SOME
+    if sum(more[name] for name in named) < least:
         return figure
     return figure.model_copy(update={"other_sources": tuple(named)})
 

@@ -17,6 +17,7 @@ from dashboard.analysis.inference.checks import (
     ClassifierByCard,
     bounds_of,
     doubt_of,
+    effect_of,
     hides,
     misreading_of,
     reaches,
@@ -360,6 +361,30 @@ def alternating(seconds: int) -> FaceLabels:
     at = np.arange(600, dtype=np.int64)
     states = np.where(at // seconds % 2 == 0, NEUTRAL_PLACE, ANGER_PLACE)
     return FaceLabels(1000 * at, states)
+
+
+@pytest.mark.parametrize("bits", [[1e-16] * 4, [-1e-16] * 4, [3e-17, -2e-17, 4e-16, -1e-16]])
+@pytest.mark.parametrize("apart", [(1.0, 1.0, 1.0, -1.0), (2.0, 1.0, 3.0, 1.0)])
+def test_last_bits_of_equal_times_decide_nothing(
+    apart: tuple[float, ...], bits: list[float]
+) -> None:
+    first, second = (71.0, 80.0, 66.5, 84.2, 90.0, 77.0, 68.4, 79.9), (70.0, 78.0) * 4
+    exact, rounded = (
+        effect_of((HEART, "anger", "neutral"), (first, second), [*apart, *own], 0.5, observed=True)
+        for own in ([0.0] * 4, bits)
+    )
+    assert rounded.model_copy(update={"gap_minutes": exact.gap_minutes}) == exact
+
+
+def test_exact_bound_of_an_uneven_order_is_not_above_it() -> None:
+    values = ([float(one % 7) for one in range(30)], [float(one % 3) for one in range(30)])
+    uneven = [
+        effect_of((HEART, "anger", "neutral"), values, gaps, None).uneven
+        # a fifth more met the first state later, and one more than that
+        for later in (18, 19)
+        for gaps in ([0.3] * later + [-0.3] * (30 - later),)
+    ]
+    assert uneven == [False, True]
 
 
 def test_states_of_five_seconds_are_too_short_for_a_window_of_ten() -> None:

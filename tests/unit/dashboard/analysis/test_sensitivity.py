@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.analysis.choices import MatchingChoice, choices_around
+from dashboard.analysis.choices import MatchingChoice, choices_around, settlings_of
 from dashboard.analysis.conclusions import Conclusion
 from dashboard.analysis.decision import NO_RESULT
+from dashboard.analysis.inference.neighbours import neighbours
 from dashboard.analysis.inference.sensitivity import ChosenResult, sensitivity
+from dashboard.analysis.query import AnalysisQuery
+from dashboard.analysis.readings.states import StateReadings
 from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.results import SensitivityModel
 from edge_agent.core.study import MADE_UP
@@ -180,6 +183,18 @@ def test_time_of_zero_that_stays_zero_is_one_choice(tmp_path: Path) -> None:
     )
     assert heart == [(0, True)]
     assert pressure == [(0, False), (5, False), (10, True), (20, False)]
+
+
+def test_time_of_zero_keeps_the_result_of_the_declared_choice() -> None:
+    # other vitals have other times then, and who is tested of them may change the main analysis
+    asked = {"vital": ("heart_rate", "systolic"), "states": ("neutral", "anger")}
+    query = AnalysisQuery.model_validate(asked | {"settling_heart_rate": 0})
+    declared, *others = settlings_of(query)
+    decided = {declared: [result(0.01, 5.0)] * 2} | dict.fromkeys(others, [result(0.01, 3.0)] * 2)
+    readings = [(choice, StateReadings(())) for choice in decided]
+    heart, _ = neighbours(query, readings, {}, lambda _: [], decided)
+    assert [(one.settling, one.declared, one.difference) for one in heart.choices] == [(0, True, 5)]
+    assert (heart.low, heart.high) == (5, 5)
 
 
 def test_made_up_times_leave_no_other_settling_time(tmp_path: Path) -> None:

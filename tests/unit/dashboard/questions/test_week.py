@@ -405,9 +405,13 @@ def test_week_is_judged_without_readings_unreliable_by_their_flags(
     ("source", "flags", "said"),
     [
         ("ble:cuff", [], ""),
-        ("ble:other", [], ", measured by another sensor than usual (ble:other)"),
+        ("ble:other", [], ", at least partly measured by another sensor than usual (ble:other)"),
         # The name of a file says nothing of who measured.
-        ("csv:week.csv", [VitalFlag.IMPORTED], ", measured by another sensor than usual (csv)"),
+        (
+            "csv:week.csv",
+            [VitalFlag.IMPORTED],
+            ", at least partly measured by another sensor than usual (csv)",
+        ),
     ],
 )
 def test_week_by_another_sensor_than_usual_says_so(
@@ -428,6 +432,20 @@ def test_weeks_of_files_are_by_one_sensor_whatever_they_are_called() -> None:
     assert not figures_of(weeks[0], weeks[1:], ReadingWays(), parts, counts)[1].other_sources
     mixed = [{VitalKind.HEART_RATE: {"strap": 20, "watch": n}} for n in (18, *[24] * 9)]
     assert not figures_of(weeks[0], weeks[1:], ReadingWays(), parts, mixed)[1].other_sources
+
+
+@pytest.mark.parametrize(("raised", "named"), [(9, ("watch",)), (0, ())])
+def test_week_that_differs_names_a_sensor_that_gave_some_of_it(
+    raised: int, named: tuple[str, ...]
+) -> None:
+    weeks = [period(FIRST - timedelta(days=DAYS * n), DAYS, 150) for n in range(10)]
+    values = [one + raised for one in DAY]
+    usual = [parts_of([one + n % 3 for one in DAY], [900] * 8) for n in range(9)]
+    parts = [parts_of(values, [900] * 8), *usual]
+    sources = [{"strap": 6, "watch": 1}, *[{"strap": 7}] * 9]
+    counts = [{VitalKind.HEART_RATE: one} for one in sources]
+    figure = figures_of(weeks[0], weeks[1:], ReadingWays(), parts, counts)[1]
+    assert (figure.change, figure.other_sources) == ("higher" if raised else "usual", named)
 
 
 @pytest.mark.parametrize(
