@@ -316,6 +316,7 @@ def _check_header(file: CsvFile, how: MarkerColumns) -> None:
                 f"{where}: column {column} is missing. Columns found: {', '.join(file.header)}; "
                 f"known: {', '.join(_KNOWN)}. For a log of another program, name its columns: "
                 "--map at=COLUMN --map label=COLUMN, and --start if its times count from a start."
+                f"{file.why_unknown(_KNOWN)}"
             )
     for column in file.header:
         if column.lower() not in (*_KNOWN, *_PASSED_OVER) or header.count(column.lower()) > 1:
@@ -333,7 +334,10 @@ def _check_columns(file: CsvFile, how: MarkerColumns) -> None:
         if target not in _TARGETS:
             problem = f"{target!r} is no target of a column. Possible: {', '.join(_TARGETS)}."
         elif column not in file.header:
-            problem = f"there is no column {column!r}. Columns found: {', '.join(file.header)}."
+            found = (
+                f"Columns found: {', '.join(file.header)}.{file.why_unknown(how.columns.values())}"
+            )
+            problem = f"there is no column {column!r}. {found}"
         elif file.header.count(column) > 1:
             problem = f"column {column!r} occurs twice. Rename one of them."
     if "at" not in how.columns:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -235,6 +235,24 @@ class BroughtTable:
                     self.rows_above = self.rows_above[:above]
                     return above, separator
         raise DataFileError(self.without_names())
+
+    def why_unknown(self, known: Collection[str]) -> str:
+        """Return why a table has none of the columns that it needs, as a sentence behind another.
+
+        Empty: it is not known.
+
+        Args:
+            known: the names of such columns, in small letters.
+        """
+        below = islice(self._csv_rows(), 1, MOST_ABOVE)
+        for number, cells in below:
+            if len({cell.strip().lower() for cell in cells} & set(known)) > 1:
+                return f" Row {number} names the columns: remove the rows above it."
+        if len(self.header) == 1:
+            return (
+                " It has one column: cells have to be separated by a comma, a semicolon or a tab."
+            )
+        return ""
 
     def without_names(self) -> str:
         """Return why a file without a row of names is refused."""

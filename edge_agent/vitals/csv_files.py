@@ -473,6 +473,7 @@ def own_columns_of(file: CsvFile) -> ColumnMap:
             f"needed: {', '.join(OURS)}; optional: {', '.join(OPTIONAL)}. "
             "For columns of other names, add --map guess, or explain them with --map. For "
             "intervals between beats without times, give their beginning with --start."
+            f"{file.why_unknown((*OURS, *OPTIONAL))}"
         )
     for name in file.header:
         if name.lower() not in (*OURS, *OPTIONAL, *DERIVED):

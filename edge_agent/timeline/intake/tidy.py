@@ -125,10 +125,19 @@ class TidySource:
         """Return the columns of a table.
 
         Raises:
-            DataFileError: the file cannot be read.
+            DataFileError: the file cannot be read, or its names stand elsewhere than in the first
+                row or are separated otherwise.
         """
         with self._readable(table):
-            return frozenset(_names(self._table(table)))
+            file = self._table(table)
+            names = frozenset(_names(file))
+            known = {column.name for column in FILES[table]}
+            if names.isdisjoint(known) and (why := file.why_unknown(known)):
+                raise DataFileError(
+                    f"{file.name}: none of its columns ({', '.join(file.header)[:80]}) is known."
+                    f"{why} Nothing was imported."
+                )
+            return names
 
     def rows(self, table: str) -> Iterator[SourceRow]:
         """Yield the rows of a table; texts as they were recorded.

@@ -104,6 +104,8 @@ def test_logs_of_other_programs_become_markers(
             "no column has the time of the markers: --map at=COLUMN",
         ),
         (PSYCHOPY, "--map at=image.started", "no column has the kind. Name it, or the end or dur"),
+        ("From X\nat,kind\n1,note\n", "", "Row 2 names the columns: remove the rows above it."),
+        ("at|kind\n1|note\n", "--map at=at --kind note", "found: at|kind. It has one column"),
         ("\n\nDatum;Wert\n1;2\n", "", "log.csv, row 3: column at is missing. Columns found: Datum"),
         (
             "At,Kind,Farbe\n1,note,x\n",

@@ -69,6 +69,21 @@ def test_names_below_other_rows_are_known_and_those_rows_kept() -> None:
     assert brought.remarks == ["t.csv: rows above the names of the columns, which are not read: 3."]
 
 
+@pytest.mark.parametrize(
+    ("raw", "why"),
+    [
+        ("made by X\n\n# a\nAt,Kind,label\n1,2,3\n", " Row 4 names the columns"),
+        ("at|kind\n1|2\n", " It has one column: cells have to be separated"),
+        ("at kind\n1 2\n", " It has one column: cells have to be separated"),
+        ("when,what\n1,2\n", ""),
+        ("at,what\n1,at\n", ""),
+    ],
+)
+def test_table_without_known_columns_says_why_where_its_form_shows_it(raw: str, why: str) -> None:
+    said = table(raw).why_unknown(("at", "kind"))
+    assert said.startswith(why) and bool(said) == bool(why)
+
+
 def test_further_table_below_a_blank_row_is_not_read_and_named() -> None:
     brought = table(TABLE + "\nday,a,b\n1,2,3\n")
     assert list(brought.rows()) == WHOLE
