@@ -334,10 +334,9 @@ def _check_columns(file: CsvFile, how: MarkerColumns) -> None:
         if target not in _TARGETS:
             problem = f"{target!r} is no target of a column. Possible: {', '.join(_TARGETS)}."
         elif column not in file.header:
-            found = (
-                f"Columns found: {', '.join(file.header)}.{file.why_unknown(how.columns.values())}"
-            )
-            problem = f"there is no column {column!r}. {found}"
+            why = file.why_unknown(how.columns.values())
+            header = f"Columns found: {', '.join(file.header)}.{why}"
+            problem = f"there is no column {column!r}. {header}"
         elif file.header.count(column) > 1:
             problem = f"column {column!r} occurs twice. Rename one of them."
     if "at" not in how.columns:

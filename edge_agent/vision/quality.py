@@ -36,8 +36,8 @@ The strictest of half A in which 88 % of the names are right. The whole chain on
 the web on which two of three readers agree, each cut from eight sides and pairs of sides by 0.1 to
 0.45 of the crop; names that are right where this much lies outside, half A (half B, which judged
 once): to 0.1 92 % (88), to 0.15 92 (85), to 0.2 90 (84), to 0.25 87 (82), to 0.3 85 (83), to 0.35
-84, to 0.4 83 (82 from 0.3 on). Cheeks may be cut farther than forehead or chin: of names with 0.2 to
-0.25 outside 89 % (85) are right where cheeks are cut, 82 % (77) where forehead or chin.
+84, to 0.4 83 (82 from 0.3 on). Cheeks may be cut farther than forehead or chin: of names with 0.2
+to 0.25 outside 89 % (85) are right where cheeks are cut, 82 % (77) where forehead or chin.
 """
 LEAST_PIXELS = 24.0
 """Height of a face, pixels of the picture, below which it is too small.
