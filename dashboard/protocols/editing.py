@@ -79,6 +79,19 @@ def with_new_step(text: str, place: int, values: Mapping[str, Any]) -> str:
     return _join_parts(text, parts, change)
 
 
+def with_step_at(text: str, place: int, values: Mapping[str, Any]) -> tuple[str, int]:
+    """Return a text with one more step, and its place. Among what belongs to a stimulus it belongs
+    to it, too; what cannot comes behind that.
+    """
+    steps = _steps_of(text)
+    place = min(place, len(steps))
+    if _can_belong(values):
+        values = {**values, BELONGS: True} if _would_part(steps, place) else values
+    else:
+        place = _beyond(steps, place, 1)
+    return with_new_step(text, place, values), place
+
+
 def with_copies(text: str, copies: Mapping[int, Sequence[int]]) -> str:
     """Return a text with copies of steps.
 
@@ -161,11 +174,11 @@ def belonging(text: str, chosen: Sequence[Mapping[str, Any]] | None = None) -> s
     return text
 
 
-def place_of_new(text: str, kind: str) -> dict[str, Any]:
-    """Return what a new step of a kind has behind the last step: what asks or measures belongs to
-    the stimulus there, and is in its block.
+def place_of_new(text: str, kind: str, place: int | None = None) -> dict[str, Any]:
+    """Return what a new step of a kind has at a place: what asks or measures belongs to the
+    stimulus before it, and is in its block.
     """
-    last = (_steps_of(text) or [{}])[-1]
+    last = (_steps_of(text)[:place] or [{}])[-1]
     if kind not in ABOUT_STIMULI or not (_is_stimulus(last) or last.get(BELONGS)):
         return {}
     return {BELONGS: True} | ({"block": last["block"]} if last.get("block") else {})
@@ -192,6 +205,30 @@ def _is_within(steps: Sequence[Mapping[str, Any]], place: int) -> bool:
     """Tell whether a step is between a stimulus and what belongs to it."""
     follows = steps[place + 1] if place + 1 < len(steps) else {}
     return bool(follows.get(BELONGS)) and _is_behind_one(steps, place)
+
+
+def _would_part(steps: Sequence[Mapping[str, Any]], place: int) -> bool:
+    """Tell whether a step put at a place would stand between a stimulus and what belongs to it."""
+    return place < len(steps) and bool(steps[place].get(BELONGS)) and _is_behind_one(steps, place)
+
+
+def _beyond(steps: Sequence[Mapping[str, Any]], place: int, way: int) -> int:
+    """Return the next place, up (-1) or down (1), where nothing is parted."""
+    while _would_part(steps, place):
+        place += way
+    return place
+
+
+def landing(steps: Sequence[Mapping[str, Any]], place: int, target: int) -> int:
+    """Return the place where a step comes to stand that is moved to another; a stimulus and a
+    baseline do not part another stimulus from what belongs to it.
+    """
+    many = run_of(steps, place)
+    rest = [*steps[:place], *steps[place + many :]]
+    target = min(target, len(rest))
+    if _can_belong(steps[place]):
+        return target
+    return _beyond(rest, target, 1 if target > place else -1)
 
 
 def _is_stimulus(step: Mapping[str, Any]) -> bool:
@@ -230,13 +267,13 @@ def without_step(text: str, place: int) -> str:
 
 
 def moved_step(text: str, place: int, target: int) -> str:
-    """Return a text in which a step stands at another place among the others; a stimulus moves
-    with what belongs to it.
+    """Return a text in which a step stands at another place (``landing``) among the others; a
+    stimulus moves with what belongs to it.
     """
     parts = _parts(text)
     places = _step_places(parts)
     many = run_of(_steps_of(text), place)
-    target = min(target, len(places) - many)
+    target = landing(_steps_of(text), place, target)
     steps = [parts[at] for at in places]
     moved = steps[place : place + many]
     del steps[place : place + many]

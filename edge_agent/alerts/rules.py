@@ -189,15 +189,19 @@ class AlertEngine:
                 after.is_open = course.is_open
         return gone
 
-    def step(self, name: str, zone: Zone, at_s: float) -> AlertChange | None:
+    def step(
+        self, name: str, zone: Zone, at_s: float, since_s: float | None = None
+    ) -> AlertChange | None:
         """Update a rule with the zone of its value; return the change of its alert.
 
         Args:
             name: of the rule.
             zone: zone of its value.
             at_s: the present time, seconds of a clock that never jumps.
+            since_s: the time since which a value that comes into a zone was there; ``None``: now.
         """
         course = self._courses[name]
+        course.enter(zone, at_s if since_s is None else min(at_s, since_s))
         return (course.step_open if course.is_open else course.step_closed)(zone, at_s)
 
 
@@ -210,15 +214,19 @@ class _Course:
         self._zone: Zone | None = None
         self._since_s = 0.0
 
+    def enter(self, zone: Zone, since_s: float) -> None:
+        """Note where the value is, and since when."""
+        if zone is not self._zone:
+            self._zone, self._since_s = zone, since_s
+
     def step_closed(self, zone: Zone, at_s: float) -> AlertChange | None:
-        lasted_s = self._seconds_in(zone, at_s)
-        if zone is not Zone.BEYOND or lasted_s < self.rule.seconds:
+        if zone is not Zone.BEYOND or at_s - self._since_s < self.rule.seconds:
             return None
         self.is_open = True
         return AlertChange.BEGUN
 
     def step_open(self, zone: Zone, at_s: float) -> AlertChange | None:
-        lasted = self._seconds_in(zone, at_s)
+        lasted = at_s - self._since_s
         if zone is Zone.WELL and lasted >= self.rule.clear_seconds:
             self.is_open = False
             return AlertChange.OVER
@@ -226,12 +234,6 @@ class _Course:
             self.is_open = False
             return AlertChange.NOT_KNOWN
         return None
-
-    def _seconds_in(self, zone: Zone, at_s: float) -> float:
-        """Return for how long the value has been where it is now."""
-        if zone is not self._zone:
-            self._zone, self._since_s = zone, at_s
-        return at_s - self._since_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,11 +46,13 @@ class AlertSignal:
         zone: the zone.
         value: the value, if there is one.
         reason: a further sentence, or empty.
+        since_s: the time since which it is there, as far as it was before; ``None``: not known.
     """
 
     zone: Zone
     value: float | None = None
     reason: str = ""
+    since_s: float | None = None
 
 
 UNKNOWN = AlertSignal(Zone.UNKNOWN)
@@ -154,13 +156,17 @@ class FeedSignals:
         self, name: str, well: frozenset[str], _rule: RuleSettings, at_s: float
     ) -> AlertSignal:
         """Return the signal of a part of the agent, from its state and reason."""
-        state = self._find_recent("state", at_s, FEED_S)
-        if state is None:
+        with self._lock:
+            heard_s, state = self._newest.get("state", (0.0, None))
+        if state is None or at_s - heard_s > FEED_S:
             return UNKNOWN
         part = state[name]
         if part["state"] in well:
             return WELL
-        return AlertSignal(Zone.BEYOND, reason=part["reason"] or "")
+        # The camera counts as silent only some seconds after its last picture.
+        age_s = part.get("frame_age_seconds")
+        since_s = None if age_s is None else heard_s - age_s
+        return AlertSignal(Zone.BEYOND, reason=part["reason"] or "", since_s=since_s)
 
     def _disk(self, rule: RuleSettings, at_s: float) -> AlertSignal:
         health = self._find_recent("health", at_s, HEALTH_S)

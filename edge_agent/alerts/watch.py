@@ -146,7 +146,7 @@ class AlertWatch:
             signal = self._signal(rule, at_s)
             if rule.in_sessions and not self._session_open:
                 signal = WELL
-            change = engine.step(rule.name, signal.zone, at_s)
+            change = engine.step(rule.name, signal.zone, at_s, signal.since_s)
             if change is not None:
                 self._unwritten.append(self._line(rule, change, signal, at))
                 self._note_unwritten()

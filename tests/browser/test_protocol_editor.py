@@ -34,7 +34,7 @@ def pictures(tmp_path: Path) -> list[Path]:
 
 
 def kinds(page: Page) -> list[str]:
-    steps = page.locator(".protocol-edit > li")
+    steps = page.locator(".protocol-edit > [data-kind]")
     return [step.get_attribute("data-kind") or "" for step in steps.all()]
 
 
@@ -66,6 +66,46 @@ def test_files_are_sent_together_and_ratings_copied_behind_each_picture(
         assert kinds(page) == ["instruction", *["stimulus", "report"] * 3]
 
 
+def test_steps_move_by_keys_and_by_handle_without_a_page_load(
+    browser: Browser, own: Served
+) -> None:
+    text = (
+        "title = 'Films'\n"
+        + "".join(
+            f"[[step]]\nkind = 'stimulus'\nlabel = '{name}'\ntext = '{name}'\nseconds = 3\n"
+            "[[step]]\nkind = 'report'\nscales = ['valence']\nwith_stimulus = true\n"
+            for name in "ab"
+        )
+        + "[[step]]\nkind = 'rest'\nseconds = 3\n"
+    )
+    cards = ["stimulus", "report", "stimulus", "report", "rest"]
+    with watched_page(browser, own.login()) as page:
+        upload = f"{own.address}/api/v1/protocols/upload?file=films.toml"
+        sent = page.request.post(upload, data=text)
+        page.goto(f"{own.address}/protocols/{sent.json()['name']}")
+        page.evaluate("window.isKept = true")
+        page.get_by_role("button", name="Move step 4 up").focus()
+        page.keyboard.press("ArrowUp")
+        expect(page.get_by_role("button", name="Move step 3 up")).to_be_focused()
+        assert kinds(page) == ["stimulus", "report", "report", "stimulus", "rest"]
+        page.keyboard.press("ArrowDown")
+        expect(page.get_by_role("button", name="Move step 4 down")).to_be_focused()
+        page.get_by_role("button", name="Move step 1 down").click()
+        expect(page.locator("#step-1 .protocol-says")).to_have_text("b · b")
+        assert kinds(page) == cards
+        page.locator("#step-3 .protocol-handle").hover()
+        page.mouse.down()
+        box = page.locator("#step-1").bounding_box()
+        assert box is not None
+        page.mouse.move(box["x"] + 20, box["y"] + 2, steps=4)
+        page.mouse.up()
+        expect(page.locator("#step-1 .protocol-says")).to_have_text("a · a")
+        assert kinds(page) == cards
+        page.get_by_role("link", name="New step before step 2").click()
+        expect(page.get_by_role("combobox", name="New step before step 2")).to_be_focused()
+        assert page.evaluate("window.isKept"), "no page was loaded"
+
+
 def test_preview_names_a_film_that_the_browser_cannot_play(
     browser: Browser, own: Served, tmp_path: Path
 ) -> None:
@@ -82,7 +122,8 @@ def test_preview_names_a_film_that_the_browser_cannot_play(
         page.get_by_label("Condition", exact=True).fill("joy")
         page.get_by_label("Video", exact=True).select_option("film.mp4")
         page.get_by_role("button", name="Add the step").click()
-        page.get_by_role("link", name="Preview of step 2").click()
+        page.get_by_role("link", name="Change step 2").click()
+        page.get_by_role("link", name="Preview of this step").click()
         expect(page.get_by_role("alert")).to_have_text(
             "This browser cannot show film.mp4. Bring it in another format."
         )

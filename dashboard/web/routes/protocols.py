@@ -89,11 +89,15 @@ class ShownStep:
         kind: its entry in the register.
         step: the step.
         screen: number of its first screen in the given order, for the preview.
+        up: place, from 0, where it goes by a move up; ``None``: it is the first.
+        down: the same by a move down; ``None``: it is the last.
     """
 
     kind: StepKind
     step: StepBase
     screen: int
+    up: int | None
+    down: int | None
 
     @property
     def practice(self) -> bool:
@@ -269,9 +273,12 @@ async def upload(
 
 @router.get(OF_ONE, include_in_schema=False)
 def protocol_file_page(
-    request: Request, options: OptionsDep, name: str, place: PlaceDep
+    request: Request, options: OptionsDep, name: str, place: PlaceDep, at: StepPlace | None = None
 ) -> Response:
-    """Show the steps of a protocol; where it may be changed, with what changes them."""
+    """Show the steps of a protocol; where it may be changed, with what changes them.
+
+    ``at`` is the place that a new step would have.
+    """
     origin, path = place
     try:
         protocol, problem = load_protocol(path), ""
@@ -284,7 +291,8 @@ def protocol_file_page(
         name=name,
         protocol=protocol,
         problem=problem,
-        steps=list(_steps(protocol)) if protocol else [],
+        steps=list(_steps(protocol, _tables(text))) if protocol else [],
+        at=at,
         is_own=origin is ProtocolOrigin.OWN,
         origin=ORIGINS[origin],
         orders=ORDERS,
@@ -367,11 +375,12 @@ def move_step(
 ) -> Response:
     """Move a step to another place."""
 
-    def move(text: str) -> str:
-        target = min(form.target, len(_tables(text)) - 1)
-        return editing.moved_step(text, _check_place(text, form.place), target)
+    def move(text: str) -> tuple[str, str]:
+        place = _check_place(text, form.place)
+        landed = editing.landing(_tables(text), place, form.target)
+        return editing.moved_step(text, place, form.target), f"#step-{landed + 1}"
 
-    return _edit(services, account.name, name, form.was, move, f"#step-{form.target + 1}")
+    return _edit(services, account.name, name, form.was, move)
 
 
 @changing.post(
@@ -423,7 +432,12 @@ def drop_step(
 
 @changing.get(f"{OF_ONE}/add", include_in_schema=False)
 def new_step_page(
-    request: Request, options: OptionsDep, name: str, place: PlaceDep, kind: str = ""
+    request: Request,
+    options: OptionsDep,
+    name: str,
+    place: PlaceDep,
+    kind: str = "",
+    at: StepPlace = MOST_STEPS,
 ) -> Response:
     """Show the form of a new step, with an example in it.
 
@@ -434,8 +448,8 @@ def new_step_page(
     if kind == "stimulus" and any(options.library.media_of(name, one) for one in MediaKind):
         example = {key: value for key, value in example.items() if key not in _OF_NO_FILE}
     text = place[1].read_text(encoding="utf-8-sig", errors="replace")
-    example |= editing.place_of_new(text, kind)
-    return _step_page(request, options, name, entry, None, example, sha256_of(place[1]))
+    example |= editing.place_of_new(text, kind, at)
+    return _step_page(request, options, name, entry, place[1], example, at=at)
 
 
 @changing.post(f"{OF_ONE}/add", include_in_schema=False, dependencies=[form_of(f"{OF_ONE}/add")])
@@ -445,18 +459,18 @@ def add_step(
     name: str,
     form: Annotated[StepForm, Form()],
     kind: str = "",
+    at: StepPlace = MOST_STEPS,
 ) -> Response:
-    """Add a step behind the last one."""
+    """Add a step at a place, or behind the last one."""
     given = form.model_dump()
     values = controls.values_of(_kind(kind), given, {})
-    return _edit(
-        services,
-        account.name,
-        name,
-        given["was"],
-        lambda text: editing.with_new_step(text, len(_tables(text)), values),
-        "#steps-end",
-    )
+
+    def add(text: str) -> tuple[str, str]:
+        is_last = at >= len(_tables(text))
+        added, place = editing.with_step_at(text, at, values)
+        return added, "#steps-end" if is_last else f"#step-{place + 1}"
+
+    return _edit(services, account.name, name, given["was"], add)
 
 
 @changing.get(f"{OF_ONE}/steps/{{place}}", include_in_schema=False)
@@ -470,7 +484,14 @@ def step_page(
         raise HTTPException(404)
     table = tables[place]
     entry = _kind(str(table.get("kind", "")))
-    return _step_page(request, options, name, entry, place, table, sha256_of(path))
+    try:
+        screen = _first_screens(load_protocol(path)).get(place + 1)
+    except ProtocolError:
+        screen = None
+    only = len(tables) == 1
+    return _step_page(
+        request, options, name, entry, path, table, place=place, only=only, screen=screen
+    )
 
 
 @changing.post(
@@ -597,12 +618,21 @@ def _as_listed(protocol: StudyProtocol) -> StudyProtocol:
     return replace(protocol, order=Order.GIVEN, blocks=Order.GIVEN)
 
 
-def _steps(protocol: StudyProtocol) -> Iterator[ShownStep]:
+def _first_screens(protocol: StudyProtocol) -> dict[int, int]:
+    """Return the number of each step's first screen in the given order, by the step's."""
     first: dict[int, int] = {}
     for place, screen in enumerate(screens_of(_as_listed(protocol))):
         first.setdefault(screen.step, place)
-    for number, step in enumerate(protocol.steps, start=1):
-        yield ShownStep(KIND_OF[type(step)], step, first[number])
+    return first
+
+
+def _steps(protocol: StudyProtocol, tables: list[dict[str, Any]]) -> Iterator[ShownStep]:
+    first = _first_screens(protocol)
+    for place, step in enumerate(protocol.steps):
+        is_last = place + editing.run_of(tables, place) == len(tables)
+        up = editing.landing(tables, place, place - 1) if place else None
+        down = None if is_last else editing.landing(tables, place, place + 1)
+        yield ShownStep(KIND_OF[type(step)], step, first[place + 1], up, down)
 
 
 def _step_page(
@@ -610,22 +640,23 @@ def _step_page(
     options: OptionsDep,
     name: str,
     kind: StepKind,
-    place: int | None,
+    path: Path,
     table: dict[str, Any],
-    was: str,
+    **of: Any,
 ) -> Response:
+    """Show the form of a step, or (``at``) of one that is not there yet."""
     media = {one.value: options.library.media_of(name, one) for one in MediaKind}
     return render(
         request,
         "protocol_step.html",
         name=name,
         kind=kind,
-        place=place,
         fields=list(controls.fields_of(kind)),
         values=table,
         scales=list(Scale),
         media=media,
-        was=was,
+        was=sha256_of(path),
+        **of,
     )
 
 

@@ -91,6 +91,13 @@ def test_no_time_at_all_is_at_once() -> None:
     assert engine.step("x", Zone.WELL, 5.0) is AlertChange.OVER
 
 
+def test_alert_counts_what_was_so_before_it_was_seen() -> None:
+    engine = AlertEngine([RuleSettings(name="x", when=AlertKind.CAMERA, seconds=10)])
+    steps = [(103.0, 100.5), (110.0, 100.5), (111.0, 100.5)]
+    changes = [engine.step("x", Zone.BEYOND, at_s, since) for at_s, since in steps]
+    assert changes == [None, None, AlertChange.BEGUN]
+
+
 @given(st.lists(st.sampled_from(Zone), max_size=300))
 def test_beginnings_and_ends_take_turns_and_each_was_deserved(zones: list[Zone]) -> None:
     rule = RuleSettings(name="x", when=AlertKind.CAMERA, seconds=3, clear_seconds=4)

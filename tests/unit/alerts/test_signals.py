@@ -106,6 +106,15 @@ def test_a_camera_that_gives_no_pictures_and_a_broker_that_is_away(
     assert zone(rule, state(**{part: name}), 6) is Zone.UNKNOWN
 
 
+def test_silent_camera_is_so_since_its_last_picture() -> None:
+    signals = FeedSignals(100.0)
+    message = state(camera="silent")
+    message["camera"]["frame_age_seconds"] = 2.4
+    signals.store(message, 200.0)
+    signal = signals.signal(RuleSettings(name="camera", when=AlertKind.CAMERA), 200.5)
+    assert (signal.zone, signal.since_s) == (Zone.BEYOND, 197.6)
+
+
 def test_a_face_is_lost_only_while_pictures_come() -> None:
     rule = RuleSettings(name="face", when=AlertKind.FACE)
     nobody = {"type": "expression", "state": "no_face", "blank": False, "faces": []}

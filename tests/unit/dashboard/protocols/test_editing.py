@@ -298,3 +298,46 @@ def test_new_question_behind_a_stimulus_belongs_to_it() -> None:
     assert editing.place_of_new("", "slider") == {}
     blocked = film.replace("seconds = 1", 'seconds = 1\nblock = "a"')
     assert editing.place_of_new(blocked, "report") == {"with_stimulus": True, "block": "a"}
+
+
+def test_stimulus_that_is_moved_passes_the_next_one_whole() -> None:
+    two = TWO_CARDS
+    assert _bound(two) == "srsr-"
+    down = editing.moved_step(two, 0, 1)
+    assert [step.get("label") for step in tomllib.loads(down)["step"]] == [
+        "b", None, "a", None, None,
+    ]  # fmt: skip
+    assert editing.moved_step(down, 2, 1) == two
+    steps = tomllib.loads(two)["step"]
+    assert [editing.landing(steps, 4, at) for at in (0, 1, 2)] == [0, 1, 2], "a question may go in"
+
+
+def test_new_step_within_a_card_belongs_or_comes_behind_it() -> None:
+    rest, place = editing.with_step_at(TWO_CARDS, 1, {"kind": "report", "scales": ["arousal"]})
+    assert (_bound(rest), place) == ("srrsr-", 1)
+    film, place = editing.with_step_at(
+        TWO_CARDS, 1, {"kind": "stimulus", "label": "c", "text": "C", "seconds": 3}
+    )
+    assert (_bound(film), place) == ("srssr-", 2)
+
+
+TWO_CARDS = "\n".join(
+    [
+        'title = "Two"',
+        *(
+            f"""[[step]]
+kind = "stimulus"
+label = "{label}"
+text = "{label}"
+seconds = 3
+
+[[step]]
+kind = "report"
+scales = ["valence"]
+with_stimulus = true
+"""
+            for label in "ab"
+        ),
+        '[[step]]\nkind = "rest"\nseconds = 3\n',
+    ]
+)

@@ -160,6 +160,19 @@ def test_steps_are_moved_changed_and_removed(ada: TestClient) -> None:
     assert (refused.status_code, "needs a step" in refused.text) == (400, True)
 
 
+def test_step_is_added_between_two_where_the_plus_stands(ada: TestClient) -> None:
+    address = _brought(ada)
+    assert f'href="{address}?at=1#steps-end"' in ada.get(address).text
+    assert '<input type="hidden" name="at" value="1">' in ada.get(f"{address}?at=1").text
+    assert f'action="{address}/add?kind=rest&amp;at=1"' in ada.get(
+        f"{address}/add?kind=rest&at=1"
+    ).text.replace("&at", "&amp;at")
+    form = {"seconds": "5", "was": _was(ada, address)}
+    added = ada.post(f"{address}/add?kind=rest&at=1", data=form)
+    assert added.headers["location"] == f"{address}#step-2"
+    assert _kinds(ada, address) == ["stimulus", "rest", "report"]
+
+
 THREE_FILMS = (
     FILM
     + """[[step]]
@@ -188,8 +201,7 @@ def _three_films(client: TestClient) -> str:
 
 def test_step_is_copied_behind_itself_by_its_button(ada: TestClient) -> None:
     address = _brought(ada)
-    page = ada.get(address).text
-    assert 'aria-label="Copy step 2"' in page
+    assert "Copy this step" in ada.get(f"{address}/steps/1").text
     form = {"step": "1", "behind": "1", "was": _was(ada, address)}
     copied = ada.post(f"{address}/repeat", data=form)
     assert (copied.status_code, copied.headers["location"]) == (303, f"{address}#step-3")
