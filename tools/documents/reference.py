@@ -19,6 +19,7 @@ from tools.documents import (
     arrows,
     columns,
     commands,
+    flags,
     formats,
     keys,
     lists,
@@ -34,6 +35,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MARK = re.compile(r"^<!-- reference: (?P<name>.+) -->$", re.MULTILINE)
 PARTS: Mapping[str, Callable[[], str]] = {
     "vitals": vital_kinds.table,
+    "flags": flags.table,
     "rows of tables": tables.table,
     "tables of the timeline": partial(columns.tables, "timeline"),
     "tables of programs": partial(columns.tables, "programs"),
