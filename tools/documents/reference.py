@@ -50,6 +50,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "frame of an experiment": lists.frame_forbids,
     "pages of questions": questions.page_rows,
     "tables of questions": questions.table_rows,
+    "tables of a bundle": lists.tables_of_a_bundle,
     "formats": formats.table,
     "keys": keys.sections,
     "add-ons": arrows.addons,
