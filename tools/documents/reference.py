@@ -51,6 +51,8 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "pages of questions": questions.page_rows,
     "tables of questions": questions.table_rows,
     "tables of a bundle": lists.tables_of_a_bundle,
+    "files of BIDS": partial(lists.files_of, "BIDS.md"),
+    "files of a deposit": partial(lists.files_of, "DEPOSIT.md"),
     "formats": formats.table,
     "keys": keys.sections,
     "add-ons": arrows.addons,
