@@ -19,6 +19,7 @@ from tools.documents import (
     arrows,
     columns,
     commands,
+    flags,
     formats,
     keys,
     lists,
@@ -34,6 +35,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MARK = re.compile(r"^<!-- reference: (?P<name>.+) -->$", re.MULTILINE)
 PARTS: Mapping[str, Callable[[], str]] = {
     "vitals": vital_kinds.table,
+    "flags": flags.table,
     "rows of tables": tables.table,
     "tables of the timeline": partial(columns.tables, "timeline"),
     "tables of programs": partial(columns.tables, "programs"),
@@ -48,6 +50,9 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "frame of an experiment": lists.frame_forbids,
     "pages of questions": questions.page_rows,
     "tables of questions": questions.table_rows,
+    "tables of a bundle": lists.tables_of_a_bundle,
+    "files of BIDS": partial(lists.files_of, "BIDS.md"),
+    "files of a deposit": partial(lists.files_of, "DEPOSIT.md"),
     "formats": formats.table,
     "keys": keys.sections,
     "add-ons": arrows.addons,
