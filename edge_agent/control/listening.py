@@ -184,7 +184,8 @@ class MarkerStream(RestartingWorker):
         self._orders.note_clock(self._sender, ClockNote(correction_s, 0.001))
 
     def _apply(self, sample: MarkerSample, stamp_s: float, times: CorrectedTimes) -> None:
-        for text in (sample.text, *(f"{MarkerKind.NOTE}/{note}" for note in sample.notes)):
+        notes = [f"{MarkerKind.NOTE}/{note}" for note in sample.notes]
+        for text in [sample.text, *notes] if sample.text or not notes else notes:
             try:
                 order = read_order(self._order_of(text))
                 ahead_s = times.ahead_s(stamp_s)

@@ -62,6 +62,9 @@ _ENDS_OF_OTHERS = """
     )
     WHERE kind = 'stimulus_end' AND (before IS NOT 'stimulus_start' OR started <> label
         AND label IN (SELECT label FROM staged.marker WHERE kind = 'stimulus_start'))"""
+_EVERYBODY_LEFT_OUT = N_(
+    "{file}: each of its sessions is of somebody who is left out. Nothing was imported."
+)
 _NOTHING_RECORDED = N_("nothing was recorded here in the time of these sessions")
 _ELSEWHERE = (
     "import into a data folder of its own (--data FOLDER), which affect-edge dashboard --data "
@@ -431,6 +434,8 @@ def _stage(
                 raise DataFileError("\n".join([first, *reasons]))
             if report.problem_count:
                 return  # every row of theirs would be a problem, too
+            if all(one.is_left_out for one in sessions.all):
+                raise DataFileError(_EVERYBODY_LEFT_OUT, file=source.name)
             TimelineRows(connection, source, sessions, report, options.labels).stage()
             if options.flag_artefacts:
                 flag_all_artefacts(connection)

@@ -38,3 +38,14 @@ def test_text_at_a_rate_is_an_event_where_it_changes(
     samples = MarkerSamples()
     found = [samples.read([text], rate_hz) for text in ("a", "a", "", "a", "b")]
     assert [one and one.text for one in found] == events
+
+
+@pytest.mark.parametrize("rate_hz", [0.0, 10.0])
+@pytest.mark.parametrize("press", [["", "1"], [math.nan, 1.0]])
+def test_text_of_a_later_channel_alone_is_a_note_and_no_order(
+    press: list[object], rate_hz: float
+) -> None:
+    samples = MarkerSamples()
+    assert samples.read(["1", ""], rate_hz) == MarkerSample("1")
+    assert samples.read(press, rate_hz) == MarkerSample("", ("1",))
+    assert MarkerSamples(0).read(press, rate_hz) == MarkerSample("", ("1",)), "before the first"

@@ -403,6 +403,20 @@ def test_order_for_no_text_is_reported_with_its_stream(tmp_path: Path) -> None:
         assert "There is: Films/7, Films/8, Pad/7, Pad/8." in str(recording.unmet[0])
 
 
+def test_press_in_a_second_channel_starts_no_condition(tmp_path: Path) -> None:
+    xdf = strap(Xdf()).stream(2, "Task", "Markers", [("event", ""), ("key", "")], form="string")
+    rows = [(100.5, ["", "1"]), (101.0, ["1", ""]), (102.0, ["", "1"]), (103.0, ["2", ""])]
+    orders = {"1": "stimulus_start/anger", "2": "stimulus_end"}
+    markers, remarks = markers_of(tmp_path, xdf.samples(2, rows), orders)
+    assert [(one.kind, one.label) for one in markers] == [
+        (MarkerKind.NOTE, "1"),
+        (MarkerKind.STIMULUS_START, "anger"),
+        (MarkerKind.NOTE, "1"),
+        (MarkerKind.STIMULUS_END, "anger"),
+    ]
+    assert not any("without a text" in one for one in remarks)
+
+
 def test_second_channel_of_a_marker_is_a_note_beside_it(tmp_path: Path) -> None:
     xdf = strap(Xdf()).stream(2, "Task", "Markers", [("event", ""), ("block", "")], form="string")
     rows = [["stimulus_start/fear", "block 4"], ["stimulus_end", "stimulus_end"], ["", "block 5"]]

@@ -617,7 +617,8 @@ class _Markers:
             if sample is None:
                 repeated += 1
                 continue
-            yield _Text(at_ms, one.stream, sample.text)
+            if sample.text or not sample.notes:
+                yield _Text(at_ms, one.stream, sample.text)
             yield from (_Text(at_ms, one.stream, note, is_note=True) for note in sample.notes)
         if repeated:
             self._recording.remarks.append(
@@ -729,10 +730,13 @@ def _is_near(at_ms: int, times: Sequence[int]) -> bool:
 def _events(recording: XdfRecording, one: StreamPlan) -> Iterator[tuple[int, MarkerSample | None]]:
     """Yield time and content of each sample of a stream of markers; ``None``: it is no event."""
     samples = recording.samples(one, range(len(one.stream.channels)))
-    decoded = MarkerSamples()
-    for stamp_s, row in zip(samples.times, samples.values, strict=True) if samples else ():
-        values = row if one.stream.is_text else row.tolist()
-        yield _time(recording, float(stamp_s)), decoded.read(values, one.stream.rate_hz)
+    if samples is None:
+        return
+    is_text, values = one.stream.is_text, samples.values
+    known, rows = ((row if is_text else row.tolist() for row in values) for _ in range(2))
+    decoded = MarkerSamples(MarkerSamples.first_of(known) if len(one.stream.channels) > 1 else 0)
+    for stamp_s, row in zip(samples.times, rows, strict=True):
+        yield _time(recording, float(stamp_s)), decoded.read(row, one.stream.rate_hz)
 
 
 def _sessions(recording: XdfRecording) -> list[tuple[int, int]]:

@@ -55,6 +55,17 @@ def test_tables_of_ones_own_are_taken_with_few_columns(here: Here, tmp_path: Pat
     ], "pressures that are too near are flagged, as in import-vitals"
 
 
+def test_study_of_which_everybody_is_left_out_is_refused(here: Here, tmp_path: Path) -> None:
+    words = [f"{study(tmp_path)}", "--leave-out", "p01", "--data", f"{here.folder}"]
+    for more in (["--dry-run"], []):
+        done = CliRunner().invoke(cli, ["import-study", *words, *more])
+        assert done.exit_code == 1
+        assert "each of its sessions is of somebody who is left out" in str(done.exception)
+    assert here.stored("SELECT (SELECT count(*) FROM session) + (SELECT count(*) FROM audit)") == [
+        (0,)
+    ]
+
+
 LOCAL = {
     "participant": "participant,consent_version,consent_given_at\nP01,3,2026-01-04 10:00\n",
     "session": "session,participant,purpose,start_at,end_at\n"
