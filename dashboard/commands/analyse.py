@@ -272,39 +272,18 @@ def _wrapped(text: str, indent: str) -> str:
 
 def _table(response: AnalysisModel, columns: Sequence[tuple[str, str]]) -> list[str]:
     """Lay the tests out in columns, under the vital that they are about."""
-    head, groups = laid_out(response, columns, missing="–")
-    return [head, *(line for title, lines in groups for line in ("", title, *lines))]
-
-
-def laid_out(
-    response: AnalysisModel,
-    columns: Sequence[tuple[str, str]],
-    *,
-    missing: str = "",
-    between: str = "",
-) -> tuple[str, list[tuple[str, list[str]]]]:
-    """Return the heads of a table of the tests, and its lines under each vital.
-
-    Args:
-        response: the answer.
-        columns: cells of a row of the page, each with the head of its column.
-        missing: what stands where there is no value.
-        between: what stands between two columns; empty: blanks, and numbers stand at the right.
-    """
     from dashboard.analysis.rendering.tables import groups_of
 
     groups = groups_of(response)
     names, heads = zip(*columns, strict=True)
-    rows = [
-        [getattr(row, name) or missing for name in names] for group in groups for row in group.rows
-    ]
+    rows = [[getattr(row, name) or "–" for name in names] for group in groups for row in group.rows]
     numbers = {place for place, name in enumerate(names) if name not in {"comparison", "test"}}
-    head, *lines = aligned([heads, *rows], () if between else numbers, between or "  ")
-    by_vital = []
+    head, *lines = aligned([heads, *rows], numbers)
+    table = [head]
     for group in groups:
-        by_vital.append((group.title, lines[: len(group.rows)]))
+        table += ["", group.title, *lines[: len(group.rows)]]
         del lines[: len(group.rows)]
-    return head, by_vital
+    return table
 
 
 def _field(name: str, text: str) -> Callable[[_Command], _Command]:

@@ -7,9 +7,8 @@ Scripts of earlier bundles call ``main`` here too, so its name and its options s
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,28 +17,12 @@ import click
 from click.core import ParameterSource
 from pydantic import ValidationError
 
-from dashboard.analysis.query import (
-    MEASURE_NAMES,
-    AnalysisQuery,
-    AnyMeasure,
-    Correction,
-    Outcome,
-    StateBy,
-    describe,
-)
-from dashboard.analysis.rendering.numbers import how_many, pair_text
-from dashboard.analysis.results import (
-    AllStatesModel,
-    AnalysisModel,
-    ComparisonModel,
-    MeasureTestModel,
-)
-from dashboard.commands.analyse import analyse_command, laid_out, no_reading, question_of
+from dashboard.analysis.query import AnalysisQuery, Correction, describe
+from dashboard.analysis.results import AnalysisModel, ComparisonModel, MeasureTestModel
+from dashboard.commands.analyse import analyse_command, no_reading, question_of, report
 from dashboard.commands.exit_codes import run_command
-from dashboard.languages.figures import df_text, interval_text, number, p_equals, p_text
 from edge_agent import __version__
 from edge_agent.core.clock import iso_utc
-from edge_agent.core.columns import aligned
 from edge_agent.core.command_line import Command, warn
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.study import Purpose
@@ -51,8 +34,6 @@ from edge_agent.timeline.export.preregistration_files import FOLDER
 from edge_agent.timeline.intake.cells import StudyImportOptions
 from edge_agent.timeline.intake.study_import import import_study
 from edge_agent.timeline.intake.tidy import TidySource
-from edge_agent.timeline.read.reader import Reader
-from edge_agent.timeline.study.exclusions import Exclusion
 
 _NEEDED = {
     "participant": ("participant",),
@@ -67,50 +48,16 @@ _NEEDED = {
 _LARGEST_JSON = 2**20
 """Bytes of a question or a card; ours have a few thousand."""
 _CURE = "Unpack the whole zip again; a spreadsheet that saved a file may have changed it."
-_DECIDES = (
-    "People have several sessions or lack a state: the mixed model is the main analysis, and the "
-    "t-tests stand beside it."
-)
-_STIMULI_CHECK = (
-    "Whether the stimuli worked (check of the stimuli): page Analysis, or affect-edge analyse."
-)
 _RESULT = (
     *("by", "difference", "low", "high", "t", "df", "p", "adjusted_p", "n_first", "n_second"),
     "conclusion",
 )
-_TESTS = {
-    "comparison": "comparison",
-    "test": "test",
-    "n": "n",
-    "left_out": "left out",
-    "difference": "difference",
-    "interval": "95 % CI",
-    "t": "t",
-    "df": "df",
-    "p": "p",
-    "adjusted_p": "adj. p",
-    "g": "g",
-    "g_interval": "95 % CI of g",
-    "shapiro": "Shapiro p",
-    "rank": "rank p",
-    "adjusted_rank": "adj. rank p",
-    "equivalence": "equiv. p",
-    "adjusted_equivalence": "adj. equiv. p",
-    "needed": "needed",
-    "bayes_factor": "BF10",
-}
-"""Cell of a row of the page → head of its column."""
 _STATES = ("n", "f", "epsilon", "p", "partial_eta_squared", "generalized_eta_squared")
-_BETWEEN = " | "
-_MEASURED = ("comparison", "n", "difference", "95 % CI", "t", "df", "p", "adj. p")
 
 _NO_PREREGISTRATION = (
     *(ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError),
 )
 """What reading a damaged file comes to."""
-
-Row = Sequence[str]
-
 
 # --- The bundle -----------------------------------------------------------------------------------
 
@@ -137,13 +84,13 @@ def imported(folder: Path, leave_out: Iterable[str] = ()) -> Iterator[Path]:
         try:
             source = TidySource(folder)
             _check_tables(folder, source)
-            report = import_study(database, source, options, actor="analysis.py")
+            done = import_study(database, source, options, actor="analysis.py")
         except DataFileError as error:
             raise DataFileError(f"{error} {_CURE}") from error
-        warn(filter(is_unmet, report.notes))
-        if report.problem_count:
-            sentences = [problem.sentence for problem in report.problems]
-            if more := report.problem_count - len(sentences):
+        warn(filter(is_unmet, done.notes))
+        if done.problem_count:
+            sentences = [problem.sentence for problem in done.problems]
+            if more := done.problem_count - len(sentences):
                 sentences.append(f"… and {more:,} more.")
             sentences.append(f"Nothing was computed. Is a file damaged? {_CURE}")
             raise DataFileError("\n".join(sentences))
@@ -247,118 +194,6 @@ def _result(test: ComparisonModel | MeasureTestModel) -> dict[str, Any]:
     return {name: figures[name] for name in _RESULT}
 
 
-def _result_lines(tests: Iterable[ComparisonModel | MeasureTestModel]) -> list[str]:
-    """Lay out the results that are reported."""
-    writers: dict[str, Callable[[Any], str]] = {
-        **dict.fromkeys(("difference", "low", "high"), number),
-        **dict.fromkeys(("p", "adjusted_p"), p_text),
-        "t": lambda t: number(t, 2),
-        "df": lambda df: df_text(round(df, 1)),
-    }
-    rows: list[Row] = [("vital", "comparison", *_RESULT)]
-    for test in tests:
-        figures = _result(test)
-        cells = (
-            "" if value is None else writers.get(name, str)(value)
-            for name, value in figures.items()
-        )
-        rows.append((_outcome(test).value, pair_text(test.first, test.second), *cells))
-    about = "What is told of each pair of states, and by which analysis (by):"
-    return ["", about, *aligned(rows, between=_BETWEEN), "", "The t-tests in full:"]
-
-
-def _outcome(test: ComparisonModel | MeasureTestModel) -> AnyMeasure:
-    return test.vital if isinstance(test, ComparisonModel) else test.measure
-
-
-def _test_lines(response: AnalysisModel) -> list[str]:
-    """Lay out the t-tests as the command does, by vital, each with the test over all states."""
-    head, groups = laid_out(response, tuple(_TESTS.items()), between=_BETWEEN)
-    table = [head]
-    for (title, lines), states in zip(groups, response.all_states, strict=True):
-        table += ["", title, *lines]
-        table += [_states_line(states, len(response.question.states))] if states.df else []
-    return table
-
-
-def _states_line(one: AllStatesModel, states: int) -> str:
-    """Say what the test over all states of a vital comes to."""
-    assert one.df
-    assert one.f is not None
-    assert one.p is not None
-    assert one.generalized_eta_squared is not None
-    df = " and ".join(
-        f"{d:.0f}" if d == round(d) else f"{d:.2f}" for d in (float(f"{df:.12g}") for df in one.df)
-    )
-    every = "both" if states == 2 else f"all {how_many(states)}"
-    return (
-        f"{every} states: {one.n} people, F = {number(one.f, 2)} with {df} degrees of freedom "
-        f"after Greenhouse and Geisser, p {p_equals(one.p)}, generalized η² = "
-        f"{number(one.generalized_eta_squared, 2)}"
-    )
-
-
-def _measured_lines(
-    title: str, tests: Sequence[MeasureTestModel], query: AnalysisQuery
-) -> list[str]:
-    """Lay out the tests of the beats or of skin conductance, by measure."""
-    rows = []
-    for test in tests:
-        cells = ["", "", "", "", "", ""]
-        if test.difference is not None:
-            cells[0] = number(test.difference)
-        if test.p is not None and test.low is not None and test.high is not None:
-            assert test.t is not None
-            assert test.df is not None
-            assert test.adjusted_p is not None
-            cells[1:] = [
-                *(interval_text(test.low, test.high, 1), number(test.t, 2), df_text(test.df)),
-                *(p_text(test.p), p_text(test.adjusted_p)),
-            ]
-        rows.append((pair_text(test.first, test.second), str(test.n_both), *cells))
-    heads, *lines = aligned([_MEASURED, *rows], between=_BETWEEN)
-    head = ["", f"{title}; {_adjusted_for(tests, query)}"]
-    table = [*head, *_result_lines(tests), heads]
-    for measure in dict.fromkeys(test.measure for test in tests):
-        own = [line for line, test in zip(lines, tests, strict=True) if test.measure == measure]
-        table += ["", MEASURE_NAMES[measure], *own]
-    return table
-
-
-def _adjusted_for(tests: Sequence[ComparisonModel | MeasureTestModel], query: AnalysisQuery) -> str:
-    """Say for how many tests p is adjusted, in each family where families are declared."""
-    sizes: dict[int, int] = {}
-    for test in tests:
-        family = query.family_of(_outcome(test), test.first, test.second)
-        sizes[family] = sizes.get(family, 0) + (test.p is not None)
-    written = ", ".join(map(str, sizes.values())) or "0"
-    how = f"within families of {written}" if query.family else f"for {written}"
-    return f"p adjusted {how} test{'' if written == '1' else 's'} ({query.correction})"
-
-
-def _excluded_lines(response: AnalysisModel, database: Path) -> list[str]:
-    """Say what somebody left out of the sessions that were taken: sessions and stretches with one
-    reason together.
-    """
-    taken = {one.session for one in response.flow.excluded} if response.flow else set()
-    alike: dict[tuple[bool, str], list[Exclusion]] = {}
-    for one in Reader(database).exclusions():
-        if one.session in taken:
-            alike.setdefault((one.span is None, one.reason), []).append(one)
-    return [f"left out: {_exclusion_text(own)} ({reason})" for (_, reason), own in alike.items()]
-
-
-def _exclusion_text(own: Sequence[Exclusion]) -> str:
-    """Say how many sessions or stretches with one reason there are; which, where it is one."""
-    first = own[0]
-    if len(own) == 1:
-        stretch = "" if first.span is None else " from {} to {}".format(*map(iso_utc, first.span))
-        return f"session {first.session}{stretch}"
-    sessions = len({one.session for one in own})
-    written = f"{sessions} session{'' if sessions == 1 else 's'}"
-    return written if first.span is None else f"{len(own)} stretches of {written}"
-
-
 def _preregistered_lines(response: AnalysisModel) -> list[str]:
     """Say whether the question is the preregistered one, and what differs."""
     decided = response.preregistration
@@ -371,26 +206,6 @@ def _preregistered_lines(response: AnalysisModel) -> list[str]:
         f"- {one.name}: preregistered {one.decided}, here {one.current}" for one in decided.changed
     ]
     return [f"{name}: not followed.", *changes]
-
-
-def _report(
-    response: AnalysisModel,
-    notes: Iterable[str],
-    computed: Mapping[str, Sequence[MeasureTestModel]],
-) -> str:
-    """Return the answer for people, as ``analysis.R`` prints it."""
-    query = response.question
-    change = "; change from baseline" if query.outcome is Outcome.CHANGE else ""
-    family = _adjusted_for(response.comparisons, query)
-    lines = [f"States by {query.state}; sessions: {response.sample}{change}; {family}", *notes]
-    if query.state is StateBy.CONDITION:
-        lines.append(_STIMULI_CHECK)
-    lines += [*_result_lines(response.comparisons), *_test_lines(response)]
-    if not response.means:
-        lines += ["", no_reading(response)]
-    for title, tests in computed.items():
-        lines += _measured_lines(title, tests, query)
-    return "\n".join(lines)
 
 
 def _figures(test: ComparisonModel, by: str) -> dict[str, object]:
@@ -460,9 +275,11 @@ def _table(response: AnalysisModel, computed: Iterable[MeasureTestModel]) -> str
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
-@click.option("--heart", is_flag=True, help="Print the tests of the intervals between beats, too.")
 @click.option(
-    "--skin", is_flag=True, help="Print the tests of the responses of skin conductance, too."
+    "--heart", is_flag=True, help="With --csv: the tests of the intervals between beats, too."
+)
+@click.option(
+    "--skin", is_flag=True, help="With --csv: the tests of the responses of skin conductance, too."
 )
 @click.option(
     "--csv", "as_csv", is_flag=True, help="Every number with all its digits, for programs."
@@ -510,27 +327,21 @@ def analyse_bundle_command(
     with imported(folder, left_out) as database:
         response = answer(Inquiry((("", database),), query, _cards(folder)))
         warn(unmet_of_question((("", database),), query))
-        notes = [*_preregistered_lines(response), *_excluded_lines(response, database)]
-    if response.main == "mixed_model":
-        notes.append(_DECIDES)
-    wanted = {
-        "Intervals between beats": (heart, response.heart_tests),
-        "Responses of skin conductance": (skin, response.skin_tests),
-    }
-    computed: dict[str, Sequence[MeasureTestModel]] = {
-        title: tests
-        for title, (asked, tests) in wanted.items()
-        if asked or (exported is not None and tests)
-    }
+    notes = _preregistered_lines(response)
     # with --csv and --json the output is that and nothing else
     click.echo(f"Computed by affect-edge {__version__}.", err=as_csv or as_json)
     if as_json:
         click.echo(response.model_dump_json(indent=2))
     elif as_csv:
         click.echo("".join(f"{text}\n" for text in notes), nl=False, err=True)
-        click.echo(_table(response, chain.from_iterable(computed.values())))
+        computed = [
+            *(response.heart_tests if heart or exported is not None else ()),
+            *(response.skin_tests if skin or exported is not None else ()),
+        ]
+        click.echo(_table(response, computed))
     else:
-        click.echo(_report(response, notes, computed))
+        parts = ("\n".join(notes), report(response), "" if response.means else no_reading(response))
+        click.echo("\n\n".join(filter(None, parts)))
 
 
 def main(arguments: list[str]) -> int:

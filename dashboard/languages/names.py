@@ -176,14 +176,6 @@ def without_stop(sentence: str) -> str:
     return sentence.strip().removesuffix(".")
 
 
-def as_association(finding: str, *, observed: bool) -> str:
-    """Say in the sentence of a finding by observed emotion that it is an association."""
-    if not observed:
-        return finding
-    text = gettext("{finding}, an association, not a proven effect.")
-    return text.format(finding=finding.removesuffix("."))
-
-
 def vital_label(kind: Measure) -> str:
     """Return the name of a measure, as at the start of a sentence."""
     if isinstance(kind, VitalKind):

@@ -12,7 +12,7 @@ from edge_agent.config.section import at_home
 from edge_agent.config.settings import Settings
 from edge_agent.core.errors import ModelError, StoreError
 from edge_agent.core.owners import Owner, owner_of
-from edge_agent.core.readings import Gap, VitalReading
+from edge_agent.core.readings import VitalReading
 from edge_agent.live.feed import LiveServer
 from edge_agent.live.preview import SOCKET_NAME as PREVIEW_SOCKET
 from edge_agent.live.preview import PreviewServer
@@ -29,7 +29,6 @@ from edge_agent.vitals.sources import VitalSource
 log = logging.getLogger(__name__)
 
 Sink = Callable[[VitalReading], None]
-GapSink = Callable[[Gap], None]
 
 
 def frame_period_s(settings: Settings) -> float:

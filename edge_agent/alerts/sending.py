@@ -57,8 +57,6 @@ START_S = 30.0
 """Longest time for the process to start, on a slow machine."""
 EACH_S = 15.0
 """Longest time for each message."""
-_GRACE_S = 1.0
-"""Left to a message that is under way when the program stops, to hear whether it arrived."""
 _LONGEST = 300
 _LATE = N_("no answer in time")
 _NOT_STARTED = N_("the process that sends did not start ({reason})")

@@ -120,13 +120,14 @@ def words_of(states: tuple[str, ...]) -> list[str]:
 
 
 @pytest.mark.parametrize("states", ASKED)
-def test_analysis_py_of_such_labels_prints_the_tests_of_the_page(
+def test_analysis_py_of_such_labels_makes_the_tests_of_the_page(
     states: tuple[str, ...], study: Path, bundle: Path
 ) -> None:
-    done = CliRunner().invoke(analyse_bundle_command, [str(bundle), *words_of(states)])
+    done = CliRunner().invoke(analyse_bundle_command, [str(bundle), *words_of(states), "--json"])
     assert done.exit_code == 0, done.output
     page = on_the_page(study, states)
-    assert printed_rows(done.stdout) == shown_by(page)
+    answer = AnalysisModel.model_validate_json(done.stdout)
+    assert answer.comparisons == page.comparisons
     assert {one.n_both for one in page.comparisons} == {len(CODES)}
 
 

@@ -19,18 +19,17 @@ from starlette.testclient import TestClient
 
 from dashboard.analysis.results import AnalysisModel
 from dashboard.commands.analyse_bundle import main as analyse_bundle
-from tests.integration.export.test_scripts import BOTH, DEEP, Run, in_python, in_r
+from tests.integration.export.test_scripts import (
+    BOTH,
+    DEEP,
+    Run,
+    assert_numbers_agree,
+    in_python,
+    in_r,
+)
 from tests.support.commands import affect_edge
 from tests.support.dashboard import client_of, services_of, set_up
-from tests.support.script_studies import (
-    example,
-    few,
-    moved,
-    printed_rows,
-    sessions,
-    shown_by,
-    two_sensors,
-)
+from tests.support.script_studies import example, few, moved, sessions, two_sensors
 from tests.support.studies import add_session, heart, make_study
 from tests.support.timeline import wait_for
 
@@ -102,19 +101,32 @@ def test_the_scripts_of_an_exported_analysis_print_the_page(
         folder = exported(client, address, tmp_path / "bundle")
         services_of(client).exports.close()
     assert answer.tests_computed > 0
-    assert printed_rows(run(folder, ())) == shown_by(answer)
+    assert_numbers_agree(run(folder, ("--csv",)), answer)
     with (folder / "session.csv").open(encoding="utf-8", newline="") as rows:
         assert {int(row["session"]) for row in csv.DictReader(rows)} == set(answer.sessions)
 
 
-@pytest.mark.parametrize("run", BOTH)
-def test_options_go_before_the_question_of_the_bundle(run: Run, tmp_path: Path) -> None:
+def test_options_go_before_the_question_of_the_bundle(tmp_path: Path) -> None:
     folder = bundle_of(tmp_path, {"sample": "selected", "session": [1], "vital": ["heart_rate"]})
-    assert "sessions: selected" in run(folder, ())
-    text = run(folder, ("--sample", "measured", "--vital", "systolic"))
+
+    def asked(*words: str) -> tuple[str, list[str]]:
+        answer = json.loads(in_python(folder, (*words, "--json")))
+        return answer["sample"], answer["question"]["vital"]
+
+    assert asked() == ("selected", ["heart_rate"])
+    words = ("--sample", "measured", "--vital", "systolic")
+    assert asked(*words) == ("measured", ["systolic"])
+    assert asked("--session", "2") == ("selected", ["heart_rate"])
+
+
+@DEEP
+def test_options_go_before_the_question_in_r(tmp_path: Path) -> None:
+    folder = bundle_of(tmp_path, {"sample": "selected", "session": [1], "vital": ["heart_rate"]})
+    assert "sessions: selected" in in_r(folder, ())
+    text = in_r(folder, ("--sample", "measured", "--vital", "systolic"))
     assert "sessions: measured" in text and "\nSystolic pressure, mmHg\n" in text
     assert "Heart rate" not in text
-    assert "sessions: selected" in run(folder, ("--session", "2"))
+    assert "sessions: selected" in in_r(folder, ("--session", "2"))
 
 
 @pytest.mark.parametrize("run", BOTH)

@@ -8,9 +8,6 @@ const known = globalThis.affectEdgeTexts;
 let mark = null; // what stands before the decimals, looked up once
 const unknown = new Set(); // members that no register has, logged once each
 
-/** Whether numbers, dates and texts are another language's than the source's. */
-export const isForeign = LANGUAGE !== "en";
-
 /** The locale of numbers and dates; English ones are as in Britain: the day first, 24 hours. */
 export const LOCALE = LANGUAGE === "en" ? "en-GB" : LANGUAGE;
 
