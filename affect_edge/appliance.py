@@ -199,9 +199,11 @@ def audit_step(database: Path) -> str:
 
 
 def retention_step(settings: Settings, database: Path) -> str:
-    """Delete rows that are too old."""
+    """Delete rows that are too old, and what interrupted imports and exports left."""
+    from edge_agent.timeline.database.dashboard_file import sweep_prepared
     from edge_agent.timeline.upkeep.retention import prune
 
+    sweep_prepared(database.parent)
     days = settings.record.keep_days
     return f"{prune(database, days)} rows older than {days} days deleted"
 

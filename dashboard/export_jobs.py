@@ -19,7 +19,6 @@ import os
 import re
 import secrets
 import shutil
-import tempfile
 import threading
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -49,7 +48,7 @@ from edge_agent.timeline.database.dashboard_file import (
     prepared_folder,
 )
 from edge_agent.timeline.export.appliance import Appliance
-from edge_agent.timeline.export.files import move_into_zip, new_file
+from edge_agent.timeline.export.files import folder_beside, move_into_zip, new_file
 from edge_agent.timeline.export.format import ExportFormat
 from edge_agent.timeline.export.rows import ExportChoice, choose
 from edge_agent.timeline.export.sealed import SUFFIX as SEALED_SUFFIX
@@ -146,7 +145,7 @@ def export_sites(
     with (
         new_file(out) as file,
         zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL) as archive,
-        tempfile.TemporaryDirectory(prefix=".sites-", dir=out.parent) as scratch,
+        folder_beside(out) as scratch,
     ):
         # ``place`` as a default below: the variable of the loop would be that of the last site.
         for place, site in enumerate(taken):
@@ -155,7 +154,7 @@ def export_sites(
                 # Less than 1, which is said once, when everything is written.
                 on_progress((place + min(share, 0.999)) / len(taken))
 
-            _add_site(archive, site, wanted, Path(scratch) / "site", compute, on_site)
+            _add_site(archive, site, wanted, scratch / "site", compute, on_site)
         for path, text in _about_all(sites, taken, wanted, compute).items():
             archive.writestr(path, text)
     on_progress(1.0)

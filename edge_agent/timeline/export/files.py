@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import glob
 import hashlib
 import os
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import IO
 
+from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
 from edge_agent.timeline.export.rows import RowBlock
 from edge_agent.timeline.export.table_schemas import DESCRIPTION, FILES, unchanged_files
+
+_UNFINISHED = ".part"
+_MADE_S = 60.0
+_FOLDER_ONLY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @contextmanager
@@ -32,19 +41,53 @@ def new_file(path: Path) -> Iterator[IO[bytes]]:
         StoreError: there is something at ``path``, or it cannot be written, or the disk is full.
     """
     check_new(path)
-    with saying_why(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            prefix=f".{path.name}-", suffix=".part", dir=path.parent, delete=False
-        ) as file:
+    with saying_why(path), folder_beside(path) as folder:
+        unfinished = folder / "file"
+        with open(unfinished, "xb", opener=partial(os.open, mode=0o600)) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.rename(path)
+
+
+@contextmanager
+def folder_beside(target: Path) -> Iterator[Path]:
+    """Make a folder beside a file or folder, for what is not complete yet; it goes with the block.
+
+    Only its owner may read it. What killed exports of the same name left is deleted first.
+
+    Args:
+        target: what is written; its folder is made when missing.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _sweep_beside(target)
+    with tempfile.TemporaryDirectory(
+        prefix=f".{target.name}-", suffix=_UNFINISHED, dir=target.parent
+    ) as name:
+        # The lock ends with the process, however it ends.
+        held = os.open(name, _FOLDER_ONLY)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            yield Path(name)
+        finally:
+            os.close(held)
+
+
+def _sweep_beside(target: Path) -> None:
+    """Delete the folders of earlier exports of a name whose processes have ended."""
+    for left in target.parent.glob(f".{glob.escape(target.name)}-*{_UNFINISHED}"):
+        with suppress(OSError):
+            held = os.open(left, _FOLDER_ONLY)
             try:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-                Path(file.name).rename(path)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # one that another export has just made, and not locked yet
+                if clock.now().wall_ms / 1000 - os.fstat(held).st_mtime > _MADE_S:
+                    shutil.rmtree(left)
+            finally:
+                os.close(held)
 
 
 def check_new(path: Path) -> None:
@@ -141,17 +184,15 @@ def new_folder(target: Path) -> Iterator[Path]:
     Raises:
         StoreError: it cannot be written, or the disk is full.
     """
-    with saying_why(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as name:
-            staged = Path(name) / "staged"
-            staged.mkdir()
-            yield staged
-            if not target.exists():
-                staged.rename(target)
-                return
-            for file in staged.iterdir():
-                file.replace(target / file.name)
+    with saying_why(target), folder_beside(target) as folder:
+        staged = folder / "staged"
+        staged.mkdir()
+        yield staged
+        if not target.exists():
+            staged.rename(target)
+            return
+        for file in staged.iterdir():
+            file.replace(target / file.name)
 
 
 def move_into_zip(files: Iterable[Path], folder: Path, out: Path | IO[bytes]) -> None:

@@ -8,7 +8,6 @@ the same for all and are done here; a format says only how rows become bytes.
 from __future__ import annotations
 
 import importlib.util
-import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from edge_agent.timeline.database.connection import read_transaction
 from edge_agent.timeline.export.appliance import Appliance
 from edge_agent.timeline.export.files import (
     check_target_folder,
+    folder_beside,
     move_into_zip,
     new_file,
     new_folder,
@@ -143,11 +143,8 @@ class ExportFormat(ABC):
         Raises:
             StoreError, StudyError: as ``export``.
         """
-        with (
-            new_file(out) as file,
-            tempfile.TemporaryDirectory(prefix=".export-", dir=out.parent) as scratch,
-        ):
-            place = Path(scratch) / self.name
+        with new_file(out) as file, folder_beside(out) as scratch:
+            place = scratch / self.name
             files = self.export(database, place, choice, appliance, on_progress)
             move_into_zip(files, place, file)
         return out

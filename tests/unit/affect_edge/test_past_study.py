@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from click.testing import CliRunner, Result
 from affect_edge import cli
 from edge_agent.core.clock import iso_utc, now
 from edge_agent.core.errors import StudyError
+from edge_agent.timeline.database.dashboard_file import make_prepared_folder
 from tests.support.timeline import START_MS, add, query, reading, row
 
 
@@ -298,3 +300,12 @@ def test_columns_of_another_name_are_refused(folder: Path) -> None:
     assert "column at is missing" in str(run(folder, "import-markers", file).exception)
     file.write_text("at,kind,colour\n1,note,red\n")
     assert "column 'colour' is unknown" in str(run(folder, "import-markers", file).exception)
+
+
+def test_maintenance_sweeps_what_a_killed_import_left(folder: Path) -> None:
+    left = make_prepared_folder(folder, "study-" + "0" * 16)
+    (left / "study.db").write_bytes(b"rows of people")
+    for one in (left / "study.db", left):
+        os.utime(one, (0, 0))
+    assert "retention" in run(folder, "maintenance").output
+    assert not left.exists()

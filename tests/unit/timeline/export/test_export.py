@@ -6,6 +6,8 @@ import csv
 import json
 import math
 import os
+import subprocess
+import sys
 import tracemalloc
 import zipfile
 from collections import defaultdict
@@ -18,6 +20,8 @@ from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, StoreError
 from edge_agent.core.study import NewSession, Purpose
 from edge_agent.timeline.export.bundle import BUNDLE
+from edge_agent.timeline.export.files import folder_beside
+from edge_agent.timeline.export.format import ExportFormat
 from edge_agent.timeline.export.rows import ExportChoice
 from edge_agent.timeline.export.table_schemas import FILES
 from edge_agent.timeline.export.text_formats import CSV, JSON, NDJSON
@@ -199,6 +203,32 @@ def test_what_cannot_be_exported_is_reported_and_nothing_is_written(
     with pytest.raises(AffectEdgeError, match=said):
         CSV.export(tmp_path / source, tmp_path / out, choice)
     assert [one.name for one in tmp_path.iterdir()] == ["data"]
+
+
+@pytest.mark.parametrize("export", [NDJSON, CSV, BUNDLE], ids=lambda one: one.name)
+def test_export_deletes_what_a_killed_one_left_and_nothing_else(
+    path: Path, tmp_path: Path, export: ExportFormat
+) -> None:
+    out = tmp_path / f"out{export.suffix}"
+    code = (
+        "import os, sys; from pathlib import Path\n"
+        "from edge_agent.timeline.export.files import new_file, new_folder\n"
+        f"with {'new_folder' if export.is_folder else 'new_file'}(Path(sys.argv[1])): os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(out)], check=False)
+    [left] = tmp_path.glob(".out*")
+    other, young = tmp_path / ".out2.csv-abc.part", tmp_path / f".{out.name}-abc.part"
+    link, theirs = tmp_path / f".{out.name}-link.part", tmp_path / "theirs"
+    for folder in (other, young, theirs):
+        folder.mkdir()
+    link.symlink_to(theirs)
+    for folder in (left, other, theirs):
+        os.utime(folder, (0, 0))
+    with folder_beside(out) as used:
+        os.utime(used, (0, 0))
+        export.export(path, out, ExportChoice([1]))
+        assert used.exists()
+    assert sorted(tmp_path.glob(".*")) == sorted([other, young, link]) and out.exists()
 
 
 def test_ndjson_lines_hold_the_rows_and_types_of_the_json_document(tmp_path: Path) -> None:
