@@ -24,12 +24,15 @@ from edge_agent.agent import loop as module
 from edge_agent.agent.loop import Agent
 from edge_agent.agent.publishing import configured_broker
 from edge_agent.alerts.figures import AlertLimits
+from edge_agent.alerts.sending import AlertSender
+from edge_agent.alerts.watch import AlertWorker
 from edge_agent.config.loading import load_settings
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core import clock
 from edge_agent.core.errors import MqttError, StoreError
 from edge_agent.core.expression import Emotion
 from edge_agent.core.process import StopSignals
+from edge_agent.core.threads import Worker
 from edge_agent.live.feed import LiveServer
 from edge_agent.timeline.database.connection import write_transaction
 from edge_agent.timeline.database.lock import lock
@@ -132,6 +135,34 @@ def test_systemd_is_told_begin_life_and_end(tmp_path: Path) -> None:
     assert told[0] == b"READY=1"
     assert set(told[1:-1]) == {b"WATCHDOG=1"}
     assert told[-1] == b"STOPPING=1"
+
+
+@pytest.mark.parametrize(("hung", "name"), [(AlertSender, "look"), (AlertWorker, "step")])
+def test_alert_that_hangs_holds_neither_rows_nor_watchdog(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hung: type[Worker], name: str
+) -> None:
+    hangs, goes_on = threading.Event(), threading.Event()
+
+    def hang(*_: object) -> None:
+        hangs.set()
+        goes_on.wait()
+
+    monkeypatch.setattr(hung, name, hang)
+    address = tmp_path / "notify"
+    environment = {"NOTIFY_SOCKET": str(address), "WATCHDOG_USEC": "200000"}
+    alerts = {"notify": ["https://192.0.2.1/alerts"]}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(address))
+        systemd.settimeout(60)
+        with running_agent(tmp_path, {"record": AT_ONCE, "alerts": alerts}, environment) as run:
+            assert hangs.wait(60)
+            run.wait_for_rows("expression")
+            [(last,)] = query(run.database, "SELECT max(at) FROM expression")
+            run.wait_for_rows("expression", f"at > {last}")
+            for _ in range(5):  # those that were sent before it hung among them
+                systemd.recv(100)
+            goes_on.set()
+            run.finish()
 
 
 def test_the_live_feed_says_what_is_seen_and_how_the_agent_is(

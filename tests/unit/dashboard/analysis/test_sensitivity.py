@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.analysis.choices import MatchingChoice, choices_around, settlings_of
+from dashboard.analysis.choices import MatchingChoice, SettlingChoice, choices_around, settlings_of
 from dashboard.analysis.conclusions import Conclusion
 from dashboard.analysis.decision import NO_RESULT
 from dashboard.analysis.inference.neighbours import neighbours
@@ -190,7 +190,10 @@ def test_time_of_zero_keeps_the_result_of_the_declared_choice() -> None:
     asked = {"vital": ("heart_rate", "systolic"), "states": ("neutral", "anger")}
     query = AnalysisQuery.model_validate(asked | {"settling_heart_rate": 0})
     declared, *others = settlings_of(query)
-    decided = {declared: [result(0.01, 5.0)] * 2} | dict.fromkeys(others, [result(0.01, 3.0)] * 2)
+    decided: dict[MatchingChoice | SettlingChoice, Sequence[ChosenResult]] = {
+        choice: [result(0.01, 5.0 if choice == declared else 3.0)] * 2
+        for choice in (declared, *others)
+    }
     readings = [(choice, StateReadings(())) for choice in decided]
     heart, _ = neighbours(query, readings, {}, lambda _: [], decided)
     assert [(one.settling, one.declared, one.difference) for one in heart.choices] == [(0, True, 5)]

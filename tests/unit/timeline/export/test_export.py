@@ -226,7 +226,7 @@ def test_export_deletes_what_a_killed_one_left_and_nothing_else(
         os.utime(folder, (0, 0))
     with folder_beside(out) as used:
         os.utime(used, (0, 0))
-        export.export(path, out, ExportChoice([1]))
+        export.export(path, out, ExportChoice((1,)))
         assert used.exists()
     assert sorted(tmp_path.glob(".*")) == sorted([other, young, link]) and out.exists()
 
